@@ -1,0 +1,1 @@
+"""The API's kinds: tables, defaults, validation, printing."""

@@ -1,0 +1,1 @@
+"""Meaning of API objects that several components share."""

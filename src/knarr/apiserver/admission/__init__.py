@@ -1,0 +1,1 @@
+"""Admission plugins, one pure module each."""

@@ -1,0 +1,54 @@
+"""What an admission plugin is given: the attributes of one write, and a reader of cached objects.
+
+A plugin is a pure module with a class that has `name` and one or both of `admit` (may change `object`) and
+`validate` (may only refuse). Both raise `StatusError` to refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from knarr.api.resources import Resource
+from knarr.apimachinery.types import Object
+from knarr.apiserver.request import UserInfo
+
+
+class Reader(Protocol):
+    """Synchronous reads from the watch cache. What it gives is read-only."""
+
+    def get(self, resource: str, group: str, namespace: str, name: str) -> Object | None:
+        """One object by plural resource name and group (`"pods", ""`), or None."""
+        ...
+
+    def list(self, resource: str, group: str, namespace: str = "") -> Iterable[Object]:
+        """The objects of a namespace, or of all."""
+        ...
+
+
+@dataclass(slots=True)
+class Attributes:
+    """One write on its way to the store."""
+
+    operation: Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+    resource: Resource
+    subresource: str
+    namespace: str
+    name: str
+    #: The new object (None for DELETE), already defaulted.
+    object: Object | None
+    #: The stored object (None for CREATE).
+    old_object: Object | None
+    user: UserInfo
+    reader: Reader
+    dry_run: bool = False
+    #: CreateOptions, UpdateOptions or DeleteOptions.
+    options: Object = field(default_factory=dict)
+    #: Adds a Warning header to the answer.
+    warn: Callable[[str], None] = lambda _text: None
+
+    @property
+    def kind_key(self) -> tuple[str, str]:
+        """`("pods", "")`: what a plugin dispatches on."""
+        return self.resource.plural, self.resource.group

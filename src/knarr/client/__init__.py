@@ -1,0 +1,1 @@
+"""Reaching a cluster: one Client, two transports."""

@@ -1,0 +1,115 @@
+"""The client every component speaks through: Kubernetes' verbs over a `Transport`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from knarr.api.resources import Resource
+from knarr.apimachinery.errors import StatusError, from_status
+from knarr.apimachinery.types import Object
+from knarr.client.transport import Answer, Transport
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+
+class WatchEvent(NamedTuple):
+    """One event of a watch: `ADDED`, `MODIFIED`, `DELETED` or `BOOKMARK`, and the object."""
+
+    type: str
+    object: Object
+
+
+class Client:
+    """Typed verbs. Every method raises `StatusError` for a failure the server reports."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    async def get(self, resource: Resource, name: str, namespace: str = "", *, subresource: str = "") -> Object:
+        """Read one object."""
+        return await self._call("GET", resource.path(namespace, name, subresource))
+
+    async def list(self, resource: Resource, namespace: str = "", **options: str) -> Object:
+        """Read a collection: the `…List` object. Options are query parameters (`labelSelector`, `limit`, …)."""
+        return await self._call("GET", resource.path(namespace), options)
+
+    async def create(
+        self,
+        resource: Resource,
+        obj: Object,
+        namespace: str = "",
+        *,
+        name: str = "",
+        subresource: str = "",
+        **options: str,
+    ) -> Object:
+        """Create an object, or post to a subresource of `name` (`binding`, `eviction`, `token`)."""
+        return await self._call("POST", resource.path(namespace, name, subresource), options, orjson.dumps(obj))
+
+    async def update(self, resource: Resource, obj: Object, *, subresource: str = "", **options: str) -> Object:
+        """Replace an object (or its `status`); its resourceVersion, if set, must be the current one."""
+        meta = obj["metadata"]
+        path = resource.path(meta.get("namespace", ""), meta["name"], subresource)
+        return await self._call("PUT", path, options, orjson.dumps(obj))
+
+    async def patch(  # noqa: PLR0913 - the verb has this many parts
+        self,
+        resource: Resource,
+        name: str,
+        patch: Any,
+        namespace: str = "",
+        *,
+        content_type: str = STRATEGIC_MERGE_PATCH,
+        subresource: str = "",
+        **options: str,
+    ) -> Object:
+        """Patch an object."""
+        path = resource.path(namespace, name, subresource)
+        return await self._call("PATCH", path, options, orjson.dumps(patch), content_type)
+
+    async def delete(self, resource: Resource, name: str, namespace: str = "", options: Object | None = None) -> Object:
+        """Delete an object; `options` is a `DeleteOptions` body."""
+        body = orjson.dumps(options) if options else b""
+        return await self._call("DELETE", resource.path(namespace, name), {}, body)
+
+    async def watch(self, resource: Resource, namespace: str = "", **options: str) -> AsyncIterator[WatchEvent]:
+        """Watch a collection. Options are query parameters. An ERROR event is raised as `StatusError`."""
+        query = {"watch": "1", **options}
+        async for line in self.transport.watch(resource.path(namespace), query):
+            event = orjson.loads(line)
+            if event["type"] == "ERROR":
+                raise from_status(event["object"])
+            yield WatchEvent(event["type"], event["object"])
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        content_type: str = "application/json",
+    ) -> Object:
+        answer = await self.transport.request(method, path, query or {}, body, content_type)
+        return _decode(answer)
+
+    async def close(self) -> None:
+        """Close the transport."""
+        await self.transport.close()
+
+
+def _decode(answer: Answer) -> Object:
+    """The body of a success; a failure is raised."""
+    try:
+        decoded: Object = orjson.loads(answer.body) if answer.body else {}
+    except orjson.JSONDecodeError:
+        decoded = {"message": answer.body.decode(errors="replace"), "code": answer.status}
+    if answer.status >= 400:
+        decoded.setdefault("code", answer.status)
+        raise from_status(decoded) if decoded.get("message") else StatusError(answer.status, "", str(answer.status))
+    return decoded

@@ -1,0 +1,1 @@
+"""What every component stands on: clock, logs, metrics, tasks, certificates."""

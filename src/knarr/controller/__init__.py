@@ -1,0 +1,1 @@
+"""Controllers, one pure module each."""

@@ -1,0 +1,1 @@
+"""What reconcilers run on: snapshot, changes, queue, manager."""

@@ -1,0 +1,1 @@
+"""Volume plugins, one module each."""

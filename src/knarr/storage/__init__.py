@@ -1,0 +1,1 @@
+"""The store: one protocol, one thin driver a file."""

@@ -1,0 +1,1 @@
+"""Sans-IO codecs no well-kept library has."""
