@@ -1,0 +1,101 @@
+"""One HTTP request and its answer: the shapes that servers, the local transport and the pipeline share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from knarr.api.resources import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class UserInfo:
+    """Who asks: what authentication found out."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """What a path and method ask for, as authorization and audit name it.
+
+    `verb` is get, list, watch, create, update, patch, delete, deletecollection; for paths that name no resource
+    (`/healthz`) it is the method in lower case and `is_resource` is false.
+    """
+
+    verb: str
+    path: str
+    is_resource: bool = False
+    group: str = ""
+    version: str = ""
+    namespace: str = ""
+    resource: str = ""
+    subresource: str = ""
+    name: str = ""
+    #: The rest of the path behind a `proxy` subresource.
+    rest: str = ""
+
+
+class RawStream(Protocol):
+    """The connection after an upgrade: bytes both ways, no HTTP any more."""
+
+    async def read(self) -> bytes:
+        """The next bytes; empty at the end."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken enough to go on."""
+        ...
+
+    def close(self) -> None:
+        """Flush and close the connection."""
+        ...
+
+
+@dataclass(slots=True)
+class Request:
+    """One request. Header names are in lower case; `query` keeps the first value of each parameter."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes = b""
+    #: The raw query string, for proxying.
+    raw_query: str = ""
+    #: All values of each query parameter (`command` of exec stands many times).
+    query_lists: dict[str, list[str]] = field(default_factory=dict)
+    #: (common name, organizations) of a verified client certificate; set by the HTTP layer.
+    peer: tuple[str, tuple[str, ...]] | None = None
+    remote: str = ""
+    #: The body passed the limit and was dropped.
+    oversized: bool = False
+    #: Set for calls through the local transport: this identity is trusted without credentials.
+    trusted: UserInfo | None = None
+    # Filled on the way down the pipeline:
+    info: RequestInfo | None = None
+    user: UserInfo | None = None
+    resource: Resource | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Response:
+    """One answer. `body` is complete bytes, or an iterator of chunks (watches, logs, proxied bodies).
+
+    With `upgrade` the status must be 101: after the headers the connection is handed to that coroutine function.
+    """
+
+    status: int = 200
+    body: bytes | AsyncIterator[bytes] = b""
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+    upgrade: Callable[[RawStream], Awaitable[None]] | None = None
