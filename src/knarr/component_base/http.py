@@ -38,6 +38,9 @@ class RequestInfo:
     name: str = ""
     #: The rest of the path behind a `proxy` subresource.
     rest: str = ""
+    #: Selectors of list, watch and deletecollection as the query gives them; empty where they cannot be parsed.
+    field_selector: str = ""
+    label_selector: str = ""
 
 
 class RawStream(Protocol):
@@ -69,6 +72,8 @@ class Request:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes = b""
+    #: The values of headers that stood more than once (impersonated groups may contain commas).
+    repeated: dict[str, list[str]] = field(default_factory=dict)
     #: The raw query string, for proxying.
     raw_query: str = ""
     #: All values of each query parameter (`command` of exec stands many times).

@@ -115,6 +115,7 @@ class _Connection(asyncio.Protocol):
         "_headers",
         "_parser",
         "_queue",
+        "_repeated",
         "_server",
         "_size",
         "_transport",
@@ -143,6 +144,7 @@ class _Connection(asyncio.Protocol):
     def _begin(self) -> None:
         self._url = b""
         self._headers: dict[str, str] = {}
+        self._repeated: dict[str, list[str]] = {}
         self._body: list[bytes] = []
         self._size = 0
         self._head_size = 0
@@ -203,7 +205,11 @@ class _Connection(asyncio.Protocol):
         key = name.decode("latin-1").lower()
         text = value.decode("latin-1")
         known = self._headers.get(key)
-        self._headers[key] = text if known is None else f"{known}, {text}"
+        if known is None:
+            self._headers[key] = text
+            return
+        self._repeated.setdefault(key, [known]).append(text)
+        self._headers[key] = f"{known}, {text}"
 
     def on_headers_complete(self) -> None:
         if self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
@@ -225,6 +231,7 @@ class _Connection(asyncio.Protocol):
             query={},
             headers=self._headers,
             body=b"".join(self._body) if len(self._body) != 1 else self._body[0],
+            repeated=self._repeated,
             raw_query=raw_query.decode("latin-1"),
             peer=self.peer,
             remote=self.remote,

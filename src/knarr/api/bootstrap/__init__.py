@@ -1,0 +1,1 @@
+"""Objects that every new cluster has."""

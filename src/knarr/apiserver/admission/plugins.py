@@ -1,0 +1,58 @@
+"""The admission plugins in Kubernetes' order: one visible list.
+
+`build` makes them once; `Plugins.admit` runs before validation, `Plugins.validate` after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from knarr.apiserver.admission.attributes import Attributes
+from knarr.apiserver.admission.plugin import Mutator, Validator
+from knarr.apiserver.authz.decision import Authorizer
+
+
+class Plugins:
+    """The plugins that are on. Calls go to those alone that want the resource."""
+
+    def __init__(self, plugins: Iterable[Any]) -> None:
+        self.all = tuple(plugins)
+        self._mutators: dict[tuple[str, str], tuple[Mutator, ...]] = {}
+        self._validators: dict[tuple[str, str], tuple[Validator, ...]] = {}
+
+    def mutators(self, key: tuple[str, str]) -> tuple[Mutator, ...]:
+        """The plugins that may change objects of a resource, in order."""
+        found = self._mutators.get(key)
+        if found is None:
+            found = self._mutators[key] = tuple(self._wanting(key, "admit"))
+        return found
+
+    def validators(self, key: tuple[str, str]) -> tuple[Validator, ...]:
+        """The plugins that may refuse objects of a resource, in order."""
+        found = self._validators.get(key)
+        if found is None:
+            found = self._validators[key] = tuple(self._wanting(key, "validate"))
+        return found
+
+    def _wanting(self, key: tuple[str, str], method: str) -> Iterable[Any]:
+        return (
+            plugin for plugin in self.all if hasattr(plugin, method) and (plugin.kinds is None or key in plugin.kinds)
+        )
+
+    def admit(self, attributes: Attributes) -> None:
+        """Run the mutating half. Raises `StatusError`."""
+        for plugin in self.mutators(attributes.kind_key):
+            plugin.admit(attributes)
+
+    def validate(self, attributes: Attributes) -> None:
+        """Run the validating half. Raises `StatusError`."""
+        for plugin in self.validators(attributes.kind_key):
+            plugin.validate(attributes)
+
+
+def build(authorizer: Authorizer, suffix: Callable[[], str], disabled: Iterable[str] = ()) -> Plugins:
+    """All plugins but the disabled ones. `suffix` gives five random characters, for volume names."""
+    off = frozenset(disabled)
+    plugins: tuple[Any, ...] = ()
+    return Plugins(plugin for plugin in plugins if plugin.name not in off)
