@@ -1,0 +1,284 @@
+"""Service-account tokens: the TokenRequest subresource, signatures, and the documents that publish the keys.
+
+Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from knarr.apimachinery import field
+from knarr.apimachinery.errors import bad_request, conflict, invalid, not_found
+from knarr.apimachinery.gvk import parse_api_version
+from knarr.apimachinery.types import Object
+from knarr.apiserver.admission.attributes import Reader
+
+ISSUER = "https://kubernetes.default.svc"
+GROUP = "authentication.k8s.io"
+API_VERSION = f"{GROUP}/v1"
+#: Issuer of the tokens that stand in Secrets.
+LEGACY_ISSUER = "kubernetes/serviceaccount"
+DEFAULT_SECONDS = 3600
+_MIN_SECONDS = 600
+_MAX_SECONDS = 1 << 32
+#: Pods' own tokens ask for this lifetime. They are refreshed by then; clients that do not reload theirs get a year.
+_POD_SECONDS = 3607
+_EXTENDED_SECONDS = 365 * 24 * 3600
+
+
+class TokenSigner:
+    """Signs claims, and tells tokens of its own (and of earlier keys) from others."""
+
+    def __init__(self, key: bytes, earlier: Sequence[bytes] = (), issuer: str = ISSUER) -> None:
+        """`key` and `earlier` are private keys in PEM, RSA or P-256; `earlier` ones only verify."""
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        self.issuer = issuer
+        keys = [load_pem_private_key(pem, None) for pem in (key, *earlier)]
+        self._key: Any = keys[0]
+        self._public: dict[str, Any] = {}
+        for item in keys:
+            public = item.public_key()
+            self._public.setdefault(key_id(public), public)
+        self._id = next(iter(self._public))
+
+    def sign(self, claims: Object) -> str:
+        """A token."""
+        import jwt
+
+        headers = {"kid": self._id, "typ": ""}
+        return jwt.encode(claims, self._key, algorithm=_algorithm(self._key), headers=headers)
+
+    def verify(self, token: str) -> Object | None:
+        """The claims of a token that one of the keys signed, whatever they say; None for any other text."""
+        import jwt
+
+        try:
+            key = self._public.get(jwt.get_unverified_header(token).get("kid", ""))
+            candidates = [key] if key is not None else list(self._public.values())
+        except jwt.PyJWTError:
+            return None
+        for candidate in candidates:
+            try:
+                claims: Object = jwt.decode(token, candidate, [_algorithm(candidate)], options=_SIGNATURE_ONLY)
+            except jwt.PyJWTError:
+                continue
+            return claims
+        return None
+
+    def jwks(self) -> Object:
+        """The public keys, as `/openid/v1/jwks` answers (application/jwk-set+json)."""
+        return {"keys": [_jwk(name, key) for name, key in self._public.items()]}
+
+    def discovery(self, jwks_uri: str) -> Object:
+        """What `/.well-known/openid-configuration` answers."""
+        return {
+            "issuer": self.issuer,
+            "jwks_uri": jwks_uri,
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": sorted({_algorithm(key) for key in self._public.values()}),
+        }
+
+
+# Times, issuer and audience are the validator's business: it has the clock, and Kubernetes' words.
+_SIGNATURE_ONLY: Any = {
+    "verify_signature": True,
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+
+
+def key_id(public: Any) -> str:
+    """The `kid` of a public key: the SHA-256 of its DER form, as Kubernetes computes it."""
+    from cryptography.hazmat.primitives import serialization
+
+    der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return _base64(hashlib.sha256(der).digest())
+
+
+def _algorithm(key: Any) -> str:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return "ES256" if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey) else "RS256"
+
+
+def _jwk(name: str, key: Any) -> Object:
+    numbers = key.public_numbers()
+    out: Object = {"use": "sig", "kid": name, "alg": _algorithm(key)}
+    if out["alg"] == "ES256":
+        return {**out, "kty": "EC", "crv": "P-256", "x": _number(numbers.x, 32), "y": _number(numbers.y, 32)}
+    return {**out, "kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
+
+
+def _number(value: int, size: int = 0) -> str:
+    return _base64(value.to_bytes(size or (value.bit_length() + 7) // 8, "big"))
+
+
+def _base64(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """The object a token is bound to: its claim, its uid, and the claim of a pod's node."""
+
+    claim: str
+    uid: str
+    name: str
+    node: Object | None = None
+
+
+class TokenRequests:
+    """The `token` subresource of service accounts."""
+
+    def __init__(self, signer: TokenSigner, reader: Reader, audiences: Sequence[str] = (ISSUER,)) -> None:
+        self._signer = signer
+        self._reader = reader
+        self._audiences = list(audiences)
+
+    def create(  # noqa: PLR0913 - a subresource has this many parts
+        self,
+        body: Object,
+        namespace: str,
+        name: str,
+        now: datetime.datetime,
+        new_id: str,
+        admit: Callable[[Object], None] = lambda _body: None,
+    ) -> Object:
+        """The answer to a TokenRequest, with the signed token in its status.
+
+        `body` is a decoded TokenRequest, `new_id` a fresh UUID for the token, `admit` runs validating admission on
+        the complete request. Raises `StatusError`.
+        """
+        self._check_names(body, namespace, name)
+        account = self._reader.get("serviceaccounts", "", namespace, name)
+        if account is None:
+            raise not_found("serviceaccounts", "", name)
+        request = self._complete(body, account, now)
+        _validate(request["spec"])
+        admit(request)
+        spec = request["spec"]
+        bound = self._bound(spec.get("boundObjectRef"), namespace, name)
+        seconds = int(spec["expirationSeconds"])
+        claims = self._claims(account, bound, spec["audiences"], int(now.timestamp()), new_id)
+        claims["exp"] = claims["iat"] + seconds
+        if bound is not None and bound.claim == "pod" and seconds == _POD_SECONDS and self._ours(spec["audiences"]):
+            claims["kubernetes.io"]["warnafter"] = claims["exp"]
+            claims["exp"] = claims["iat"] + _EXTENDED_SECONDS
+        token = self._signer.sign(dict(sorted(claims.items())))
+        expires = now + datetime.timedelta(seconds=seconds)
+        request["status"] = {"token": token, "expirationTimestamp": expires.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        return request
+
+    def _ours(self, audiences: Sequence[str]) -> bool:
+        return set(audiences) <= set(self._audiences)
+
+    @staticmethod
+    def _check_names(body: Object, namespace: str, name: str) -> None:
+        meta = body.get("metadata") or {}
+        for part, wanted, noun in (("name", name, "name"), ("namespace", namespace, "namespace")):
+            if meta.get(part) and meta[part] != wanted:
+                why = f"must match the service account {noun} if specified"
+                raise invalid("TokenRequest", GROUP, name, [field.invalid(f"metadata.{part}", meta[part], why)])
+
+    def _complete(self, body: Object, account: Object, now: datetime.datetime) -> Object:
+        """The request with all defaults, and the metadata that the answer carries."""
+        spec = dict(body.get("spec") or {})
+        spec["audiences"] = spec.get("audiences") or list(self._audiences)
+        if spec.get("expirationSeconds") is None:
+            spec["expirationSeconds"] = DEFAULT_SECONDS
+        spec.setdefault("boundObjectRef", None)
+        own = account["metadata"]
+        meta = {
+            **(body.get("metadata") or {}),
+            "name": own["name"],
+            "namespace": own["namespace"],
+            "uid": own.get("uid", ""),
+            "creationTimestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        return {"kind": "TokenRequest", "apiVersion": API_VERSION, "metadata": meta, "spec": spec, "status": {}}
+
+    def _bound(self, ref: Object | None, namespace: str, account: str) -> _Bound | None:
+        if not ref:
+            return None
+        group, version = parse_api_version(ref.get("apiVersion", ""))
+        kind, name = ref.get("kind", ""), ref.get("name", "")
+        plural = {"Pod": "pods", "Node": "nodes", "Secret": "secrets"}.get(kind) if not group else None
+        if plural is None:
+            raise bad_request(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
+        obj = self._reader.get(plural, "", "" if plural == "nodes" else namespace, name)
+        if obj is None:
+            raise not_found(plural, "", name)
+        node = None
+        if plural == "pods":
+            spec = obj.get("spec") or {}
+            if spec.get("serviceAccountName", "") != account:
+                text = f"cannot bind token for serviceaccount {field.quote(account)}"
+                raise bad_request(f"{text} to pod running with different serviceaccount name.")
+            node = self._node_claim(spec.get("nodeName", ""))
+        uid = obj["metadata"].get("uid", "")
+        if ref.get("uid") and ref["uid"] != uid:
+            why = f"the UID in the bound object reference ({ref['uid']}) does not match the UID in record. "
+            raise conflict(kind, "", name, f"{why}The object might have been deleted and then recreated")
+        return _Bound(kind.lower(), uid, name, node)
+
+    def _node_claim(self, name: str) -> Object | None:
+        if not name:
+            return None
+        node = self._reader.get("nodes", "", "", name)
+        return {"name": name, "uid": node["metadata"]["uid"]} if node is not None else {"name": name}
+
+    def _claims(self, account: Object, bound: _Bound | None, audiences: list[str], now: int, new_id: str) -> Object:
+        meta = account["metadata"]
+        private: Object = {"namespace": meta["namespace"]}
+        if bound is not None:
+            if bound.node is not None:
+                private["node"] = bound.node
+            private[bound.claim] = {"name": bound.name, "uid": bound.uid}
+        private["serviceaccount"] = {"name": meta["name"], "uid": meta.get("uid", "")}
+        return {
+            "aud": audiences,
+            "iat": now,
+            "iss": self._signer.issuer,
+            "jti": new_id,
+            "kubernetes.io": private,
+            "nbf": now,
+            "sub": f"system:serviceaccount:{meta['namespace']}:{meta['name']}",
+        }
+
+
+def _validate(spec: Object) -> None:
+    seconds = spec["expirationSeconds"]
+    path = "spec.expirationSeconds"
+    errors = []
+    if seconds < _MIN_SECONDS:
+        errors.append(field.invalid(path, seconds, "may not specify a duration less than 10 minutes"))
+    if seconds > _MAX_SECONDS:
+        errors.append(field.invalid(path, seconds, "may not specify a duration larger than 2^32 seconds"))
+    if errors:
+        raise invalid("TokenRequest", GROUP, "", errors)
+
+
+def secret_token_claims(account: Object, secret: Object) -> Object:
+    """The claims of the token that a Secret of type `kubernetes.io/service-account-token` gets; it never expires."""
+    namespace, name = account["metadata"]["namespace"], account["metadata"]["name"]
+    prefix = "kubernetes.io/serviceaccount/"
+    return {
+        "iss": LEGACY_ISSUER,
+        f"{prefix}namespace": namespace,
+        f"{prefix}secret.name": secret["metadata"]["name"],
+        f"{prefix}service-account.name": name,
+        f"{prefix}service-account.uid": account["metadata"]["uid"],
+        "sub": f"system:serviceaccount:{namespace}:{name}",
+    }
