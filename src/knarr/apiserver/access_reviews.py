@@ -72,7 +72,7 @@ def self_subject_rules(body: Object, user: UserInfo, authorizer: Authorizer) -> 
 
 
 def self_subject(body: Object, user: UserInfo, now: datetime.datetime) -> Object:
-    """SelfSubjectReview: who am I?"""
+    """SelfSubjectReview: who the user is who asks."""
     meta = {**(body.get("metadata") or {}), "creationTimestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
     return {**_head(body), "metadata": meta, "status": {"userInfo": _show_user(user)}}
 
@@ -158,7 +158,7 @@ def _field_selector(selector: Object) -> str:
         return raw
     parts = []
     for requirement in selector.get("requirements") or ():
-        values = requirement.get("values") or ()
+        values = requirement.get("values") or []
         if len(values) == 1 and requirement.get("operator") in _IN:
             sign = "=" if requirement["operator"] == "In" else "!="
             parts.append(f"{requirement.get('key', '')}{sign}{values[0]}")
