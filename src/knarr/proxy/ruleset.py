@@ -107,6 +107,7 @@ def build(parts: Iterable[Part], layout: Layout) -> Ruleset:
             elements[container].setdefault(key, value)
         chains.update(part.chains)
         sets.update(part.sets)
+        elements.update({name: {} for name in part.sets})
     for container in (SERVICE_IPS, LOCAL_SERVICE_IPS, NODE_PORTS, LOCAL_NODE_PORTS):
         for verdict in elements[container].values():
             name = verdict.removeprefix("goto ")
@@ -169,7 +170,7 @@ class _Writer:
         port = self._port
         if port.cluster:
             self._target(SERVICE_IPS, key, _CLUSTER if port.external_local else _EXTERNAL, port.cluster)
-        if port.external_local and port.local:
+        if port.external_local:
             self._target(LOCAL_SERVICE_IPS, key, _LOCAL, port.local)
         if not (port.local if port.external_local else port.cluster):
             self._element(NO_ENDPOINTS, key, self._refusal())
@@ -179,7 +180,7 @@ class _Writer:
         key = f"{port.protocol} . {port.node_port}"
         if port.cluster:
             self._target(NODE_PORTS, key, _NODE_SHORT if port.external_local else _NODE, port.cluster)
-        if port.external_local and port.local:
+        if port.external_local:
             self._target(LOCAL_NODE_PORTS, key, _NODE_LOCAL, port.local)
         if not (port.local if port.external_local else port.cluster):
             self._element(NO_ENDPOINT_NODE_PORTS, key, self._refusal())
@@ -192,6 +193,10 @@ class _Writer:
         self._element(FIREWALL, self._key(address), f"goto {name}")
 
     def _target(self, container: str, key: str, way: _Way, endpoints: Sequence[Endpoint]) -> None:
+        if not endpoints:
+            # Outsiders must not fall through to what pods may use; the filter then drops or refuses the packet.
+            self._element(container, key, "goto leave")
+            return
         if self._port.affinity_seconds:
             self._element(container, key, f"goto {self._sticky(way, endpoints)}")
             return
@@ -306,6 +311,7 @@ def _fixed_chains(layout: Layout) -> dict[str, Chain]:
             ),
         ),
         "mark-masquerade": Chain("", (f"meta mark set meta mark or {MASQUERADE_MARK}",)),
+        "leave": Chain("", ()),
         "refuse": Chain("", ("reject",)),
         "drop-it": Chain("", ("drop",)),
         "check-service": Chain("", (f"{destination} vmap @{NO_ENDPOINTS}",)),
