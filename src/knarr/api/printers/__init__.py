@@ -1,0 +1,1 @@
+"""What a Table answer shows of each kind: columns and rows, one module a group."""
