@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from itertools import takewhile
 
 from knarr.apimachinery.types import Object
 from knarr.scheduler.framework import Event
@@ -63,6 +64,8 @@ class Queue:
         self._pods: dict[str, QueuedPod] = {}
         self._active: list[tuple[int, float, int, QueuedPod]] = []
         self._backoff: list[tuple[float, int, QueuedPod]] = []
+        #: In the order they began to wait.
+        self._waiting: dict[str, QueuedPod] = {}
         self._tickets = 0
 
     def __len__(self) -> int:
@@ -92,6 +95,7 @@ class Queue:
         queued = self._pods.pop(uid, None)
         if queued is not None:
             queued.place = Place.OUT
+            self._waiting.pop(uid, None)
 
     def pop(self, now: float) -> QueuedPod | None:
         """Take the pod to try next. It stays known, so that updates of it are not lost; give it back or remove it."""
@@ -121,10 +125,11 @@ class Queue:
             self._pause(queued)
         else:
             queued.place = Place.WAITING
+            self._waiting[queued.pod.uid] = queued
 
     def wake(self, event: Event, now: float) -> bool:
         """Let waiting pods try again that the event may help; says whether any was."""
-        woken = [q for q in self._pods.values() if q.place is Place.WAITING and self._helps(q, event)]
+        woken = [queued for queued in self._waiting.values() if self._helps(queued, event)]
         for queued in woken:
             self._enter(queued, now)
         return bool(woken)
@@ -141,7 +146,7 @@ class Queue:
             _, ticket, queued = heapq.heappop(self._backoff)
             if queued.place is Place.BACKOFF and queued.ticket == ticket:
                 self._activate(queued)
-        for queued in [q for q in self._pods.values() if q.place is Place.WAITING and now - q.since > LONGEST_WAIT]:
+        for queued in list(takewhile(lambda queued: now - queued.since > LONGEST_WAIT, self._waiting.values())):
             self._enter(queued, now)
 
     def next_due(self) -> float | None:
@@ -152,6 +157,7 @@ class Queue:
 
     def _enter(self, queued: QueuedPod, now: float) -> None:
         """Put a pod where it belongs now."""
+        self._waiting.pop(queued.pod.uid, None)
         for plugin in self._profile.enqueue:
             if plugin.pre_enqueue(queued.pod) is not None:
                 queued.place = Place.GATED
