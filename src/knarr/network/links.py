@@ -17,15 +17,19 @@ _SYSCTLS = {
     # Without these, packets between pods of one bridge pass the Services' rules by.
     "net/bridge/bridge-nf-call-iptables": "1",
     "net/bridge/bridge-nf-call-ip6tables": "1",
+    # Pods and the Services' route share the bridge. Redirects would be wrong, and they eat the allowance for the
+    # ICMP errors that refuse a connection.
+    "net/ipv4/conf/all/send_redirects": "0",
+    "net/ipv4/conf/default/send_redirects": "0",
 }
 #: Behind any route a node may have: reached only where a more specific one is missing.
 _LAST_METRIC = 1 << 30
 _NOWHERE_TYPE = "unreachable"
 
 
-def set_sysctls(root: Path = Path("/proc/sys")) -> None:
+def set_sysctls(bridge: str, root: Path = Path("/proc/sys")) -> None:
     """Turn on forwarding and bridge filtering. /proc/sys/net shows the namespace of who reads and writes it."""
-    for name, value in _SYSCTLS.items():
+    for name, value in {**_SYSCTLS, f"net/ipv4/conf/{bridge}/send_redirects": "0"}.items():
         path = root / name
         try:
             if path.read_text().strip() != value:

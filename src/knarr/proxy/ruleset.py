@@ -1,7 +1,7 @@
 """The nftables ruleset of one node: Services as map elements under a handful of fixed chains.
 
 Input: `ServicePort` values and the node's `Layout`. Output: a `Ruleset`, a model of one nftables table.
-A plain port costs no chain of its own: a verdict map says for a destination how many endpoints it has (`cluster-3`),
+A plain port costs no chain of its own: a verdict map names the chain for a destination (`cluster-tcp-3`: three endpoints),
 that chain draws a number and a second map turns destination and number into an endpoint. Only ports with client
 affinity or source ranges have chains. Invariants: the same input gives the same ruleset; of two Services that claim
 one destination the first by name has it.
@@ -200,10 +200,12 @@ class _Writer:
         if self._port.affinity_seconds:
             self._element(container, key, f"goto {self._sticky(way, endpoints)}")
             return
-        name = _CLUSTER.name if way is _INTERNAL else way.name
-        self._element(container, key, f"goto {name}-{len(endpoints)}")
+        name, protocol = _CLUSTER.name if way is _INTERNAL else way.name, self._port.protocol
+        self._element(container, key, f"goto {name}-{protocol}-{len(endpoints)}")
+        # The maps are per protocol, so their keys go without it.
+        prefix = key.replace(f"{protocol} . ", "")
         for number, endpoint in enumerate(endpoints):
-            self._element(way.endpoints, f"{key} . {number}", f"{endpoint.ip} . {endpoint.port}")
+            self._element(f"{way.endpoints}-{protocol}", f"{prefix} . {number}", f"{endpoint.ip} . {endpoint.port}")
 
     def _sticky(self, way: _Way, endpoints: Sequence[Endpoint]) -> str:
         """Chains that send a known client to its endpoint and note who went where."""
@@ -244,17 +246,14 @@ def _masquerade(way: _Way, layout: Layout) -> tuple[str, ...]:
 
 
 def _draw(name: str, layout: Layout) -> Chain:
-    """The chain `way-N`: draws one of N endpoints."""
-    way_name, _, count = name.rpartition("-")
+    """The chain `way-protocol-N`: draws one of N endpoints."""
+    way_name, protocol, count = name.rsplit("-", 2)
     way = _WAYS[way_name]
     family = layout.family
-    number = f"numgen random mod {count}"
-    key = (
-        f"meta l4proto . th dport . {number}"
-        if way.node_port
-        else f"{family} daddr . meta l4proto . th dport . {number}"
-    )
-    return Chain("", (*_masquerade(way, layout), f"dnat {family} to {key} map @{way.endpoints}"))
+    key = f"{protocol} dport . numgen random mod {count}"
+    if not way.node_port:
+        key = f"{family} daddr . {key}"
+    return Chain("", (*_masquerade(way, layout), f"dnat {family} to {key} map @{way.endpoints}-{protocol}"))
 
 
 def _declarations(layout: Layout) -> dict[str, str]:
@@ -262,25 +261,34 @@ def _declarations(layout: Layout) -> dict[str, str]:
     family = layout.family
     by_address = f"map {{ type {address} . inet_proto . inet_service : verdict; }}"
     by_port = "map { type inet_proto . inet_service : verdict; }"
-    # `typeof` is how the drawn number becomes a part of a key.
-    target = f"numgen random mod 65536 : {family} daddr . tcp dport"
-    drawn = f"map {{ typeof {family} daddr . meta l4proto . tcp dport . {target}; }}"
-    drawn_by_port = f"map {{ typeof meta l4proto . tcp dport . {target}; }}"
     return {
         SERVICE_IPS: by_address,
         LOCAL_SERVICE_IPS: by_address,
         NODE_PORTS: by_port,
         LOCAL_NODE_PORTS: by_port,
-        ENDPOINTS: drawn,
-        LOCAL_ENDPOINTS: drawn,
-        NODE_PORT_ENDPOINTS: drawn_by_port,
-        LOCAL_NODE_PORT_ENDPOINTS: drawn_by_port,
         NO_ENDPOINTS: by_address,
         NO_ENDPOINT_NODE_PORTS: by_port,
         CLUSTER_IPS: f"set {{ type {address}; }}",
         FIREWALL: by_address,
         HAIRPIN: f"set {{ type {address} . {address}; }}",
+        **_endpoint_maps(family),
     }
+
+
+def _endpoint_maps(family: str) -> dict[str, str]:
+    """The maps that turn a destination and a drawn number into an endpoint.
+
+    `typeof` is how the number becomes a part of a key. nft ties a rule to the protocol named there, hence one map
+    for each protocol (`th dport` would not be tied, but nft 1.0.6 cannot read such a map back).
+    """
+    maps = {}
+    for protocol in ("tcp", "udp", "sctp"):
+        tail = f"{protocol} dport . numgen random mod 65536 : {family} daddr . {protocol} dport"
+        for name in (ENDPOINTS, LOCAL_ENDPOINTS):
+            maps[f"{name}-{protocol}"] = f"map {{ typeof {family} daddr . {tail}; }}"
+        for name in (NODE_PORT_ENDPOINTS, LOCAL_NODE_PORT_ENDPOINTS):
+            maps[f"{name}-{protocol}"] = f"map {{ typeof {tail}; }}"
+    return maps
 
 
 def _fixed_chains(layout: Layout) -> dict[str, Chain]:
@@ -312,10 +320,11 @@ def _fixed_chains(layout: Layout) -> dict[str, Chain]:
         ),
         "mark-masquerade": Chain("", (f"meta mark set meta mark or {MASQUERADE_MARK}",)),
         "leave": Chain("", ()),
-        "refuse": Chain("", ("reject",)),
+        # A reset, unlike an ICMP error, is never held back by the kernel's rate limit.
+        "refuse": Chain("", ("meta l4proto tcp reject with tcp reset", "reject")),
         "drop-it": Chain("", ("drop",)),
         "check-service": Chain("", (f"{destination} vmap @{NO_ENDPOINTS}",)),
-        "check-cluster-ip": Chain("", (*own, f"{family} daddr @{CLUSTER_IPS} reject", *range_drop)),
+        "check-cluster-ip": Chain("", (*own, f"{family} daddr @{CLUSTER_IPS} goto refuse", *range_drop)),
         "check-firewall": Chain("", (f"{destination} vmap @{FIREWALL}",)),
         **_hooks(family, destination, to_node),
     }

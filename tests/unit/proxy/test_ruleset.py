@@ -76,8 +76,8 @@ class Interpreter:
 
     def statement(self, rule: str) -> Verdict | str | None:
         packet = self.packet
-        if rule in ("reject", "drop"):
-            return Verdict(rule)
+        if rule in ("reject", "reject with tcp reset", "drop"):
+            return Verdict(rule.split()[0])
         if rule == "return":
             return "return"
         if rule.startswith("meta mark set"):
@@ -105,7 +105,7 @@ class Interpreter:
 
     def key(self, text: str) -> str:
         values = {"ip daddr": self.packet.destination, "meta l4proto": self.packet.protocol}
-        values["th dport"] = str(self.packet.port)
+        values["th dport"] = values[f"{self.packet.protocol} dport"] = str(self.packet.port)
         parts = []
         for part in text.split(" . "):
             found = re.fullmatch(r"numgen random mod (\d+)", part)
@@ -376,8 +376,8 @@ def test_one_changed_endpoint_costs_few_elements() -> None:
     many[7] = (many[7][0], [slice_of(endpoint(11), endpoint(13))])
     lines = change(old, ruleset_of(*many)).splitlines()
     assert [line.split(" {")[0] for line in lines if "hairpin" not in line] == [
-        "delete element ip knarr-proxy endpoints",
-        "add element ip knarr-proxy endpoints",
+        "delete element ip knarr-proxy endpoints-tcp",
+        "add element ip knarr-proxy endpoints-tcp",
     ]
 
 
@@ -387,6 +387,6 @@ def test_the_ipv6_table_has_the_same_shape() -> None:
     part = slice_of({"addresses": ["fd42::1"], "nodeName": "here"}) | {"addressType": "IPv6"}
     ports: tuple[ServicePort, ...] = service_ports(obj, [part], PLACE, ipv6=True)
     ruleset = build([service_part(ports, layout)], layout)
-    assert ruleset.elements["endpoints"] == {"fd43::5 . tcp . 80 . 0": "fd42::1 . 8080"}
-    assert set(ruleset.chains) == {*build([Part()], LAYOUT).chains, "cluster-1"}
+    assert ruleset.elements["endpoints-tcp"] == {"fd43::5 . 80 . 0": "fd42::1 . 8080"}
+    assert set(ruleset.chains) == {*build([Part()], LAYOUT).chains, "cluster-tcp-1"}
     assert service_ports(obj, [part], PLACE) == ()
