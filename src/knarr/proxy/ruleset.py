@@ -1,10 +1,10 @@
 """The nftables ruleset of one node: Services as map elements under a handful of fixed chains.
 
 Input: `ServicePort` values and the node's `Layout`. Output: a `Ruleset`, a model of one nftables table.
-A plain port costs no chain of its own: a verdict map names the chain for a destination (`cluster-tcp-3`: three endpoints),
-that chain draws a number and a second map turns destination and number into an endpoint. Only ports with client
-affinity or source ranges have chains. Invariants: the same input gives the same ruleset; of two Services that claim
-one destination the first by name has it.
+A plain port costs no chain of its own: a verdict map names the chain for a destination (`cluster-tcp-3` when it has
+three endpoints), that chain draws a number and a second map turns destination and number into an endpoint. Only ports
+with client affinity or source ranges have chains. Invariants: the same input gives the same ruleset; of two Services
+that claim one destination the first by name has it.
 """
 
 from __future__ import annotations
