@@ -9,7 +9,23 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from knarr.apiserver.admission.attributes import Attributes
+from knarr.apiserver.admission.certificate_requests import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+)
+from knarr.apiserver.admission.claim_resize import PersistentVolumeClaimResize
+from knarr.apiserver.admission.default_class import DefaultIngressClass, DefaultStorageClass
+from knarr.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from knarr.apiserver.admission.limit_ranger import LimitRanger
+from knarr.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from knarr.apiserver.admission.node_restriction import NodeRestriction
 from knarr.apiserver.admission.plugin import Mutator, Validator
+from knarr.apiserver.admission.priority import Priority
+from knarr.apiserver.admission.runtime_class import RuntimeClass
+from knarr.apiserver.admission.service_account import ServiceAccount
+from knarr.apiserver.admission.storage_protection import StorageObjectInUseProtection
+from knarr.apiserver.admission.taint_nodes import TaintNodesByCondition
 from knarr.apiserver.authz.decision import Authorizer
 
 
@@ -54,5 +70,21 @@ class Plugins:
 def build(authorizer: Authorizer, suffix: Callable[[], str], disabled: Iterable[str] = ()) -> Plugins:
     """All plugins but the disabled ones. `suffix` gives five random characters, for volume names."""
     off = frozenset(disabled)
-    plugins: tuple[Any, ...] = ()
+    plugins: tuple[Any, ...] = (
+        NamespaceLifecycle(),
+        LimitRanger(),
+        ServiceAccount(suffix),
+        NodeRestriction(authorizer),
+        TaintNodesByCondition(),
+        Priority(),
+        DefaultTolerationSeconds(),
+        DefaultStorageClass(),
+        StorageObjectInUseProtection(),
+        PersistentVolumeClaimResize(),
+        RuntimeClass(),
+        CertificateApproval(authorizer),
+        CertificateSigning(authorizer),
+        CertificateSubjectRestriction(),
+        DefaultIngressClass(),
+    )
     return Plugins(plugin for plugin in plugins if plugin.name not in off)
