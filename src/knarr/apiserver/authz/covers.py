@@ -89,5 +89,5 @@ def show_rule(rule: Object) -> str:
         ("NonResourceURLs", "nonResourceURLs"),
         ("Verbs", "verbs"),
     )
-    parts = [f"{label}:[{', '.join(map(quote, rule[name]))}]" for label, name in fields if rule.get(name)]
+    parts = [f"{label}:[{' '.join(map(quote, rule[name]))}]" for label, name in fields if rule.get(name)]
     return "{" + ", ".join(parts) + "}"

@@ -127,7 +127,7 @@ def _volume_references(volume: Object, pod_name: str) -> Iterator[tuple[str, str
     yield "secrets", (volume.get("azureFile") or {}).get("secretName", "")
     yield "configmaps", (volume.get("configMap") or {}).get("name", "")
     yield "persistentvolumeclaims", (volume.get("persistentVolumeClaim") or {}).get("claimName", "")
-    if volume.get("ephemeral"):
+    if volume.get("ephemeral") is not None:
         yield "persistentvolumeclaims", f"{pod_name}-{volume.get('name', '')}"
     for kind in _SECRET_REF:
         yield "secrets", ((volume.get(kind) or {}).get("secretRef") or {}).get("name", "")
