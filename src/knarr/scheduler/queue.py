@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from knarr.apimachinery.types import Object
 from knarr.scheduler.framework import Event
@@ -146,14 +146,16 @@ class Queue:
             _, ticket, queued = heapq.heappop(self._backoff)
             if queued.place is Place.BACKOFF and queued.ticket == ticket:
                 self._activate(queued)
-        for queued in list(takewhile(lambda queued: now - queued.since > LONGEST_WAIT, self._waiting.values())):
+        for queued in list(takewhile(lambda queued: now >= queued.since + LONGEST_WAIT, self._waiting.values())):
             self._enter(queued, now)
 
     def next_due(self) -> float | None:
-        """When the next pause ends, if any runs."""
+        """When `flush` will have something to do, if nothing else happens."""
         while self._backoff and not _stands(self._backoff[0][2], self._backoff[0][1], Place.BACKOFF):
             heapq.heappop(self._backoff)
-        return self._backoff[0][0] if self._backoff else None
+        due = [self._backoff[0][0]] if self._backoff else []
+        due += [queued.since + LONGEST_WAIT for queued in islice(self._waiting.values(), 1)]
+        return min(due, default=None)
 
     def _enter(self, queued: QueuedPod, now: float) -> None:
         """Put a pod where it belongs now."""

@@ -91,8 +91,9 @@ def test_after_five_minutes_a_pod_is_tried_again(queue: Queue, make_pod: Any) ->
     queued = queue.pop(0)
     assert queued is not None
     queue.refuse(queued, {"NodeName"}, 0)
-    assert popped(queue, 300) == ""
-    assert popped(queue, 301) == "p"
+    assert queue.next_due() == 300
+    assert popped(queue, 299) == ""
+    assert popped(queue, 300) == "p"
 
 
 def test_removed_pods_never_come_back(queue: Queue, make_pod: Any) -> None:
