@@ -1,13 +1,16 @@
 """Make the API tables of `knarr.api` from the published documents of one Kubernetes version.
 
 Usage: scripts/generate_api.py FOLDER
-FOLDER holds `discovery/` (one JSON answer a path: `api__v1.json`, `apis__apps__v1.json`, ..., `apis.json`).
+FOLDER holds `discovery/` (one JSON answer a path: `api__v1.json`, `apis__apps__v1.json`, ..., `apis.json`) and
+`openapi/` (the v3 documents, `apis__apps__v1_openapi.json.gz`, ...).
+What schemas do not say of Kubernetes' Go types stands in `go_facts.json` beside this script.
 The result is committed data below `src/knarr/api/tables`: names, types, numbers and flags, no prose.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -36,6 +39,7 @@ def main() -> None:
     """Read the documents, write the tables."""
     folder = Path(sys.argv[1])
     write_registry(folder / "discovery")
+    write_types(folder / "openapi", json.loads((Path(__file__).parent / "go_facts.json").read_text()))
 
 
 def write_registry(discovery: Path) -> None:
@@ -111,6 +115,139 @@ def _set_storage_versions(entries: list[dict[str, Any]]) -> None:
 def version_hash(group: str, version: str, kind: str) -> str:
     """The `storageVersionHash` of discovery."""
     return base64.b64encode(hashlib.sha256(f"{group}/{version}/{kind}".encode()).digest()[:8]).decode()
+
+
+#: Packages of definitions, by the prefix their names carry in the documents.
+PACKAGES = (
+    ("io.k8s.api.", ""),
+    ("io.k8s.apimachinery.pkg.apis.", ""),
+    ("io.k8s.apiextensions-apiserver.pkg.apis.", ""),
+    ("io.k8s.kube-aggregator.pkg.apis.", ""),
+    ("io.k8s.apimachinery.pkg.", "machinery."),
+)
+REFERENCE = "#/components/schemas/"
+FLAGS = {
+    "x-kubernetes-list-type": "list",
+    "x-kubernetes-list-map-keys": "keys",
+    "x-kubernetes-map-type": "map",
+    "x-kubernetes-patch-merge-key": "merge",
+    "x-kubernetes-patch-strategy": "patch",
+}
+SCALARS = {
+    ("string", None): "string",
+    ("boolean", None): "boolean",
+    ("integer", "int32"): "int32",
+    ("integer", "int64"): "int64",
+    ("number", "double"): "double",
+    ("string", "byte"): "bytes",
+}
+
+
+def short_name(name: str) -> str:
+    """`core.v1.Pod` for `io.k8s.api.core.v1.Pod`."""
+    for prefix, instead in PACKAGES:
+        if name.startswith(prefix):
+            return instead + name[len(prefix) :]
+    raise ValueError(f"unknown package of {name}")
+
+
+def write_types(folder: Path, facts: dict[str, Any]) -> None:
+    """`types/PACKAGE.json`: each struct's fields with their types and flags; scalars and unions as their schema."""
+    types: dict[str, dict[str, Any]] = {}
+    for path in sorted(folder.glob("*_openapi.json.gz")):
+        document = json.loads(gzip.decompress(path.read_bytes()))
+        for name, schema in document.get("components", {}).get("schemas", {}).items():
+            types.setdefault(short_name(name), _type(schema))
+    _add_facts(types, facts)
+    packages: dict[str, dict[str, Any]] = {}
+    for name in sorted(types):
+        package, _, kind = name.rpartition(".")
+        packages.setdefault(package, {})[kind] = types[name]
+    for package, members in packages.items():
+        rows = ",\n".join(f"{json.dumps(kind)}: {_dense(row)}" for kind, row in members.items())
+        (TABLES / "types").mkdir(exist_ok=True)
+        (TABLES / "types" / f"{package}.json").write_text(f"{{\n{rows}\n}}\n")
+
+
+def _dense(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _type(schema: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "properties":
+            required = schema.get("required", [])
+            out["fields"] = {name: _field(item, required=name in required) for name, item in value.items()}
+        elif key == "x-kubernetes-group-version-kind":
+            # Kinds that every group has (DeleteOptions, WatchEvent) list a different set in each document.
+            if len(value) == 1 and value[0]["kind"] not in ("DeleteOptions", "WatchEvent"):
+                out["kind"] = [value[0]["group"], value[0]["version"], value[0]["kind"]]
+            else:
+                out["kind"] = ["*", "*", value[0]["kind"]]
+        elif key not in ("description", "required"):
+            out[key] = value
+    return out
+
+
+def _field(schema: dict[str, Any], *, required: bool) -> list[Any]:
+    flags: dict[str, Any] = {FLAGS[key]: value for key, value in schema.items() if key in FLAGS}
+    if "default" in schema:
+        flags["default"] = schema["default"]
+    if required:
+        flags["required"] = True
+    known = {*FLAGS, "default", "description", "type", "format", "items", "additionalProperties", "allOf", "$ref"}
+    if set(schema) - known:
+        raise ValueError(f"unknown keys in {schema}")
+    return [_type_text(schema), flags] if flags else [_type_text(schema)]
+
+
+def _type_text(schema: dict[str, Any]) -> str:
+    """`[]core.v1.Container`, `{}string` (a map), `int32`."""
+    if "$ref" in schema:
+        return short_name(schema["$ref"].removeprefix(REFERENCE))
+    if "allOf" in schema:
+        return short_name(schema["allOf"][0]["$ref"].removeprefix(REFERENCE))
+    if schema.get("type") == "array":
+        return "[]" + _type_text(schema["items"])
+    if "additionalProperties" in schema:
+        return "{}" + _type_text(schema["additionalProperties"])
+    if schema.get("type") == "object":
+        return "object"
+    return SCALARS[schema["type"], schema.get("format")]
+
+
+def _add_facts(types: dict[str, dict[str, Any]], facts: dict[str, Any]) -> None:
+    """Put the facts on Go types beside the fields; a fact about no field is an error."""
+    for flag in ("pointers", "written"):
+        for package, rows in facts[flag].items():
+            for row in rows:
+                kind, _, names = row.partition(": ")
+                for name in names.split():
+                    _flag_field(
+                        types, package.rstrip("*"), kind, name, {flag[:-1] if flag == "pointers" else flag: True}
+                    )
+    for package, rows in facts["named"].items():
+        for row, type_name in rows.items():
+            kind, _, name = row.partition(".")
+            _flag_field(types, package.rstrip("*"), kind, name, {"go": type_name})
+    for name, embedded in facts["embedded"].items():
+        if not any(item == name for item in types):
+            raise ValueError(f"no type {name}")
+        types[name]["embedded"] = embedded
+
+
+def _flag_field(types: dict[str, dict[str, Any]], package: str, kind: str, name: str, flag: dict[str, Any]) -> None:
+    found = False
+    for type_name, row in types.items():
+        if type_name.startswith(package) and type_name.endswith("." + kind) and name in row.get("fields", {}):
+            field = row["fields"][name]
+            if len(field) == 1:
+                field.append({})
+            field[1].update(flag)
+            found = True
+    if not found:
+        raise ValueError(f"no field {package} {kind}.{name}")
 
 
 if __name__ == "__main__":

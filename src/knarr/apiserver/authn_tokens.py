@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Reader
+from knarr.apiserver.attributes import Reader
 from knarr.apiserver.request import UserInfo
 from knarr.apiserver.tokens import ISSUER, LEGACY_ISSUER, TokenSigner
 from knarr.component_base.clock import Clock

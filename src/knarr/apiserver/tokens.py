@@ -16,7 +16,7 @@ from knarr.apimachinery import field
 from knarr.apimachinery.errors import bad_request, conflict, invalid, not_found
 from knarr.apimachinery.gvk import parse_api_version
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Reader
+from knarr.apiserver.attributes import Reader
 
 ISSUER = "https://kubernetes.default.svc"
 GROUP = "authentication.k8s.io"

@@ -132,7 +132,7 @@ def save(cluster: Cluster) -> None:
     path = _path(cluster.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.new")
-    temporary.write_bytes(orjson.dumps(asdict(cluster), option=orjson.OPT_INDENT_2))
+    temporary.write_bytes(orjson.dumps(asdict(cluster), default=tuple, option=orjson.OPT_INDENT_2))
     temporary.replace(path)
 
 

@@ -17,8 +17,9 @@ from knarr.component_base.certificates import (
     signing_key,
     write_private,
 )
+from knarr.component_base.clock import RealClock
 
-NOW = datetime.datetime.now(datetime.UTC)  # TLS below compares with the real clock
+NOW = RealClock().now()  # TLS below compares with the real clock
 SERVER = Leaf("kube-apiserver", dns=["kubernetes", "localhost"], ips=["127.0.0.1", "::1"], server=True)
 CLIENT = Leaf("system:node:n1", ["system:nodes", "more"], client=True)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Attributes
 from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz.decision import Authorizer
 from knarr.apiserver.request import RequestInfo
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from knarr.apimachinery import quantity
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Attributes
 from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.attributes import Attributes
 
 _ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 

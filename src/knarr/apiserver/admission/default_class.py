@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Attributes
 from knarr.apiserver.admission.plugin import Kinds
+from knarr.apiserver.attributes import Attributes
 
 _STORAGE_DEFAULTS = (
     "storageclass.kubernetes.io/is-default-class",

@@ -11,8 +11,8 @@ from typing import TypeAlias
 from knarr.apimachinery import quantity
 from knarr.apimachinery.quantity import Quantity
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Attributes
 from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.attributes import Attributes
 
 _ANNOTATION = "kubernetes.io/limit-ranger"
 _KINDS = (("containers", "container"), ("initContainers", "init container"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from knarr.apimachinery.errors import StatusError, forbidden, not_found
-from knarr.apiserver.admission.attributes import Attributes
 from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.attributes import Attributes
 
 _IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 

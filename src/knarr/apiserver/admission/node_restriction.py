@@ -11,11 +11,11 @@ from collections.abc import Callable
 from knarr.apimachinery.errors import not_found
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Attributes
 from knarr.apiserver.admission.certificate_requests import parse_request
 from knarr.apiserver.admission.node_labels import forbidden_labels, modified_labels
 from knarr.apiserver.admission.node_tokens import check_token_request
 from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz.decision import Authorizer, node_identity
 from knarr.apiserver.authz.node_graph import MIRROR_ANNOTATION, pod_references
 

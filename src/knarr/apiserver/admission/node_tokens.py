@@ -8,8 +8,8 @@ from __future__ import annotations
 from knarr.apimachinery.errors import not_found
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Attributes, Reader
 from knarr.apiserver.admission.plugin import refuse
+from knarr.apiserver.attributes import Attributes, Reader
 from knarr.apiserver.authz.decision import Authorizer
 from knarr.apiserver.request import RequestInfo
 

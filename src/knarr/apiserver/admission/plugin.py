@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from knarr.apimachinery.errors import StatusError, forbidden
-from knarr.apiserver.admission.attributes import Attributes
+from knarr.apiserver.attributes import Attributes
 
 #: What a plugin wants to see: (plural, group) pairs; None stands for every resource.
 Kinds = frozenset[tuple[str, str]] | None

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from knarr.apiserver.admission.attributes import Attributes
 from knarr.apiserver.admission.certificate_requests import (
     CertificateApproval,
     CertificateSigning,
@@ -26,6 +25,7 @@ from knarr.apiserver.admission.runtime_class import RuntimeClass
 from knarr.apiserver.admission.service_account import ServiceAccount
 from knarr.apiserver.admission.storage_protection import StorageObjectInUseProtection
 from knarr.apiserver.admission.taint_nodes import TaintNodesByCondition
+from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz.decision import Authorizer
 
 

@@ -6,8 +6,8 @@ Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-pre
 from __future__ import annotations
 
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Attributes, Reader
 from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.attributes import Attributes, Reader
 
 _GROUP = "scheduling.k8s.io"
 _CLASSES = ("priorityclasses", _GROUP)

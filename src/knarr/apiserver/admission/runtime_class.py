@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Attributes
 from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.attributes import Attributes
 
 _MISMATCH = "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"
 

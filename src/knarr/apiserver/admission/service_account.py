@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Attributes
 from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz.node_graph import MIRROR_ANNOTATION, pod_references
 
 _DEFAULT = "default"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from knarr.apiserver.admission.attributes import Attributes
 from knarr.apiserver.admission.plugin import Kinds
+from knarr.apiserver.attributes import Attributes
 
 _FINALIZERS = {
     ("persistentvolumes", ""): "kubernetes.io/pv-protection",

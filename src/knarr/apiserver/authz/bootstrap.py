@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from knarr.api.bootstrap.cluster_roles import CLUSTER_ROLES
 from knarr.api.bootstrap.rbac import GROUP, objects, rules_of
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Reader
+from knarr.apiserver.attributes import Reader
 from knarr.apiserver.authz.covers import uncovered
 
 AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"

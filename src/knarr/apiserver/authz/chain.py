@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Reader
+from knarr.apiserver.attributes import Reader
 from knarr.apiserver.authz.decision import MASTERS, Decision, RuleList, node_identity
 from knarr.apiserver.authz.node import NodeAuthorizer
 from knarr.apiserver.authz.node_graph import NodeGraph

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from knarr.apimachinery.errors import forbidden, not_found
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Attributes
+from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz.chain import AuthorizerChain
 from knarr.apiserver.authz.covers import compact, show_rule, uncovered
 from knarr.apiserver.authz.decision import MASTERS

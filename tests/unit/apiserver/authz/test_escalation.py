@@ -9,7 +9,7 @@ import pytest
 from knarr.api.resources import Resource
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.attributes import Attributes
+from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz.chain import AuthorizerChain
 from knarr.apiserver.authz.escalation import check
 from knarr.apiserver.request import UserInfo

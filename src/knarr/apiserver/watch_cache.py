@@ -1,0 +1,311 @@
+"""The watch cache: every object's bytes, indexed, with the recent changes and the watchers of each collection.
+
+Input: committed events in revision order. Invariants: an entry's body carries its resourceVersion as the first
+field of `metadata` and no `kind`/`apiVersion` (list items have none; `Entry.single` adds them); `revision` never
+goes back; a watcher sees every change of its range after the revision it began at, in order, or is cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from knarr.api.resources import Resource
+from knarr.apimachinery.types import Object
+from knarr.apiserver import selectable
+from knarr.storage.store import Event, KeyValue
+
+_HEAD = b'{"metadata":{'
+#: Recent changes kept for watches that resume; older ones are read from the store's history.
+KEPT_CHANGES = 2048
+#: Changes a watcher may be behind before it is cut.
+WATCHER_LIMIT = 10_000
+
+
+def encode(obj: Object, type_suffix: bytes) -> bytes:
+    """The stored bytes of an object: metadata first, without resourceVersion, `kind` and `apiVersion` last."""
+    meta = obj["metadata"]
+    version = meta.pop("resourceVersion", None)
+    rest = {key: value for key, value in obj.items() if key not in ("metadata", "kind", "apiVersion")}
+    try:
+        value = b'{"metadata":' + orjson.dumps(meta)
+    finally:
+        if version is not None:
+            meta["resourceVersion"] = version
+    if rest:
+        value += b"," + orjson.dumps(rest)[1:-1]
+    return value + type_suffix
+
+
+def type_suffix(api_version: str, kind: str) -> bytes:
+    """What ends the bytes of every object of a kind."""
+    return b',"kind":' + orjson.dumps(kind) + b',"apiVersion":' + orjson.dumps(api_version) + b"}"
+
+
+class Entry:
+    """One object at one revision."""
+
+    __slots__ = ("body", "head", "key", "revision")
+
+    def __init__(self, key: str, revision: int, body: bytes, head: Any) -> None:
+        self.key = key
+        self.revision = revision
+        self.body = body
+        #: The partially decoded object: `head.metadata.labels`, selectable fields.
+        self.head = head
+
+    def decode(self) -> Object:
+        """A fresh copy of the object, without `kind` and `apiVersion`."""
+        out: Object = orjson.loads(self.body)
+        return out
+
+
+class Change:
+    """One change of a collection, with its encodings made once for all watchers."""
+
+    __slots__ = ("_lines", "deleted", "entry", "previous")
+
+    def __init__(self, entry: Entry, previous: Entry | None, *, deleted: bool) -> None:
+        self.entry = entry
+        self.previous = previous
+        self.deleted = deleted
+        self._lines: dict[tuple[str, str], bytes] = {}
+
+    def line(self, event_type: str, form: str, encode_object: Callable[[Entry], bytes]) -> bytes:
+        """The watch line for an event type in a form (`json`, `table`, …); encoded once for each."""
+        key = (event_type, form)
+        line = self._lines.get(key)
+        if line is None:
+            line = b'{"type":"%b","object":%b}\n' % (event_type.encode(), encode_object(self.entry))
+            self._lines[key] = line
+        return line
+
+
+class Watcher:
+    """A place in a collection's stream of changes: a bounded queue and a wake-up."""
+
+    __slots__ = ("_waiter", "cut", "prefix", "queue")
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.queue: deque[Change] = deque()
+        self.cut = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def push(self, change: Change) -> None:
+        """Queue a change; a watcher too far behind is cut."""
+        if len(self.queue) >= WATCHER_LIMIT:
+            self.cut = True
+        else:
+            self.queue.append(change)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let `wait` return."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for a change, at most so long."""
+        if self.queue or self.cut:
+            return
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_later(max(seconds, 0.0), self.wake)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+
+class Collection:
+    """The objects below one storage prefix."""
+
+    def __init__(self, resource: Resource, api_version: str) -> None:
+        self.resource = resource
+        self.prefix = f"/registry/{resource.storage}/"
+        self.suffix = type_suffix(api_version, resource.kind)
+        self.entries: dict[str, Entry] = {}
+        self.changed = 0
+        self._keys: list[str] = []
+        self._changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
+        #: Watches may resume from here without the store's history.
+        self.kept_since = 0
+        self._watchers: set[Watcher] = set()
+        self._decoder = msgspec.json.Decoder(selectable.head_type(resource.group, resource.plural))
+
+    def entry_of(self, kv: KeyValue) -> Entry:
+        """The entry for a stored value: the revision spliced in, the type cut off."""
+        value = kv.value
+        if not (value.startswith(_HEAD) and value.endswith(self.suffix)):
+            value = encode(orjson.loads(value), self.suffix)
+        body = b'%b"resourceVersion":"%d",%b}' % (_HEAD, kv.mod_revision, value[len(_HEAD) : -len(self.suffix)])
+        return Entry(kv.key, kv.mod_revision, body, self._decoder.decode(body))
+
+    def single(self, entry: Entry) -> bytes:
+        """The object as a GET or a watch event shows it, with `kind` and `apiVersion`."""
+        return entry.body[:-1] + self.suffix
+
+    def range(self, prefix: str, after: str = "") -> Iterator[Entry]:
+        """The entries below a key prefix, in key order, behind the key `after`."""
+        start = bisect.bisect_right(self._keys, after) if after > prefix else bisect.bisect_left(self._keys, prefix)
+        end = len(self._keys) if prefix == self.prefix else bisect.bisect_left(self._keys, prefix + "\U0010ffff")
+        entries = self.entries
+        for key in self._keys[start:end]:
+            yield entries[key]
+
+    def count(self, prefix: str) -> int:
+        """How many keys stand below a prefix."""
+        return bisect.bisect_left(self._keys, prefix + "\U0010ffff") - bisect.bisect_left(self._keys, prefix)
+
+    def load(self, items: Sequence[KeyValue], revision: int) -> None:
+        """Take the state at start."""
+        for kv in items:
+            self.entries[kv.key] = self.entry_of(kv)
+            self.changed = max(self.changed, kv.mod_revision)
+        self._keys = sorted(self.entries)
+        self.kept_since = revision
+
+    def apply(self, event: Event) -> Change:
+        """Take one committed change and tell the watchers."""
+        entry = self.entry_of(event.kv)
+        previous = self.entries.get(entry.key)
+        if event.deleted:
+            if previous is not None:
+                del self.entries[entry.key]
+                del self._keys[bisect.bisect_left(self._keys, entry.key)]
+        else:
+            self.entries[entry.key] = entry
+            if previous is None:
+                bisect.insort(self._keys, entry.key)
+        change = Change(entry, previous, deleted=event.deleted)
+        self.changed = entry.revision
+        if len(self._changes) == KEPT_CHANGES:
+            self.kept_since = self._changes[0].entry.revision
+        self._changes.append(change)
+        for watcher in self._watchers:
+            if entry.key.startswith(watcher.prefix):
+                watcher.push(change)
+        return change
+
+    def since(self, revision: int, prefix: str) -> list[Change]:
+        """The kept changes after a revision; only whole when `revision >= kept_since`."""
+        found: list[Change] = []
+        for change in reversed(self._changes):
+            if change.entry.revision <= revision:
+                break
+            if change.entry.key.startswith(prefix):
+                found.append(change)
+        found.reverse()
+        return found
+
+    def watch(self, prefix: str) -> Watcher:
+        """Begin to receive changes from now on; `unwatch` ends it."""
+        watcher = Watcher(prefix)
+        self._watchers.add(watcher)
+        return watcher
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """Stop receiving."""
+        self._watchers.discard(watcher)
+
+    def wake_all(self) -> None:
+        """Wake every watcher, so that it looks at its deadline."""
+        for watcher in self._watchers:
+            watcher.wake()
+
+    def change_of(self, event: Event) -> Change:
+        """A change read from the store's history."""
+        previous = self.entry_of(event.previous) if event.previous is not None else None
+        return Change(self.entry_of(event.kv), previous, deleted=event.deleted)
+
+
+class WatchCache:
+    """All collections. `apply` is called with committed events, in order, before their writers are answered."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self._by_storage: dict[str, Collection] = {}
+        self._listeners: list[Callable[[Collection, Change], None]] = []
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    def add(self, resource: Resource, api_version: str) -> Collection:
+        """Serve a resource; several versions of it share one collection."""
+        found = self._by_storage.get(resource.storage)
+        if found is None:
+            found = self._by_storage[resource.storage] = Collection(resource, api_version)
+        return found
+
+    def collection(self, resource: Resource) -> Collection:
+        """The collection of a resource."""
+        return self._by_storage[resource.storage]
+
+    @property
+    def collections(self) -> Sequence[Collection]:
+        """All collections."""
+        return tuple(self._by_storage.values())
+
+    def listen(self, listener: Callable[[Collection, Change], None]) -> None:
+        """Call `listener` for every change, synchronously."""
+        self._listeners.append(listener)
+
+    def load(self, items: Sequence[KeyValue], revision: int) -> None:
+        """Take the whole state at start."""
+        groups: dict[str, list[KeyValue]] = {}
+        for kv in items:
+            storage = self._storage_of(kv.key)
+            if storage is not None:
+                groups.setdefault(storage, []).append(kv)
+        for storage, collection in self._by_storage.items():
+            collection.load(groups.get(storage, ()), revision)
+        self.revision = revision
+
+    def apply(self, events: Sequence[Event]) -> None:
+        """Take committed changes."""
+        for event in events:
+            storage = self._storage_of(event.kv.key)
+            if storage is not None:
+                collection = self._by_storage[storage]
+                change = collection.apply(event)
+                for listener in self._listeners:
+                    listener(collection, change)
+            self.revision = max(self.revision, event.kv.mod_revision)
+        if self._waiting:
+            self._wake()
+
+    async def reached(self, revision: int, seconds: float) -> bool:
+        """Wait until the cache has passed a revision; False when the time is over."""
+        if self.revision >= revision:
+            return True
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((revision, future))
+        try:
+            await asyncio.wait_for(future, seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def _wake(self) -> None:
+        still = []
+        for revision, future in self._waiting:
+            if revision > self.revision:
+                still.append((revision, future))
+            elif not future.done():
+                future.set_result(None)
+        self._waiting = [pair for pair in still if not pair[1].done()]
+
+    def _storage_of(self, key: str) -> str | None:
+        """The collection's folder: one, two or three path elements behind `/registry/`."""
+        parts = key.split("/", 5)
+        for count in (3, 4, 5):
+            storage = "/".join(parts[2:count])
+            if storage in self._by_storage and len(parts) > count:
+                return storage
+        return None

@@ -1,0 +1,144 @@
+"""What a reconciler may order: changes of the cluster as plain data.
+
+A runner carries them out in their order. Runs of `Create` or `Delete` of one resource go out side by side in growing
+batches (1, 2, 4, …), so that a failing server is not flooded. The first failure ends the round; the key is tried
+again with back-off, and the next round is told of the failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from knarr.api.resources import Resource
+from knarr.apimachinery.types import Object
+
+
+@dataclass(frozen=True, slots=True)
+class EventNote:
+    """An Event about `regarding` (a whole object, or as much of it as a reference needs)."""
+
+    regarding: Object
+    type: str
+    reason: str
+    #: In the note of a failed change, `{error}` is replaced by the message of the failure.
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create an object. `AlreadyExists` is success when the existing object has the same controller."""
+
+    resource: Resource
+    object: Object
+    done: EventNote | None = None
+    failed: EventNote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Replace an object or its subresource; it carries the resourceVersion it was read at."""
+
+    resource: Resource
+    object: Object
+    subresource: str = ""
+    done: EventNote | None = None
+    failed: EventNote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Patch an object or its subresource. `NotFound` is success."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    patch: Any
+    content_type: str = "application/strategic-merge-patch+json"
+    subresource: str = ""
+    done: EventNote | None = None
+    failed: EventNote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete an object. `NotFound` is success, and so is a conflict of the `uid` precondition.
+
+    `propagation` is `Background`, `Foreground`, `Orphan` or empty; `grace` in seconds; `resource_version` is a
+    second precondition.
+    """
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str = ""
+    propagation: str = ""
+    grace: int | None = None
+    resource_version: str = ""
+    done: EventNote | None = None
+    failed: EventNote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteCollection:
+    """Delete all objects of a resource in a namespace."""
+
+    resource: Resource
+    namespace: str
+    done: EventNote | None = None
+    failed: EventNote | None = None
+
+
+Change = Create | Update | Patch | Delete | DeleteCollection
+
+
+class Read(NamedTuple):
+    """A live read, for decisions that a stale answer would make destructive. An empty name lists the collection."""
+
+    resource: Resource
+    namespace: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why the last round of this key ended early."""
+
+    change: Change
+    code: int
+    reason: str
+    message: str
+
+
+class Names(Protocol):
+    """A source of fresh names."""
+
+    def suffix(self) -> str:
+        """Five random characters, as `generateName` appends."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a reconciler is told beside the snapshot."""
+
+    now: datetime
+    names: Names
+    failure: Failure | None = None
+    #: Answers of the reads asked for in the round before: the object (or the list object), None where it is absent.
+    live: Mapping[Read, Object | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What is to be done. `requeue_after` in seconds; with `reads` the key is reconciled again, with answers."""
+
+    changes: tuple[Change, ...] = ()
+    events: tuple[EventNote, ...] = ()
+    requeue_after: float | None = None
+    reads: tuple[Read, ...] = ()
+
+
+DONE = Result()

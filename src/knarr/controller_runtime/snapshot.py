@@ -1,0 +1,40 @@
+"""What a reconciler may read: the cluster as the watches have shown it, with the reconciler's own writes on top.
+
+Input: nothing. Output: read-only objects. Invariant: within one `reconcile` the snapshot does not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from knarr.api.resources import Resource
+from knarr.apimachinery.types import Object
+
+#: Indexes that `Snapshot.indexed` knows.
+OWNER = "owner"  # the uid in any of an object's ownerReferences
+NODE = "node"  # spec.nodeName of a pod
+
+
+class Key(NamedTuple):
+    """Names one object; `namespace` is empty for cluster-scoped kinds."""
+
+    resource: Resource
+    namespace: str
+    name: str
+
+
+class Snapshot(Protocol):
+    """Synchronous reads. What they give must not be changed: copy first."""
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """One object, or None."""
+        ...
+
+    def list(self, resource: Resource, namespace: str = "") -> Sequence[Object]:
+        """The objects of a namespace, or of all."""
+        ...
+
+    def indexed(self, resource: Resource, index: str, value: str) -> Sequence[Object]:
+        """The objects that an index (`OWNER`, `NODE`) files under a value."""
+        ...
