@@ -2,7 +2,8 @@
 
 Usage: scripts/generate_api.py FOLDER
 FOLDER holds `discovery/` (one JSON answer a path: `api__v1.json`, `apis__apps__v1.json`, ..., `apis.json`) and
-`openapi/` (the v3 documents, `apis__apps__v1_openapi.json.gz`, ...).
+`openapi/` (the v3 documents, `apis__apps__v1_openapi.json.gz`, ...), and `protobuf_fields.json` (the numbers of fields,
+which tell their order).
 What schemas do not say of Kubernetes' Go types stands in `go_facts.json` beside this script.
 The result is committed data below `src/knarr/api/tables`: names, types, numbers and flags, no prose.
 """
@@ -39,7 +40,7 @@ def main() -> None:
     """Read the documents, write the tables."""
     folder = Path(sys.argv[1])
     write_registry(folder / "discovery")
-    write_types(folder / "openapi", json.loads((Path(__file__).parent / "go_facts.json").read_text()))
+    write_types(folder, json.loads((Path(__file__).parent / "go_facts.json").read_text()))
 
 
 def write_registry(discovery: Path) -> None:
@@ -154,11 +155,12 @@ def short_name(name: str) -> str:
 def write_types(folder: Path, facts: dict[str, Any]) -> None:
     """`types/PACKAGE.json`: each struct's fields with their types and flags; scalars and unions as their schema."""
     types: dict[str, dict[str, Any]] = {}
-    for path in sorted(folder.glob("*_openapi.json.gz")):
+    for path in sorted((folder / "openapi").glob("*_openapi.json.gz")):
         document = json.loads(gzip.decompress(path.read_bytes()))
         for name, schema in document.get("components", {}).get("schemas", {}).items():
             types.setdefault(short_name(name), _type(schema))
     _add_facts(types, facts)
+    _order_fields(types, json.loads((folder / "protobuf_fields.json").read_text()))
     packages: dict[str, dict[str, Any]] = {}
     for name in sorted(types):
         package, _, kind = name.rpartition(".")
@@ -167,6 +169,56 @@ def write_types(folder: Path, facts: dict[str, Any]) -> None:
         rows = ",\n".join(f"{json.dumps(kind)}: {_dense(row)}" for kind, row in members.items())
         (TABLES / "types").mkdir(exist_ok=True)
         (TABLES / "types" / f"{package}.json").write_text(f"{{\n{rows}\n}}\n")
+
+
+def _dashed(package: str) -> str:
+    """A protobuf package as definitions spell it."""
+    return "io.k8s." + package.removeprefix("k8s.io.").replace("_", "-")
+
+
+def _order_fields(types: dict[str, dict[str, Any]], numbers: dict[str, Any]) -> None:
+    """Fields in the order of their protobuf numbers, which is nearly that of the Go structs; `metadata` first.
+
+    A field that belongs to an embedded struct is flagged with that struct's name.
+    """
+    messages = {
+        f"{short_name(package)}.{message}": fields
+        for package, content in ((_dashed(package), content) for package, content in numbers.items())
+        if package.startswith(tuple(prefix for prefix, _ in PACKAGES))
+        for message, fields in content.items()
+    }
+    first = {"metadata": (-3,), "kind": (-2,), "apiVersion": (-1,)}
+    for name, row in types.items():
+        if "fields" not in row:
+            continue
+        places: dict[str, tuple[int, ...]] = {}
+        _place_fields(name, row["fields"], messages, places)
+        row["fields"] = {
+            field: row["fields"][field]
+            for field in sorted(
+                row["fields"], key=lambda field: (first.get(field) or places.get(field, (1000,)), field)
+            )
+        }
+
+
+def _place_fields(
+    name: str,
+    fields: dict[str, Any],
+    messages: dict[str, Any],
+    places: dict[str, tuple[int, ...]],
+    within: tuple[tuple[int, ...], str] = ((), ""),
+) -> None:
+    """The places of a message's fields, those of embedded messages included."""
+    for field, (number, _, type_name) in messages.get(name, {}).items():
+        place = (*within[0], number)
+        if field in fields:
+            places[field] = place
+            if within[1]:
+                _set_flags(fields[field], {"inline": within[1]})
+            continue
+        struct = type_name.rpartition(".")[2]
+        embedded = f"{name.rpartition('.')[0]}.{struct}"
+        _place_fields(embedded, fields, messages, places, (place, f"{within[1]}.{struct}".lstrip(".")))
 
 
 def _dense(value: Any) -> str:
@@ -219,35 +271,33 @@ def _type_text(schema: dict[str, Any]) -> str:
 
 def _add_facts(types: dict[str, dict[str, Any]], facts: dict[str, Any]) -> None:
     """Put the facts on Go types beside the fields; a fact about no field is an error."""
-    for flag in ("pointers", "written"):
-        for package, rows in facts[flag].items():
+    for fact, flag in (("pointers", "pointer"), ("written", "written"), ("omitted", "omitted")):
+        for package, rows in facts[fact].items():
             for row in rows:
                 kind, _, names = row.partition(": ")
                 for name in names.split():
-                    _flag_field(
-                        types, package.rstrip("*"), kind, name, {flag[:-1] if flag == "pointers" else flag: True}
-                    )
-    for package, rows in facts["named"].items():
-        for row, type_name in rows.items():
+                    _flag_field(types, package, kind, name, {flag: True})
+    for package, named in facts["named"].items():
+        for row, type_name in named.items():
             kind, _, name = row.partition(".")
-            _flag_field(types, package.rstrip("*"), kind, name, {"go": type_name})
-    for name, embedded in facts["embedded"].items():
-        if not any(item == name for item in types):
-            raise ValueError(f"no type {name}")
-        types[name]["embedded"] = embedded
+            _flag_field(types, package, kind, name, {"go": type_name})
 
 
 def _flag_field(types: dict[str, dict[str, Any]], package: str, kind: str, name: str, flag: dict[str, Any]) -> None:
     found = False
+    wanted = re.compile(re.escape(package).replace(r"\*", "[^.]+") + re.escape(f".{kind}"))
     for type_name, row in types.items():
-        if type_name.startswith(package) and type_name.endswith("." + kind) and name in row.get("fields", {}):
-            field = row["fields"][name]
-            if len(field) == 1:
-                field.append({})
-            field[1].update(flag)
+        if wanted.fullmatch(type_name) and name in row.get("fields", {}):
+            _set_flags(row["fields"][name], flag)
             found = True
     if not found:
         raise ValueError(f"no field {package} {kind}.{name}")
+
+
+def _set_flags(field: list[Any], flags: dict[str, Any]) -> None:
+    if len(field) == 1:
+        field.append({})
+    field[1].update(flags)
 
 
 if __name__ == "__main__":
