@@ -14,6 +14,7 @@ from knarr.apimachinery.types import Object
 #: Indexes that `Snapshot.indexed` knows.
 OWNER = "owner"  # the uid in any of an object's ownerReferences
 NODE = "node"  # spec.nodeName of a pod
+ORPHAN = "orphan"  # the namespace of an object that has no controller
 
 
 class Key(NamedTuple):
@@ -36,5 +37,29 @@ class Snapshot(Protocol):
         ...
 
     def indexed(self, resource: Resource, index: str, value: str) -> Sequence[Object]:
-        """The objects that an index (`OWNER`, `NODE`) files under a value."""
+        """The objects that an index (`OWNER`, `NODE`, `ORPHAN`) files under a value."""
         ...
+
+
+def index_values(index: str, obj: Object) -> Sequence[str]:
+    """The values under which an index files an object. Raises `KeyError` for an index there is not."""
+    return _INDEXES[index](obj)
+
+
+def _owners(obj: Object) -> Sequence[str]:
+    return [owner["uid"] for owner in obj["metadata"].get("ownerReferences") or ()]
+
+
+def _node(obj: Object) -> Sequence[str]:
+    name = (obj.get("spec") or {}).get("nodeName")
+    return [name] if name else ()
+
+
+def _orphan(obj: Object) -> Sequence[str]:
+    meta = obj["metadata"]
+    if any(owner.get("controller") for owner in meta.get("ownerReferences") or ()):
+        return ()
+    return [meta.get("namespace", "")]
+
+
+_INDEXES = {OWNER: _owners, NODE: _node, ORPHAN: _orphan}

@@ -1,0 +1,123 @@
+"""EndpointSlices of one Service.
+
+Input: a Service with a selector, the pods of its namespace, their nodes, its slices. Output: the fewest writes that
+make the slices tell the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from knarr.api.registry import ENDPOINTSLICES, NODES, PODS, SERVICES
+from knarr.api.semantics import owners, service_endpoints, slice_plan
+from knarr.apimachinery.types import Object
+from knarr.controller.endpoint_slice import endpoints
+from knarr.controller_runtime.changes import DONE, Change, Context, Create, Delete, Result, Update
+from knarr.controller_runtime.controller import Controller, Watch, itself, key_of
+from knarr.controller_runtime.names import generated
+from knarr.controller_runtime.service_watches import services_of_pod
+from knarr.controller_runtime.snapshot import NODE, OWNER, Key, Snapshot
+
+MANAGER = "endpointslice-controller.k8s.io"
+_MANAGED_BY, _SERVICE = "endpointslice.kubernetes.io/managed-by", "kubernetes.io/service-name"
+_RESERVED = frozenset({_MANAGED_BY, _SERVICE, service_endpoints.HEADLESS})
+
+
+def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
+    """Make a Service's slices tell which pods are behind it."""
+    service = snapshot.get(*key)
+    if service is None or not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
+        return DONE
+    types = endpoints.address_types(service)
+    mine = [item for item in _slices(service, snapshot) if not item["metadata"].get("deletionTimestamp")]
+    changes: list[Change] = [_delete(item) for item in mine if item["addressType"] not in types]
+    for address_type in types:
+        existing = [item for item in mine if item["addressType"] == address_type]
+        changes += _of_type(service, address_type, existing, snapshot, context)
+    return Result(tuple(changes))
+
+
+def _of_type(
+    service: Object, address_type: str, existing: list[Object], snapshot: Snapshot, context: Context
+) -> list[Change]:
+    desired: dict[slice_plan.Ports, list[Object]] = {}
+    for pod in _pods(service, snapshot):
+        address = service_endpoints.address_of_type(pod, address_type)
+        node = snapshot.get(NODES, "", pod["spec"].get("nodeName") or "")
+        if address is None or (node is None and not service["spec"].get("publishNotReadyAddresses")):
+            continue
+        found = endpoints.endpoint(service, pod, node, address)
+        desired.setdefault(endpoints.ports(service, pod), []).append(found)
+    plan = slice_plan.plan(_head(service, address_type), existing, desired)
+    going = service["metadata"].get("deletionTimestamp")
+    created = [] if going else [_create(item, service, context.names.suffix()) for item in plan.create]
+    updated = [Update(ENDPOINTSLICES, item) for item in plan.update]
+    return [*created, *updated, *(_delete(item) for item in plan.delete)]
+
+
+def _pods(service: Object, snapshot: Snapshot) -> Iterable[Object]:
+    for pod in snapshot.list(PODS, service["metadata"]["namespace"]):
+        if service_endpoints.selects(service, pod) and service_endpoints.counts(pod, terminating=True):
+            yield pod
+
+
+def _slices(service: Object, snapshot: Snapshot) -> Iterable[Object]:
+    meta = service["metadata"]
+    for item in snapshot.indexed(ENDPOINTSLICES, OWNER, meta["uid"]):
+        labels = item["metadata"].get("labels") or {}
+        if labels.get(_SERVICE) == meta["name"] and labels.get(_MANAGED_BY) == MANAGER:
+            yield item
+
+
+def _head(service: Object, address_type: str) -> slice_plan.Head:
+    meta = service["metadata"]
+    labels = {name: value for name, value in (meta.get("labels") or {}).items() if name not in _RESERVED}
+    if service_endpoints.is_headless(service):
+        labels[service_endpoints.HEADLESS] = ""
+    labels |= {_SERVICE: meta["name"], _MANAGED_BY: MANAGER}
+    return slice_plan.Head(address_type, f"{meta['name']}-", {"labels": labels})
+
+
+def _create(item: Object, service: Object, suffix: str) -> Create:
+    meta = service["metadata"]
+    base = f"{meta['name']}-"
+    named = {"name": generated(base, suffix), "generateName": base, "namespace": meta["namespace"]}
+    reference = owners.controller_reference(service, SERVICES)
+    return Create(ENDPOINTSLICES, {**item, "metadata": {**named, **item["metadata"], "ownerReferences": [reference]}})
+
+
+def _delete(item: Object) -> Delete:
+    meta = item["metadata"]
+    return Delete(ENDPOINTSLICES, meta["namespace"], meta["name"], uid=meta["uid"])
+
+
+def _service_of_slice(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:
+    for item in (old, new):
+        meta = item["metadata"] if item is not None else {}
+        labels = meta.get("labels") or {}
+        if labels.get(_SERVICE) and labels.get(_MANAGED_BY) == MANAGER:
+            yield Key(SERVICES, meta["namespace"], labels[_SERVICE])
+
+
+def _services_of_node(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:
+    """A node that comes, goes, or changes its zone concerns the Services of its pods."""
+    if old is not None and new is not None and old["metadata"].get("labels") == new["metadata"].get("labels"):
+        return
+    for pod in snapshot.indexed(PODS, NODE, (new or old or {})["metadata"]["name"]):
+        for service in snapshot.list(SERVICES, pod["metadata"]["namespace"]):
+            if service_endpoints.selects(service, pod):
+                yield key_of(SERVICES, service)
+
+
+CONTROLLER = Controller(
+    name="endpointslice-controller",
+    resource=SERVICES,
+    watches=(
+        Watch(SERVICES, itself(SERVICES)),
+        Watch(PODS, services_of_pod),
+        Watch(ENDPOINTSLICES, _service_of_slice),
+        Watch(NODES, _services_of_node),
+    ),
+    writes=("create, update, delete endpointslices",),
+    reconcile=reconcile,
+)

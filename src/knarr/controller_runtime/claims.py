@@ -1,0 +1,101 @@
+"""Which dependents an owner may call its own: adopts orphans its selector matches, releases those it matches no more.
+
+Input: the owner, its dependents by reference, the orphans of its namespace. Output: what it has, and patches of owner
+references. An owner adopts only after a live read has shown that it still exists and is not being deleted.
+Source: https://github.com/kubernetes/design-proposals-archive/blob/main/apps/controller-ref.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from knarr.api.resources import Resource
+from knarr.api.semantics import owners
+from knarr.apimachinery.labels import Selector
+from knarr.apimachinery.types import Object
+from knarr.controller_runtime.changes import Change, Context, Patch, Read
+from knarr.controller_runtime.snapshot import ORPHAN, OWNER, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """An owner that selects dependents."""
+
+    resource: Resource
+    object: Object
+    selector: Selector
+
+    @property
+    def uid(self) -> str:
+        """The owner's uid."""
+        return str(self.object["metadata"]["uid"])
+
+    @property
+    def namespace(self) -> str:
+        """The owner's namespace."""
+        return str(self.object["metadata"]["namespace"])
+
+    @property
+    def is_going(self) -> bool:
+        """Whether the owner is being deleted."""
+        return bool(self.object["metadata"].get("deletionTimestamp"))
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """`held` are the owner's dependents once `changes` are carried out; with `reads` it must be decided again."""
+
+    held: tuple[Object, ...]
+    changes: tuple[Change, ...] = ()
+    reads: tuple[Read, ...] = ()
+
+
+def claim(owner: Owner, resource: Resource, snapshot: Snapshot, context: Context) -> Claims:
+    """What the owner has of a resource."""
+    owned = [obj for obj in snapshot.indexed(resource, OWNER, owner.uid) if owners.is_controlled_by(obj, owner.object)]
+    held = [obj for obj in owned if owner.selector.matches(obj["metadata"].get("labels"))]
+    if owner.is_going:
+        return Claims(tuple(held))
+    released = [_release(resource, obj, owner) for obj in owned if obj not in held]
+    strays = list(_strays(owner, snapshot.indexed(resource, ORPHAN, owner.namespace)))
+    if not strays:
+        return Claims(tuple(held), tuple(released))
+    meta = owner.object["metadata"]
+    read = Read(owner.resource, meta["namespace"], meta["name"])
+    if read not in context.live:
+        return Claims(tuple(held), (), (read,))
+    if not _still_there(context.live[read], owner):
+        return Claims(tuple(held), tuple(released))
+    adopted = [_adopt(resource, obj, owner) for obj in strays]
+    return Claims((*held, *strays), (*released, *adopted))
+
+
+def _strays(owner: Owner, orphans: Sequence[Object]) -> Iterable[Object]:
+    for obj in orphans:
+        meta = obj["metadata"]
+        gone = meta.get("deletionTimestamp") or (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        if not gone and owner.selector.matches(meta.get("labels")):
+            yield obj
+
+
+def _still_there(live: Object | None, owner: Owner) -> bool:
+    if live is None:
+        return False
+    meta = live["metadata"]
+    return meta.get("uid") == owner.uid and not meta.get("deletionTimestamp")
+
+
+def _adopt(resource: Resource, obj: Object, owner: Owner) -> Patch:
+    reference = owners.controller_reference(owner.object, owner.resource)
+    return _patch(resource, obj, {"ownerReferences": [reference]})
+
+
+def _release(resource: Resource, obj: Object, owner: Owner) -> Patch:
+    return _patch(resource, obj, {"ownerReferences": [{"$patch": "delete", "uid": owner.uid}]})
+
+
+def _patch(resource: Resource, obj: Object, meta: Object) -> Patch:
+    """A patch of metadata that fails for a namesake."""
+    own = obj["metadata"]
+    return Patch(resource, own.get("namespace", ""), own["name"], {"metadata": {**meta, "uid": own["uid"]}})

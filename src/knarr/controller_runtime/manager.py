@@ -1,0 +1,286 @@
+"""Runs controllers: watch events wake keys, reconcilers decide, changes are carried out.
+
+Nothing is polled and nothing is resynced: a key is worked on because something it depends on has changed, because it
+asked to be looked at later, or because its last round failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from knarr.api.resources import Resource
+from knarr.apimachinery.errors import StatusError
+from knarr.apimachinery.types import Object
+from knarr.client.client import Client
+from knarr.component_base import logs
+from knarr.component_base.clock import Clock
+from knarr.component_base.tasks import Tasks
+from knarr.controller_runtime.changes import Context, Failure, Names, Read, Result
+from knarr.controller_runtime.controller import Controller, Watch
+from knarr.controller_runtime.executor import Executor, Recorder, Round
+from knarr.controller_runtime.overlay import Overlay
+from knarr.controller_runtime.queue import WorkQueue
+from knarr.controller_runtime.snapshot import Key, Snapshot
+
+_log = logs.get("controllers")
+#: Seconds after which answers that the watches have not shown are looked at; only while there are any.
+_SWEEP = 5.0
+#: Live reads in a row after which a key goes back to the queue.
+_MOST_READS = 8
+
+
+class Informer(Protocol):
+    """The watch of one resource."""
+
+    @property
+    def synced(self) -> asyncio.Event:
+        """Set when the first list has been taken over."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """The revision the watch has reached."""
+        ...
+
+    def listen(self, callback: Callable[[Object | None, Object | None], None], /) -> None:
+        """Call back with (old, new) on every change, and with (None, object) for what is there already."""
+        ...
+
+
+class Informers(Snapshot, Protocol):
+    """The watches of a component."""
+
+    def add(self, resource: Resource, /) -> Informer:
+        """The informer of a resource, all namespaces; the same one each time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the manager reaches the world through.
+
+    `client_for` gives a client that acts as a service account of `kube-system`, or, for the empty name, as
+    kube-controller-manager itself.
+    """
+
+    informers: Informers
+    client_for: Callable[[str], Client]
+    clock: Clock
+    recorder: Recorder
+    names: Names
+
+
+@dataclass(slots=True)
+class QueueMetrics:
+    """What `/metrics` tells of a controller's queue (`workqueue_…`); durations in seconds, summed up."""
+
+    adds: int = 0
+    retries: int = 0
+    queue_seconds: float = 0.0
+    work_seconds: float = 0.0
+    done: int = 0
+
+
+class Manager:
+    """Runs any number of controllers over one set of watches."""
+
+    def __init__(self, surroundings: Surroundings, controllers: Sequence[Controller]) -> None:
+        self._surroundings = surroundings
+        self._tasks = Tasks()
+        informers = surroundings.informers
+        self._watched = {watch.resource: informers.add(watch.resource) for c in controllers for watch in c.watches}
+        self.overlay = Overlay(informers, lambda resource: self._watched[resource].revision)
+        self.workers = [_Worker(controller, surroundings, self.overlay, self._tasks) for controller in controllers]
+        self._sweeping = False
+
+    async def start(self) -> None:
+        """Begin when all watches have synced."""
+        await asyncio.gather(*(informer.synced.wait() for informer in self._watched.values()))
+        for resource, informer in self._watched.items():
+            informer.listen(self._on_change(resource))
+        for worker in self.workers:
+            worker.start()
+
+    def _on_change(self, resource: Resource) -> Callable[[Object | None, Object | None], None]:
+        woken = [
+            (worker, watch)
+            for worker in self.workers
+            for watch in worker.controller.watches
+            if watch.resource is resource
+        ]
+
+        def changed(old: Object | None, new: Object | None) -> None:
+            self.overlay.observed(resource, old, new)
+            for worker, watch in woken:
+                worker.wake(watch, old, new)
+            if len(self.overlay):
+                self._sweep_later()
+
+        return changed
+
+    def _sweep_later(self) -> None:
+        if not self._sweeping:
+            self._sweeping = True
+            self._tasks.start(self._sweep(), "controllers: answers the watches have passed")
+
+    async def _sweep(self) -> None:
+        while len(self.overlay):
+            await self._surroundings.clock.sleep(_SWEEP)
+            for key, obj in self.overlay.overtaken():
+                for worker in self.workers:
+                    for watch in worker.controller.watches:
+                        if watch.resource is key.resource:
+                            worker.wake(watch, obj, self._surroundings.informers.get(*key))
+        self._sweeping = False
+
+    def is_idle(self) -> bool:
+        """Whether no key waits or is worked on; delayed ones may be left."""
+        return all(worker.queue.is_idle() for worker in self.workers)
+
+    def metrics(self) -> Iterable[tuple[str, int, QueueMetrics]]:
+        """Of each controller: its name, how many keys wait, and its counters."""
+        return [(worker.controller.label, len(worker.queue), worker.metrics) for worker in self.workers]
+
+    async def close(self) -> None:
+        """Stop; what is under way is broken off."""
+        await self._tasks.close()
+
+
+class _Worker:
+    """One controller at work."""
+
+    def __init__(self, controller: Controller, surroundings: Surroundings, overlay: Overlay, tasks: Tasks) -> None:
+        self.controller = controller
+        self.queue: WorkQueue[Key] = WorkQueue()
+        self.metrics = QueueMetrics()
+        self._overlay = overlay
+        self._clock = surroundings.clock
+        self._names = surroundings.names
+        self._tasks = tasks
+        self._failures: dict[Key, Failure] = {}
+        self._recorder = surroundings.recorder
+        self._executor = Executor(
+            surroundings.client_for(controller.name),
+            surroundings.client_for(""),
+            overlay,
+            surroundings.clock,
+            surroundings.recorder,
+            controller.component or controller.name,
+        )
+        self._started = False
+        self._alarm = float("inf")
+
+    def start(self) -> None:
+        """Begin to work on what waits."""
+        self._started = True
+        self._pump()
+
+    def wake(self, watch: Watch, old: Object | None, new: Object | None) -> None:
+        """A watched object has changed."""
+        now = self._clock.monotonic()
+        for key in watch.keys(old, new, self._overlay):
+            self.metrics.adds += self.queue.add(key, now)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Start as many rounds as may run at once, and see to it that delayed keys are taken in time."""
+        if not self._started:
+            return
+        self.queue.take_due(self._clock.monotonic())
+        while self.queue.working < self.controller.workers and (taken := self.queue.get()) is not None:
+            key, since = taken
+            self.metrics.queue_seconds += self._clock.monotonic() - since
+            self._tasks.start(self._work(key), f"{self.controller.label} {key.namespace}/{key.name}")
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        due = self.queue.due()
+        if due is not None and due < self._alarm:
+            self._alarm = due
+            self._tasks.start(self._ring(due), f"{self.controller.label} alarm")
+
+    async def _ring(self, due: float) -> None:
+        await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
+        if self._alarm == due:
+            self._alarm = float("inf")
+        self._pump()
+
+    async def _work(self, key: Key) -> None:
+        began = self._clock.monotonic()
+        try:
+            await self._rounds(key)
+        except Exception as error:  # noqa: BLE001 - a reconciler's fault must not end the controller
+            _log.error("reconcile failed", controller=self.controller.label, key=_shown(key), error=error)
+            self._retry(key)
+        finally:
+            self.metrics.work_seconds += self._clock.monotonic() - began
+            self.metrics.done += 1
+            self.queue.done(key)
+            self._pump()
+
+    async def _rounds(self, key: Key) -> None:
+        """Reconcile a key, again with answers as long as it asks for live reads."""
+        live: dict[Read, Object | None] = {}
+        for _ in range(_MOST_READS):
+            result = self._decide(key, live)
+            ended = await self._executor.carry_out(result.changes)
+            if ended.failure is not None:
+                self._failed(key, ended)
+                return
+            for note in result.events:
+                self._recorder.record(note, self._executor.component)
+            if not result.reads:
+                self._succeeded(key, result, ended)
+                return
+            live = await self._read(key, result.reads)
+        self._retry(key)
+
+    def _decide(self, key: Key, live: dict[Read, Object | None]) -> Result:
+        context = Context(self._clock.now(), self._names, self._failures.pop(key, None), live)
+        result = self.controller.reconcile(key, self._overlay, context)
+        if result.changes or result.reads:
+            _log.debug(
+                "reconciled",
+                controller=self.controller.label,
+                key=_shown(key),
+                changes=len(result.changes),
+                reads=len(result.reads),
+            )
+        return result
+
+    async def _read(self, key: Key, reads: Sequence[Read]) -> dict[Read, Object | None]:
+        try:
+            return await self._executor.read(reads)
+        except StatusError as error:
+            raise RuntimeError(f"a live read for {_shown(key)} failed: {error.message}") from error
+
+    def _failed(self, key: Key, ended: Round) -> None:
+        if ended.failure is not None:
+            self._failures[key] = ended.failure
+            _log.debug(
+                "round ended early",
+                controller=self.controller.label,
+                key=_shown(key),
+                reason=ended.failure.reason or ended.failure.code,
+                error=ended.failure.message,
+            )
+        self._retry(key)
+
+    def _succeeded(self, key: Key, result: Result, ended: Round) -> None:
+        self.queue.forget(key)
+        now = self._clock.monotonic()
+        if ended.again:
+            self.queue.add(key, now)
+        if result.requeue_after is not None:
+            self.queue.add_after(key, result.requeue_after, now)
+
+    def _retry(self, key: Key) -> None:
+        self.metrics.retries += 1
+        self.queue.retry(key, self._clock.monotonic())
+
+
+def _shown(key: Key) -> str:
+    return f"{key.resource.plural} {key.namespace}/{key.name}" if key.namespace else f"{key.resource.plural} {key.name}"
