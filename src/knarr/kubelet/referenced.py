@@ -24,6 +24,8 @@ from knarr.kubelet.references import Reference
 _log = logs.get("kubelet.referenced")
 #: Seconds until a failed watch is tried again: the first time, and at most.
 _PAUSE, _LONGEST_PAUSE = 0.1, 10.0
+#: A watch that the server ends sooner than this many seconds is not opened again at once.
+_SHORT = 1.0
 #: Seconds that a reader waits for the first answer.
 _PATIENCE = 5.0
 
@@ -148,11 +150,14 @@ class Referenced:
         self._set(followed, next(iter(listed.get("items") or ()), None))
         version = listed["metadata"]["resourceVersion"]
         while not (followed.object or {}).get("immutable"):
+            began = self._clock.monotonic()
             options = {"fieldSelector": selector, "resourceVersion": version, "allowWatchBookmarks": "true"}
             async for event in self._client.watch(resource, namespace, **options):
                 version = event.object["metadata"]["resourceVersion"]
                 if event.type != "BOOKMARK":
                     self._set(followed, None if event.type == "DELETED" else event.object)
+            if self._clock.monotonic() - began < _SHORT:
+                await self._clock.sleep(_PAUSE)
 
     def _set(self, followed: _Followed, obj: Object | None) -> None:
         before, followed.object = followed.object, obj

@@ -10,7 +10,7 @@ from pathlib import Path
 from knarr.api.resources import Resource
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
-from knarr.kubelet.volumes import atomic_writer, empty_dir, ownership
+from knarr.kubelet.volumes import atomic_writer, folders, ownership
 from knarr.kubelet.volumes.payload import DEFAULT_MODE, Payload
 from knarr.kubelet.volumes.plugin import Host, HostVolume, Prepared, Request
 
@@ -38,10 +38,10 @@ class ContentPlugin:
         content = await self.collect(request, host)
         directory, pod = request.directory, request.pod
         if self.memory:
-            size = empty_dir.memory_size(pod, {}, host.allocatable())
-            empty_dir.in_memory(directory, pod, size, read_only=True)
+            size = folders.memory_size(pod, {}, host.allocatable())
+            folders.in_memory(directory, pod, size, read_only=True)
         else:
-            empty_dir.on_disk(directory, pod, read_only=True)
+            folders.on_disk(directory, pod, read_only=True)
 
         def own(folder: Path) -> None:
             ownership.apply(folder, pod, read_only=True)

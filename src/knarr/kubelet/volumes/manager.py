@@ -23,7 +23,7 @@ from knarr.component_base.clock import Clock
 from knarr.component_base.tasks import Tasks
 from knarr.kubelet.references import Reference
 from knarr.kubelet.tokens import Token, TokenFault
-from knarr.kubelet.volumes import mounts, plugins, subpath
+from knarr.kubelet.volumes import mounts, plugins, subpath, usage
 from knarr.kubelet.volumes.payload import PayloadError
 from knarr.kubelet.volumes.plugin import Host, HostVolume, Prepared, Request, VolumeError
 
@@ -183,6 +183,13 @@ class VolumeManager:
             text = f'failed to prepare subPath for volumeMount "{mount}" of container "{container}"'
             raise VolumeError(text) from error
         return str(target)
+
+    async def over_limit(self, uid: str) -> str:
+        """Why a pod is to be evicted for what its emptyDirs take on disk; empty when they keep their limits."""
+        state = self._pods.get(uid)
+        if state is None:
+            return ""
+        return await asyncio.to_thread(usage.over_limit, state.pod, self.pods_directory / uid / "volumes")
 
     async def run(self) -> None:
         """Refresh what is due, for ever."""

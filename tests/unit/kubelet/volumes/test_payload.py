@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from knarr.apimachinery.types import Object
-from knarr.kubelet.volumes.empty_dir import memory_size
+from knarr.kubelet.volumes.folders import memory_size
 from knarr.kubelet.volumes.ownership import mode_for
 from knarr.kubelet.volumes.payload import (
     File,
