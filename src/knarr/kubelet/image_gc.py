@@ -91,7 +91,10 @@ def statvfs(mountpoint: str) -> Disk:
 
 @dataclass(slots=True, eq=False)
 class ImageCollector:
-    """Looks every five minutes. `kept` gives names that always stay (the sandbox image, imported images)."""
+    """Looks every five minutes.
+
+    `kept` gives names that always stay (the sandbox image, imported images); `removed` hears of ids that are gone.
+    """
 
     runtime: Runtime
     clock: Clock
@@ -99,6 +102,7 @@ class ImageCollector:
     tell: Callable[[Shortage], None]
     policy: Policy = field(default_factory=Policy)
     disk: Callable[[str], Disk] = statvfs
+    removed: Callable[[str], None] = lambda image_id: None
     _records: dict[str, Record] = field(default_factory=dict)
     _looked: datetime = _NEVER
 
@@ -139,6 +143,7 @@ class ImageCollector:
                 continue
             _log.info("image removed", image=image["id"], names=image["repo_tags"], bytes=image["size"])
             self._records.pop(image["id"], None)
+            self.removed(image["id"])
             freed += int(image["size"])
         return freed
 

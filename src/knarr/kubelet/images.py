@@ -24,6 +24,7 @@ from knarr.cri.image_names import InvalidReference, normalise, pull_policy, spli
 from knarr.cri.runtime import CriError, ImageService
 from knarr.kubelet import credentials
 from knarr.kubelet.credentials import Config, Credential, CredentialsFault, Keyring
+from knarr.kubelet.pull_records import PullRecords, credential_key
 
 _log = logs.get("kubelet.images")
 ERR_IMAGE_PULL = "ErrImagePull"
@@ -65,6 +66,13 @@ class Objects(Protocol):
         ...
 
 
+class Access(NamedTuple):
+    """One way to pull: the credential (None: as nobody), and the keys it is recorded under (none: the node's own)."""
+
+    credential: Credential | None
+    keys: tuple[str, ...] = ()
+
+
 @dataclass(slots=True, eq=False)
 class _Pull:
     """A pull under way and how many wait for it."""
@@ -76,9 +84,17 @@ class _Pull:
 class ImagePuller:
     """Pulls. `configs` are Docker configuration files of the node, for registries that no pull secret knows."""
 
-    def __init__(self, runtime: ImageService, objects: Objects, clock: Clock, configs: Iterable[Path] = ()) -> None:
+    def __init__(
+        self,
+        runtime: ImageService,
+        objects: Objects,
+        clock: Clock,
+        configs: Iterable[Path] = (),
+        records: PullRecords | None = None,
+    ) -> None:
         self._runtime, self._objects, self._clock = runtime, objects, clock
         self._configs = tuple(configs)
+        self._records = records or PullRecords()
         self._pulls: dict[tuple[str, Credential | None], _Pull] = {}
         self._tasks = Tasks()
 
@@ -108,23 +124,33 @@ class ImagePuller:
         full = _parse(image, tell)
         present = await self._inspect(full, image, tell)
         policy = container.get("imagePullPolicy") or pull_policy(image)
-        if present and policy != "Always":
-            tell(Note("Normal", "Pulled", f'Container image "{image}" already present on machine'))
+        if present and policy != "Always" and await self._accessible(pod, full, present, tell):
+            text = f'Container image "{image}" already present on machine and can be accessed by the pod'
+            tell(Note("Normal", "Pulled", text))
             return present
         if policy == "Never":
-            message = f'Container image "{image}" is not present with pull policy of Never'
-            tell(Note("Warning", ERR_IMAGE_NEVER_PULL, message))
-            raise ImageFault(ERR_IMAGE_NEVER_PULL, message)
+            raise _never(image, tell, present=bool(present))
         tell(Note("Normal", "Pulling", f'Pulling image "{image}"'))
         began = self._clock.monotonic()
         try:
-            reference = await self._pull(full, await self._keyring(pod, tell), sandbox)
+            reference = await self._pull(full, await self._accesses(pod, full, tell), sandbox)
         except (CriError, CredentialsFault) as error:
             tell(Note("Warning", "Failed", f'Failed to pull image "{image}": {error}'))
             raise _evaluated(image, error) from error
         took = duration(self._clock.monotonic() - began)
         tell(Note("Normal", "Pulled", await self._pulled(full, image, took)))
         return reference
+
+    async def _accessible(self, pod: Object, full: str, image_id: str, tell: Callable[[Note], None]) -> bool:
+        """Whether the pod may use an image that is there: it has to show what the image was pulled with."""
+        repository = split(full)[0]
+        if self._records.open_to_all(image_id, repository):
+            return True
+        try:
+            accesses = await self._accesses(pod, full, tell)
+        except CredentialsFault:
+            return False  # told when the pull that follows fails on it
+        return self._records.allows(image_id, repository, [key for access in accesses for key in access.keys])
 
     async def _inspect(self, full: str, image: str, tell: Callable[[Note], None]) -> str:
         try:
@@ -143,40 +169,43 @@ class ImagePuller:
             return message  # the size is all that is lost
         return f"{message} Image size: {found['size']} bytes." if found else message
 
-    async def _keyring(self, pod: Object, tell: Callable[[Note], None]) -> list[Keyring]:
-        """The pod's credentials, then the node's. Raises `CredentialsFault`."""
-        configs: list[Config] = []
+    async def _accesses(self, pod: Object, full: str, tell: Callable[[Note], None]) -> list[Access]:
+        """Ways to pull, the pod's own before the node's; as nobody where none fits. Raises `CredentialsFault`."""
+        repository = split(full)[0]
+        configs: dict[str, Config] = {}
         missing = []
         namespace = pod["metadata"]["namespace"]
         for reference in (pod.get("spec") or {}).get("imagePullSecrets") or ():
             name = reference.get("name", "")
             try:
-                configs.append(credentials.of_secret(await self._objects.get(SECRETS, namespace, name)))
+                secret = await self._objects.get(SECRETS, namespace, name)
             except StatusError as error:
                 _log.warning("pull secret not read", pod=pod["metadata"]["name"], secret=name, error=str(error))
                 missing.append(name)
+                continue
+            configs[f"{namespace}/{name}/{secret['metadata'].get('uid', '')}"] = credentials.of_secret(secret)
         if missing:
             text = f"Unable to retrieve some image pull secrets ({', '.join(missing)})"
-            tell(
-                Note(
-                    "Warning",
-                    "FailedToRetrieveImagePullSecret",
-                    f"{text}; attempting to pull the image may not succeed.",
-                )
-            )
-        node = [credentials.of_json(path.read_bytes()) for path in self._configs if path.is_file()]
-        return [Keyring(configs), Keyring(node)]
+            text += "; attempting to pull the image may not succeed."
+            tell(Note("Warning", "FailedToRetrieveImagePullSecret", text))
+        node = Keyring(credentials.of_json(path.read_bytes()) for path in self._configs if path.is_file())
+        own = [
+            Access(each, (credential_key(each), *(key for key, config in configs.items() if each in config.values())))
+            for each in Keyring(configs.values()).lookup(repository)
+        ]
+        return [*own, *map(Access, node.lookup(repository))] or [Access(None)]
 
-    async def _pull(self, full: str, keyrings: Iterable[Keyring], sandbox: Message | None) -> str:
-        """Try each fitting credential; without any, pull as nobody. Raises the runtime's refusals together."""
-        repository = split(full)[0]
-        fitting: list[Credential | None] = [each for keyring in keyrings for each in keyring.lookup(repository)]
+    async def _pull(self, full: str, accesses: Iterable[Access], sandbox: Message | None) -> str:
+        """Try one way after the other. Raises the runtime's refusals together."""
         errors: list[CriError] = []
-        for credential in list(dict.fromkeys(fitting)) or [None]:
+        for access in accesses:
             try:
-                return await self._shared(full, credential, sandbox)
+                reference = await self._shared(full, access.credential, sandbox)
             except CriError as error:
                 errors.append(error)
+                continue
+            self._records.pulled(reference, split(full)[0], access.keys)
+            return reference
         texts = list(dict.fromkeys(error.message for error in errors))
         raise CriError(errors[0].code, texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]")
 
@@ -215,6 +244,18 @@ def _parse(image: str, tell: Callable[[Note], None]) -> str:
         message = f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": {error}'
         tell(Note("Warning", "InspectFailed", message))
         raise ImageFault(INVALID_IMAGE_NAME, message) from error
+
+
+def _never(image: str, tell: Callable[[Note], None], *, present: bool) -> ImageFault:
+    """What the policy `Never` forbids."""
+    message = f'Container image "{image}" is not present with pull policy of Never'
+    if present:
+        message = (
+            f'Container image "{image}" is present with pull policy of Never but does not have the proper '
+            "credentials to access the image"
+        )
+    tell(Note("Warning", ERR_IMAGE_NEVER_PULL, message))
+    return ImageFault(ERR_IMAGE_NEVER_PULL, message)
 
 
 def _evaluated(image: str, error: Exception) -> ImageFault:

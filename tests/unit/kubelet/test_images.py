@@ -17,6 +17,7 @@ from knarr.cri.codec import Message
 from knarr.cri.fake import FakeRuntime
 from knarr.cri.runtime import CriError
 from knarr.kubelet.images import ImageFault, ImagePuller, Note, back_off, duration
+from knarr.kubelet.pull_records import PullRecords
 
 
 class Objects:
@@ -31,7 +32,11 @@ class Objects:
     def add(self, name: str, where: str, user: str) -> None:
         text = json.dumps({"auths": {where: {"username": user, "password": "p"}}})
         data = {".dockerconfigjson": base64.b64encode(text.encode()).decode()}
-        self.secrets[name] = {"metadata": {"name": name}, "type": "kubernetes.io/dockerconfigjson", "data": data}
+        self.secrets[name] = {
+            "metadata": {"name": name, "uid": f"uid-{name}"},
+            "type": "kubernetes.io/dockerconfigjson",
+            "data": data,
+        }
 
 
 class Registry(FakeRuntime):
@@ -104,7 +109,7 @@ def test_policies() -> None:
         await bench.ensure("app")
         assert len(bench.runtime.tried) == 4
         texts = [note.message for note in bench.notes]
-        assert 'Container image "app:1" already present on machine' in texts
+        assert 'Container image "app:1" already present on machine and can be accessed by the pod' in texts
         assert 'Successfully pulled image "app:1" in 0s (0s including waiting). Image size: 1000 bytes.' in texts
 
     run(test, "app:1", "app")
@@ -161,6 +166,47 @@ def test_credentials_are_tried_in_turn_the_pods_before_the_nodes(tmp_path: Path)
             await bench.ensure("y.io/app:1")
 
     run(test, "x.io/team/app:1", configs=(config, tmp_path / "absent.json"))
+
+
+def test_an_image_pulled_with_credentials_is_for_those_who_have_them() -> None:
+    async def test(bench: Bench) -> None:
+        bench.objects.add("one", "x.io", "a")
+        bench.objects.add("other", "x.io", "b")
+        bench.runtime.users = {"a"}
+        await bench.ensure("x.io/app:1", "IfNotPresent", ("one",))
+        await bench.ensure("x.io/app:1", "IfNotPresent", ("one",))
+        assert bench.runtime.tried == ["a"]
+        with pytest.raises(ImageFault, match="does not have the proper credentials"):
+            await bench.ensure("x.io/app:1", "Never", ("other",))
+        with pytest.raises(ImageFault, match="nobody is not let in"):
+            await bench.ensure("x.io/app:1", "IfNotPresent")
+        bench.objects.add("one", "x.io", "renewed")  # the same secret still stands for who pulled
+        await bench.ensure("x.io/app:1", "Never", ("one",))
+        bench.runtime.users = {"a", "b"}
+        await bench.ensure("x.io/app:1", "IfNotPresent", ("other",))
+        await bench.ensure("x.io/app:1", "Never", ("other",))
+        bench.runtime.users = set()
+        await bench.ensure("x.io/app:1", "Always")
+        assert bench.runtime.tried == ["a", "", "b", ""]
+        await bench.ensure("x.io/app:1", "Never")  # whoever pulled as nobody opened it to all
+
+    run(test, "x.io/app:1")
+
+
+def test_records_of_pulls_outlive_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "sub" / "pulled.json"
+    records = PullRecords(path)
+    records.pulled("sha256:1", "x.io/app", ("k",))
+    records.pulled("sha256:2", "x.io/app", ())
+    assert path.stat().st_mode & 0o777 == 0o600
+    again = PullRecords(path)
+    assert not again.open_to_all("sha256:1", "x.io/app")
+    assert again.allows("sha256:1", "x.io/app", ["other", "k"])
+    assert not again.allows("sha256:1", "y.io/app", ["k"])
+    assert again.open_to_all("sha256:2", "x.io/app")
+    assert again.open_to_all("sha256:3", "x.io/app")
+    again.forget("sha256:1")
+    assert PullRecords(path).open_to_all("sha256:1", "x.io/app")
 
 
 def test_one_pull_for_all_who_ask_until_the_last_gives_up() -> None:
