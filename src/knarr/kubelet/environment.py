@@ -16,7 +16,7 @@ from knarr.api.registry import CONFIGMAPS, SECRETS
 from knarr.api.resources import Resource
 from knarr.apimachinery.errors import StatusError, not_found
 from knarr.apimachinery.types import Object
-from knarr.kubelet import references
+from knarr.kubelet import env_file, references
 from knarr.kubelet.downward import Addresses, DownwardError, field_value, resource_value
 from knarr.kubelet.expansion import expand
 from knarr.kubelet.references import Reference
@@ -43,6 +43,8 @@ class Surroundings:
     addresses: Addresses = field(default_factory=Addresses)
     allocatable: Mapping[str, object] = field(default_factory=dict)
     objects: Mapping[Reference, Object] = field(default_factory=dict)
+    #: Texts of the files that `fileKeyRef` names, by (volume, path); None for a file that does not exist.
+    files: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
 
 
 async def fetch(pod: Object, container: Object, objects: Objects) -> dict[Reference, Object]:
@@ -58,6 +60,13 @@ async def fetch(pod: Object, container: Object, objects: Objects) -> dict[Refere
             if error.code != 404:
                 raise EnvironmentFault(error.message) from error
     return found
+
+
+def file_references(container: Object) -> Iterable[tuple[str, str]]:
+    """The files a container's environment refers to: (volume, path)."""
+    for variable in container.get("env") or ():
+        if reference := (variable.get("valueFrom") or {}).get("fileKeyRef"):
+            yield reference["volumeName"], reference["path"]
 
 
 def environment(pod: Object, container: Object, around: Surroundings) -> dict[str, str]:
@@ -102,11 +111,30 @@ def _from(source: Object, pod: Object, container: Object, around: Surroundings) 
             return resource_value(pod, container, reference, around.allocatable)
     except DownwardError as error:
         raise EnvironmentFault(str(error)) from error
+    if reference := source.get("fileKeyRef"):
+        return _from_file(reference, around)
     namespace = pod["metadata"]["namespace"]
     for key, resource in (("configMapKeyRef", CONFIGMAPS), ("secretKeyRef", SECRETS)):
         if reference := source.get(key):
             return _entry(resource, namespace, reference, around)
     raise EnvironmentFault(f"valueFrom {', '.join(sorted(source))} is not supported by this node")
+
+
+def _from_file(reference: Object, around: Surroundings) -> str | None:
+    place = reference["volumeName"], reference["path"]
+    if place not in around.files:
+        raise EnvironmentFault(f'cannot find the volume "{place[0]}" referenced by FileKeyRef')
+    text = around.files[place]
+    try:
+        value = env_file.lookup(text or "", reference["key"])
+    except env_file.EnvFileFault as fault:
+        # What the file holds is not for everybody who may read the pod.
+        raise EnvironmentFault("couldn't parse env file") from fault
+    if value:
+        return value
+    if reference.get("optional"):
+        return None
+    raise EnvironmentFault(f'environment variable key "{reference["key"]}" not found in file "{place[1]}"')
 
 
 def _entry(resource: Resource, namespace: str, reference: Object, around: Surroundings) -> str | None:

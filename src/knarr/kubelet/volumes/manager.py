@@ -30,6 +30,8 @@ from knarr.kubelet.volumes.plugin import Host, HostVolume, Prepared, Request, Vo
 _log = logs.get("kubelet.volumes")
 #: Seconds until a failed refresh is tried again: the first time, and at most.
 _PAUSE, _LONGEST_PAUSE = 0.5, 122.0
+#: Bytes of a file of environment variables.
+_LONGEST_FILE = 1 << 20
 _FAULTS = (VolumeError, PayloadError, TokenFault, StatusError, OSError)
 
 
@@ -183,6 +185,16 @@ class VolumeManager:
             text = f'failed to prepare subPath for volumeMount "{mount}" of container "{container}"'
             raise VolumeError(text) from error
         return str(target)
+
+    def read_file(self, volume: HostVolume, path: str) -> str | None:
+        """A small file of a prepared volume (`fileKeyRef`); None when it does not exist. Raises `VolumeError`."""
+        subpath.check(path)
+        try:
+            data = subpath.read_file(Path(volume.path), path, _LONGEST_FILE)
+        except OSError as error:
+            _log.warning("file of a volume not read", volume=volume.path, path=path, error=error)
+            raise VolumeError("couldn't parse env file") from error
+        return None if data is None else data.decode(errors="surrogateescape")
 
     async def over_limit(self, uid: str) -> str:
         """Why a pod is to be evicted for what its emptyDirs take on disk; empty when they keep their limits."""

@@ -42,10 +42,25 @@ def prepare(volume: Path, path: str, target: Path) -> None:
         os.close(handle)
 
 
-def open_below(volume: Path, path: str) -> int:
+def read_file(volume: Path, path: str, longest: int) -> bytes | None:
+    """A file of a volume, its first `longest` bytes; None when there is none. Raises `OSError`."""
+    try:
+        handle = open_below(volume, path, create=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise PermissionError(f"{path!r} is no regular file")
+        with open(f"/proc/self/fd/{handle}", "rb") as stream:
+            return stream.read(longest)
+    finally:
+        os.close(handle)
+
+
+def open_below(volume: Path, path: str, *, create: bool = True) -> int:
     """A descriptor (O_PATH) of a part of a volume. Raises `OSError` for a part that lies outside.
 
-    Links that stay inside the volume hold. Missing folders are made with the mode of the volume's root.
+    Links that stay inside the volume hold. Missing folders are made with the mode of the volume's root, if `create`.
     """
     root = os.path.realpath(volume)
     resolved = os.path.realpath(os.path.join(root, path))
@@ -55,7 +70,7 @@ def open_below(volume: Path, path: str) -> int:
     mode = stat.S_IMODE(os.fstat(handle).st_mode)
     try:
         for step in [part for part in os.path.relpath(resolved, root).split("/") if part != "."]:
-            following = _enter(handle, step, mode)
+            following = _enter(handle, step, mode if create else None)
             os.close(handle)
             handle = following
     except BaseException:
@@ -64,10 +79,12 @@ def open_below(volume: Path, path: str) -> int:
     return handle
 
 
-def _enter(folder: int, name: str, mode: int) -> int:
+def _enter(folder: int, name: str, mode: int | None) -> int:
     try:
         handle = os.open(name, _STEP, dir_fd=folder)
     except FileNotFoundError:
+        if mode is None:
+            raise
         os.mkdir(name, mode, dir_fd=folder)
         handle = os.open(name, _STEP, dir_fd=folder)
         if not stat.S_ISLNK(os.fstat(handle).st_mode):
