@@ -22,13 +22,15 @@ class StatusError(Exception):
         self.reason = reason
         self.message = message
         self.details = details
+        #: List metadata of the Status: the continue token that an expired one is replaced by.
+        self.metadata: Object = {}
 
     def status(self) -> Object:
         """The `Status` object that a client receives."""
         out: Object = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": self.metadata,
             "status": "Failure",
             "message": self.message,
         }

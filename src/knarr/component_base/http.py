@@ -103,4 +103,6 @@ class Response:
     body: bytes | AsyncIterator[bytes] = b""
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+    #: Headers that may stand more than once (`Warning`).
+    repeated: list[tuple[str, str]] = field(default_factory=list)
     upgrade: Callable[[RawStream], Awaitable[None]] | None = None

@@ -424,6 +424,7 @@ def _head(response: Response, length: int | None, *, keep: bool, chunked: bool =
     status = response.status
     lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b""))]
     lines += [f"{name}: {value}".encode("latin-1", "replace") for name, value in response.headers.items()]
+    lines += [f"{name}: {value}".encode("latin-1", "replace") for name, value in response.repeated]
     if response.content_type and status not in _BODILESS:
         lines.append(b"Content-Type: " + response.content_type.encode("latin-1"))
     if chunked:

@@ -1,0 +1,173 @@
+"""What a server writes when it starts: the objects that every cluster has. Existing ones are brought up to date.
+
+The writes go through the server's own pipeline, as `system:apiserver`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import orjson
+
+from knarr.api import registry
+from knarr.api.bootstrap import flow_control, system
+from knarr.api.bootstrap.system import Endpoint
+from knarr.api.resources import Resource
+from knarr.apimachinery.errors import StatusError, from_status
+from knarr.apimachinery.gvk import parse_api_version
+from knarr.apimachinery.types import Object
+from knarr.apiserver import health
+from knarr.apiserver.authz import bootstrap as rbac
+from knarr.apiserver.context import Context
+from knarr.apiserver.health import Health
+from knarr.apiserver.request import Request, UserInfo
+from knarr.component_base.http_server import Handler
+
+LOOPBACK = UserInfo("system:apiserver", ("system:masters", "system:authenticated"))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the objects say of this cluster. Authorities are PEM."""
+
+    service_cidr: str
+    endpoint: Endpoint
+    client_authority: str = ""
+    proxy_authority: str = ""
+
+
+class Bootstrap:
+    """Writes the objects of a new cluster."""
+
+    def __init__(self, ctx: Context, handler: Handler, settings: Settings, checks: Health) -> None:
+        self._ctx = ctx
+        self._handler = handler
+        self._settings = settings
+        self._health = checks
+
+    async def run(self) -> None:
+        """Write everything that is missing. Raises `StatusError`."""
+        await self._ensure(system.namespaces())
+        self._health.done(health.SYSTEM)
+        await self._roles()
+        self._health.done(health.RBAC)
+        await self._ensure(system.priority_classes())
+        self._health.done(health.PRIORITY)
+        await self._ensure(flow_control.objects())
+        self._health.done(health.FLOW)
+        await self._services()
+        self._health.done(health.SERVICES)
+        await self._api_services()
+        self._health.done(health.REGISTRATION)
+
+    async def _roles(self) -> None:
+        changes = list(rbac.reconcile(self._ctx.reader))
+        await asyncio.gather(*(self._role(change) for change in changes))
+
+    async def _role(self, change: rbac.Change) -> None:
+        resource = registry.resource(change.resource, rbac.GROUP)
+        meta = change.obj["metadata"]
+        namespace, name = meta.get("namespace", ""), meta["name"]
+        if change.action == "replace":
+            await self._call("DELETE", resource.path(namespace, name))
+        if change.action == "update":
+            await self._call("PUT", resource.path(namespace, name), change.obj)
+        else:
+            await self._create(resource, change.obj)
+
+    async def _services(self) -> None:
+        settings = self._settings
+        await self._ensure([system.service_cidr(settings.service_cidr)])
+        await self._status(registry.SERVICECIDRS, "kubernetes", {"conditions": [self._ready()]})
+        await self._ensure([system.kubernetes_service(settings.service_cidr, settings.endpoint)])
+        endpoints = [settings.endpoint]
+        await self._apply(registry.ENDPOINTS, system.kubernetes_endpoints(endpoints))
+        await self._apply(registry.ENDPOINTSLICES, system.kubernetes_slice(endpoints))
+        authentication = system.authentication_map(settings.client_authority, settings.proxy_authority)
+        await self._apply(registry.CONFIGMAPS, authentication)
+
+    def _ready(self) -> Object:
+        return {
+            "type": "Ready",
+            "status": "True",
+            "reason": "",
+            "message": "Kubernetes default Service CIDR is ready",
+            "lastTransitionTime": self._ctx.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+    async def _api_services(self) -> None:
+        groups = [(group, version) for group, versions in self._ctx.served.groups.items() for version in versions]
+        objects = list(system.api_services(groups))
+        await self._ensure(objects)
+        condition = {
+            "type": "Available",
+            "status": "True",
+            "lastTransitionTime": self._ctx.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "reason": "Local",
+            "message": "Local APIServices are always available",
+        }
+        for obj in objects:
+            await self._status(registry.APISERVICES, obj["metadata"]["name"], {"conditions": [condition]})
+
+    # writes
+
+    async def _ensure(self, objects: Iterable[Object]) -> None:
+        """Create what does not exist."""
+        missing = [
+            (resource, obj) for obj in objects for resource in [_resource(obj)] if self._current(resource, obj) is None
+        ]
+        await asyncio.gather(*(self._create(resource, obj) for resource, obj in missing))
+
+    async def _apply(self, resource: Resource, obj: Object) -> None:
+        """Create, or replace when the contents differ."""
+        current = self._current(resource, obj)
+        if current is None:
+            await self._create(resource, obj)
+        elif any(current.get(key) != obj[key] for key in obj if key != "metadata"):
+            meta = obj["metadata"]
+            await self._call("PUT", resource.path(meta.get("namespace", ""), meta["name"]), obj)
+
+    async def _status(self, resource: Resource, name: str, status: Object) -> None:
+        """Set the status of a cluster object that has none yet."""
+        current = self._ctx.reader.get(resource.plural, resource.group, "", name)
+        if current is not None and not (current.get("status") or {}).get("conditions"):
+            path = resource.path("", name, "status")
+            await self._call("PATCH", path, {"status": status}, "application/merge-patch+json")
+
+    def _current(self, resource: Resource, obj: Object) -> Object | None:
+        meta = obj["metadata"]
+        return self._ctx.reader.get(resource.plural, resource.group, meta.get("namespace", ""), meta["name"])
+
+    async def _create(self, resource: Resource, obj: Object) -> None:
+        try:
+            await self._call("POST", resource.path(obj["metadata"].get("namespace", "")), obj)
+        except StatusError as error:
+            # Another server of the same store may start at the same time.
+            if error.reason != "AlreadyExists":
+                raise
+
+    async def _call(self, method: str, path: str, obj: Object | None = None, media: str = "application/json") -> None:
+        query = {"fieldManager": "kube-apiserver"} if method != "DELETE" else {}
+        request = Request(
+            method=method,
+            path=path,
+            query=query,
+            headers={"content-type": media},
+            body=orjson.dumps(obj) if obj is not None else b"",
+            raw_query=urlencode(query),
+            trusted=LOOPBACK,
+        )
+        response = await self._handler(request)
+        if response.status >= 400 and isinstance(response.body, bytes):
+            raise from_status(orjson.loads(response.body))
+
+
+def _resource(obj: Object) -> Resource:
+    group, version = parse_api_version(obj["apiVersion"])
+    found = registry.by_kind(group, version, obj["kind"])
+    if found is None:
+        raise LookupError(f"{obj['apiVersion']} {obj['kind']} is not served")
+    return found

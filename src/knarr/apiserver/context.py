@@ -1,0 +1,69 @@
+"""What the handlers of one API server share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from knarr.apimachinery.types import Object
+from knarr.apiserver.admission_chain import AdmissionChain
+from knarr.apiserver.authn import Authenticator
+from knarr.apiserver.authz.chain import AuthorizerChain
+from knarr.apiserver.cache_reader import CacheReader
+from knarr.apiserver.hooks import Hook
+from knarr.apiserver.metrics import Metrics
+from knarr.apiserver.request import Request, Response
+from knarr.apiserver.served import Scope, ServedResources
+from knarr.apiserver.tokens import TokenRequests
+from knarr.apiserver.watch_cache import WatchCache
+from knarr.apiserver.writer import Writer
+from knarr.component_base.clock import Clock
+from knarr.storage.store import Store
+
+#: Answers a subresource that leads out of the API server: `log`, `exec`, `attach`, `portforward`, `proxy`.
+Connector = Callable[[Request], Awaitable[Response]]
+
+
+class FieldManager(Protocol):
+    """Keeps `metadata.managedFields`; called once in the path of every write."""
+
+    def update(self, scope: Scope, obj: Object, old: Object | None, manager: str, subresource: str) -> None:
+        """Note what `manager` changed, in place."""
+        ...
+
+    def apply(self, scope: Scope, request: Request, old: Object | None, subresource: str) -> Object:
+        """The object that a server-side apply makes of `old`. Raises `StatusError`."""
+        ...
+
+
+class Tables(Protocol):
+    """Makes `Table` objects for printing."""
+
+    def table(self, scope: Scope, objects: list[Object], options: Mapping[str, str]) -> Object:
+        """A `meta.k8s.io/v1` Table without list metadata. `options` is the query (`includeObject`)."""
+        ...
+
+
+@dataclass(slots=True)
+class Context:
+    """One API server's parts."""
+
+    store: Store
+    cache: WatchCache
+    clock: Clock
+    served: ServedResources
+    reader: CacheReader
+    authenticator: Authenticator
+    authorizers: AuthorizerChain
+    admission: AdmissionChain
+    writer: Writer
+    token_requests: TokenRequests
+    metrics: Metrics
+    hooks: Mapping[tuple[str, str], Hook] = field(default_factory=dict)
+    #: (plural, subresource) → handler.
+    connectors: dict[tuple[str, str], Connector] = field(default_factory=dict)
+    field_manager: FieldManager | None = None
+    tables: Tables | None = None
+    #: Other servers write to the store as well: fresh reads wait for its revision.
+    shared_store: bool = False

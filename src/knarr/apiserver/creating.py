@@ -1,0 +1,160 @@
+"""The create verb: decode, admit, default, validate, one guarded write.
+
+Source of the order: k8s.io/apiserver/pkg/endpoints/handlers/create.go and registry/generic/registry/store.go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from knarr.apimachinery import timestamps
+from knarr.apimachinery.errors import StatusError, already_exists, invalid
+from knarr.apimachinery.types import Object
+from knarr.apiserver import bodies, kinds, metadata, names, options, read
+from knarr.apiserver.attributes import Attributes
+from knarr.apiserver.authz import escalation
+from knarr.apiserver.context import Context
+from knarr.apiserver.hooks import nothing
+from knarr.apiserver.negotiation import Form
+from knarr.apiserver.options import WriteOptions
+from knarr.apiserver.request import Request, RequestInfo, Response, UserInfo
+from knarr.apiserver.served import Scope
+from knarr.apiserver.watch_cache import Entry
+from knarr.storage.store import KeyExistsError
+
+#: How often a generated name is tried.
+_ATTEMPTS = 8
+
+
+@dataclass(slots=True)
+class Call:
+    """One write request: who asks for what, with which options."""
+
+    ctx: Context
+    scope: Scope
+    request: Request
+    info: RequestInfo
+    user: UserInfo
+    opts: WriteOptions
+
+    def attributes(self, operation: str, obj: Object | None, old: Object | None, name: str) -> Attributes:
+        """What admission is given."""
+        return Attributes(
+            operation=operation,  # type: ignore[arg-type]
+            resource=self.scope.resource,
+            subresource=self.info.subresource,
+            namespace=self.info.namespace,
+            name=name,
+            object=obj,
+            old_object=old,
+            user=self.user,
+            reader=self.ctx.reader,
+            dry_run=self.opts.dry_run,
+            warn=self.request.warnings.append,
+        )
+
+    def now(self) -> str:
+        """The time as it stands in objects."""
+        return timestamps.seconds(self.ctx.clock.now())
+
+
+def call(ctx: Context, scope: Scope, request: Request, kind: str) -> Call:
+    """A write request with its options checked; `kind` names them (`CreateOptions`). Raises `StatusError`."""
+    if request.info is None or request.user is None:
+        raise LookupError("the request has not passed the pipeline")
+    agent = request.headers.get("user-agent", "")
+    opts = options.write_options(kind, request.query, request.query_lists, agent)
+    return Call(ctx, scope, request, request.info, request.user, opts)
+
+
+async def create(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
+    """Answer a POST on a collection. Raises `StatusError`."""
+    one = call(ctx, scope, request, "CreateOptions")
+    obj = bodies.read(request, scope.resource, one.opts.validation)
+    kinds.default(scope.resource, obj)
+    metadata.ensure_namespace(scope.resource, obj, one.info.namespace)
+    metadata.wipe_system_fields(obj)
+    entry = await create_object(one, obj)
+    if entry is None:
+        return read.object_response(ctx, scope, obj, request, form, 201)
+    return read.entry_response(ctx, scope, entry, request, form, 201)
+
+
+async def create_object(one: Call, obj: Object) -> Entry | None:
+    """Admit, complete and write a new object; None for a dry run. Raises `StatusError`."""
+    attributes = await admit(one, obj)
+    base = "" if obj["metadata"].get("name") else obj["metadata"].get("generateName") or ""
+    for attempt in range(_ATTEMPTS if base else 1):
+        if base:
+            obj["metadata"]["name"] = names.generated(base)
+        try:
+            return await _store(one, obj, attributes)
+        except KeyExistsError as error:
+            if attempt == _ATTEMPTS - 1 or not base:
+                raise _exists(one, obj, generated=bool(base)) from error
+    raise AssertionError("unreachable")
+
+
+async def admit(one: Call, obj: Object) -> Attributes:
+    """The part before the registry: managed fields and mutating admission. Raises `StatusError`."""
+    warn = one.request.warnings.append
+    metadata.dedup_owners(obj, warn, after_admission=False)
+    if one.ctx.field_manager is not None:
+        one.ctx.field_manager.update(one.scope, obj, None, one.opts.manager, one.info.subresource)
+    else:
+        obj["metadata"].pop("managedFields", None)
+    name = one.info.name or obj["metadata"].get("name", "")
+    attributes = one.attributes("CREATE", obj, None, name)
+    await one.ctx.admission.admit(attributes)
+    metadata.dedup_owners(obj, warn, after_admission=True)
+    return attributes
+
+
+async def _store(one: Call, obj: Object, attributes: Attributes) -> Entry | None:
+    ctx, scope = one.ctx, one.scope
+    metadata.fill_system_fields(obj, one.now(), names.uid())
+    hook = ctx.hooks.get((scope.resource.plural, scope.resource.group))
+    finish = hook.begin_create(obj, dry_run=one.opts.dry_run) if hook is not None else nothing
+    done = False
+    try:
+        prepare(one, obj)
+        attributes.name = obj["metadata"].get("name", "")
+        await ctx.admission.validate(attributes)
+        entry = await write(one, obj)
+        done = True
+        return entry
+    finally:
+        finish(done)
+
+
+def prepare(one: Call, obj: Object) -> None:
+    """Strategy, RBAC's escalation check, validation, warnings of a new object. Raises `StatusError`."""
+    resource = one.scope.resource
+    if obj["metadata"].pop("resourceVersion", None):
+        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+    kinds.prepare_create(resource, obj)
+    escalation.check(one.attributes("CREATE", obj, None, one.info.name), one.ctx.authorizers)
+    errors = kinds.validate_create(resource, obj)
+    if errors:
+        raise invalid(resource.kind, resource.group, obj["metadata"].get("name", ""), errors)
+    one.request.warnings += kinds.warnings(resource, obj)
+
+
+async def write(one: Call, obj: Object) -> Entry | None:
+    """Write a new object; None for a dry run. Raises `KeyExistsError`."""
+    scope, meta = one.scope, obj["metadata"]
+    key = scope.stored.key(meta.get("namespace", ""), meta["name"])
+    if one.opts.dry_run:
+        if key in scope.keep.entries:
+            raise KeyExistsError(key)
+        return None
+    stored = kinds.convert(obj, scope.resource, scope.stored) if scope.converts else obj
+    return await one.ctx.writer.create(scope, key, stored)
+
+
+def _exists(one: Call, obj: Object, *, generated: bool) -> StatusError:
+    resource = one.scope.resource
+    error = already_exists(resource.plural, resource.group, obj["metadata"]["name"])
+    if generated:
+        error.message = f"{error.message}, the server was not able to generate a unique name for the object"
+    return error

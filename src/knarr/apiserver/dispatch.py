@@ -1,0 +1,171 @@
+"""From a request's info to the verb that answers it.
+
+Which paths and methods exist follows the table of resources; what a path does not serve is 404, what a method does
+not do there is 405.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from knarr.api.resources import Subresource
+from knarr.apimachinery.errors import page_not_found, service_unavailable
+from knarr.apiserver import (
+    binding,
+    creating,
+    deleting,
+    listing,
+    negotiation,
+    patching,
+    read,
+    responses,
+    reviews,
+    updating,
+    watching,
+)
+from knarr.apiserver.attributes import Attributes
+from knarr.apiserver.context import Context
+from knarr.apiserver.negotiation import Form
+from knarr.apiserver.nonresource import method_not_allowed
+from knarr.apiserver.request import Request, RequestInfo, Response, UserInfo
+from knarr.apiserver.served import Scope
+
+Verb = Callable[[Context, Scope, Request, Form], Awaitable[Response]]
+
+#: Verbs on a collection and on one object.
+_VERBS: dict[str, Verb] = {
+    "get": read.get_fresh,
+    "list": listing.list_fresh,
+    "watch": watching.watch,
+    "create": creating.create,
+    "update": updating.update,
+    "patch": patching.patch,
+    "delete": deleting.delete,
+    "deletecollection": deleting.delete_collection,
+}
+#: Subresources that show, or change a part of, the object itself.
+_PARTS: dict[str, Verb] = {"get": read.get_fresh, "update": updating.update, "patch": patching.patch}
+_PART_NAMES = frozenset({"status", "approval", "ephemeralcontainers", "resize", "finalize"})
+#: Other subresources: what answers (subresource, verb).
+SUBRESOURCES: dict[tuple[str, str], Verb] = {
+    ("binding", "create"): binding.bind,
+}
+#: Collections that take a POST and keep nothing.
+_CREATE_ONLY: dict[str, Verb] = {"bindings": binding.bind, **dict.fromkeys(reviews.REVIEWS, reviews.review)}
+
+
+def find_scope(ctx: Context, info: RequestInfo) -> Scope | None:
+    """What serves the path; None for a group-version that nobody serves. Raises `StatusError` 404."""
+    scope = ctx.served.get(info.group, info.version, info.resource)
+    if scope is None:
+        if info.group and info.group not in ctx.served.groups:
+            return None
+        raise page_not_found()
+    resource = scope.resource
+    if info.namespace and not resource.namespaced and resource.plural != "namespaces":
+        raise page_not_found()
+    if resource.namespaced and not info.namespace and info.verb in ("get", "update", "patch", "delete"):
+        raise page_not_found()
+    return scope
+
+
+def quick(ctx: Context, request: Request, info: RequestInfo) -> Response | None:
+    """The answer of a get or list that the cache can give at once, else None. Raises `StatusError`."""
+    if info.subresource or request.method != "GET" or ctx.shared_store:
+        return None
+    scope = find_scope(ctx, info)
+    if scope is None or scope.collection is None:
+        return None
+    verb = info.verb
+    if verb not in scope.resource.verbs:
+        return None
+    accept = request.headers.get("accept", "")
+    if verb == "get":
+        form = negotiation.negotiate(accept, tables=ctx.tables is not None)
+        return read.get(ctx, scope, info, request, form)
+    form = negotiation.negotiate(accept, streams=True, tables=ctx.tables is not None)
+    return listing.list_cached(ctx, scope, info, request, form)
+
+
+async def dispatch(ctx: Context, request: Request, info: RequestInfo) -> Response:
+    """Answer a request for a resource. Raises `StatusError`."""
+    scope = find_scope(ctx, info)
+    if scope is None:
+        return responses.page_not_found()
+    request.resource = scope.resource
+    if info.subresource:
+        return await _subresource(ctx, scope, request, info)
+    verb = info.verb
+    plural = scope.resource.plural
+    if scope.collection is None and info.name and "get" not in scope.resource.verbs:
+        raise page_not_found()
+    if not _served(scope, request, info):
+        raise method_not_allowed()
+    streams = verb in ("list", "watch")
+    form = negotiation.negotiate(request.headers.get("accept", ""), streams=streams, tables=ctx.tables is not None)
+    handler = _CREATE_ONLY.get(plural) if scope.collection is None else _VERBS[verb]
+    if handler is None:
+        raise page_not_found()
+    return await handler(ctx, scope, request, form)
+
+
+def _served(scope: Scope, request: Request, info: RequestInfo) -> bool:
+    """Whether the method does something on this path."""
+    verb = info.verb
+    if request.method in ("HEAD", "OPTIONS") or verb not in scope.resource.verbs:
+        return False
+    if verb == "create" and info.name:
+        return False
+    if verb in ("update", "patch") and not info.name:
+        return False
+    # Nothing is created or deleted across namespaces.
+    across = scope.resource.namespaced and not info.namespace
+    return not (across and verb in ("create", "deletecollection"))
+
+
+async def _subresource(ctx: Context, scope: Scope, request: Request, info: RequestInfo) -> Response:
+    item = scope.subresources.get(info.subresource)
+    if item is None:
+        raise page_not_found()
+    if (scope.resource.plural, item.name) in ctx.connectors or _connects(item):
+        return await _connect(ctx, scope, request, info, item)
+    if info.verb not in item.verbs or request.method == "HEAD":
+        raise method_not_allowed()
+    form = negotiation.negotiate(request.headers.get("accept", ""), tables=ctx.tables is not None)
+    handler = _PARTS.get(info.verb) if item.name in _PART_NAMES else SUBRESOURCES.get((item.name, info.verb))
+    if handler is None:
+        raise page_not_found()
+    return await handler(ctx, scope, request, form)
+
+
+def _connects(item: Subresource) -> bool:
+    return item.name in ("attach", "exec", "log", "portforward", "proxy")
+
+
+async def _connect(ctx: Context, scope: Scope, request: Request, info: RequestInfo, item: Subresource) -> Response:
+    """Hand a request over to what leads out of the API server: kubelets, pods, services."""
+    if info.verb not in item.verbs:
+        raise method_not_allowed()
+    if item.name != "proxy":
+        read.find(scope, info.namespace, info.name)
+    user = request.user
+    if user is not None:
+        await ctx.admission.validate(_connecting(ctx, scope, info, user))
+    handler = ctx.connectors.get((scope.resource.plural, item.name))
+    if handler is None:
+        raise service_unavailable(f"{scope.resource.plural}/{item.name} is not served: no connection to kubelets")
+    return await handler(request)
+
+
+def _connecting(ctx: Context, scope: Scope, info: RequestInfo, user: UserInfo) -> Attributes:
+    return Attributes(
+        operation="CONNECT",
+        resource=scope.resource,
+        subresource=info.subresource,
+        namespace=info.namespace,
+        name=info.name,
+        object=None,
+        old_object=None,
+        user=user,
+        reader=ctx.reader,
+    )

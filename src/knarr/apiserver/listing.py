@@ -1,0 +1,203 @@
+"""The list verb: bytes of cached objects joined; earlier revisions come from the store's history.
+
+Source of the semantics: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import orjson
+
+from knarr.apimachinery.errors import StatusError, bad_request, expired
+from knarr.apimachinery.types import Object
+from knarr.apiserver import continue_token, options, projection, responses
+from knarr.apiserver.context import Context
+from knarr.apiserver.negotiation import JSON, TABLE, Form
+from knarr.apiserver.options import EXACT, NOT_OLDER, ListOptions
+from knarr.apiserver.read import PATIENCE, reach
+from knarr.apiserver.request import Request, RequestInfo, Response
+from knarr.apiserver.served import Scope
+from knarr.apiserver.watch_cache import Entry
+from knarr.storage.store import CompactedError
+
+_EXPIRED_TOKEN = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+    "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
+    "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
+    "modified, or deleted between the time the first chunk was returned and now may show up in the list."
+)
+_EXPIRED_VERSION = "The resourceVersion for the provided list is too old."
+
+
+class Ask(NamedTuple):
+    """What a list request comes to: at least (or exactly) this revision, behind this key, so many."""
+
+    revision: int = 0
+    exact: bool = False
+    after: str = ""
+    limit: int = 0
+
+
+class Page(NamedTuple):
+    """The entries of one answer, the revision they were read at, and whether more follow (how many, if known)."""
+
+    entries: list[Entry]
+    revision: int
+    more: bool = False
+    remaining: int | None = None
+
+
+def parse(scope: Scope, info: RequestInfo, request: Request) -> tuple[ListOptions, Ask]:
+    """The options of a list request. Raises `StatusError`."""
+    opts = options.list_options(request.query, scope.transform, watch=False)
+    return opts, _ask(opts, scope.prefix(info.namespace))
+
+
+def _ask(opts: ListOptions, prefix: str) -> Ask:
+    if opts.continue_token:
+        if opts.resource_version not in ("", "0"):
+            raise bad_request("specifying resource version is not allowed when using continue")
+        position = continue_token.decode(opts.continue_token)
+        exact = position.revision > 0
+        return Ask(max(position.revision, 0), exact, prefix + position.after, opts.limit)
+    text = opts.resource_version
+    if not text:
+        return Ask(limit=opts.limit)
+    revision = _revision(text)
+    if text == "0":
+        return Ask()
+    exact = opts.match == EXACT or (opts.match != NOT_OLDER and opts.limit > 0)
+    return Ask(revision, exact, "", opts.limit)
+
+
+def _revision(text: str) -> int:
+    try:
+        return options.parse_revision(text)
+    except StatusError as error:
+        raise bad_request(f"invalid resource version: {error.message}") from error
+
+
+def list_cached(ctx: Context, scope: Scope, info: RequestInfo, request: Request, form: Form) -> Response | None:
+    """The list from the cache; None when that needs waiting or the store's history. Raises `StatusError`."""
+    if not request.query:
+        prefix = scope.prefix(info.namespace)
+        page = Page(list(scope.keep.range(prefix)), ctx.cache.revision)
+        return _respond(ctx, scope, request, form, page, prefix)
+    opts, ask = parse(scope, info, request)
+    if ask.revision > ctx.cache.revision or not _current(scope, ask):
+        return None
+    page = cached_page(ctx, scope, info.namespace, opts, ask)
+    return _respond(ctx, scope, request, form, page, scope.prefix(info.namespace))
+
+
+async def list_fresh(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
+    """As `list_cached`, waiting and reading history where needed. Raises `StatusError`."""
+    info = request.info
+    assert info is not None  # noqa: S101 - the pipeline has set it
+    opts, ask = parse(scope, info, request)
+    page = await page_of(ctx, scope, info.namespace, opts, ask)
+    return _respond(ctx, scope, request, form, page, scope.prefix(info.namespace))
+
+
+async def page_of(ctx: Context, scope: Scope, namespace: str, opts: ListOptions, ask: Ask) -> Page:
+    """One page, from the cache or the store's history. Raises `StatusError`."""
+    revision = ask.revision
+    if not revision and opts.resource_version != "0" and ctx.shared_store:
+        revision = await ctx.store.revision()
+    patience = PATIENCE if opts.timeout is None else min(PATIENCE, float(opts.timeout))
+    await reach(ctx, revision, patience)
+    if _current(scope, ask):
+        return cached_page(ctx, scope, namespace, opts, ask)
+    return await _past_page(ctx, scope, namespace, opts, ask)
+
+
+def _current(scope: Scope, ask: Ask) -> bool:
+    """Whether the collection has not changed since an exactly wanted revision."""
+    return not ask.exact or ask.revision >= scope.keep.changed
+
+
+def cached_page(ctx: Context, scope: Scope, namespace: str, opts: ListOptions, ask: Ask) -> Page:
+    """A page of what the cache shows now."""
+    prefix = scope.prefix(namespace)
+    revision = ask.revision if ask.exact else ctx.cache.revision
+    found = _select(scope, scope.keep.range(prefix, ask.after), opts)
+    if not ask.limit:
+        return Page(list(found), revision)
+    entries = list(islice(found, ask.limit))
+    if len(entries) < ask.limit or not _any_left(scope, prefix, entries[-1], opts):
+        return Page(entries, revision)
+    remaining = _count_after(scope, prefix, entries[-1]) if opts.selectors.is_everything else None
+    return Page(entries, revision, more=True, remaining=remaining)
+
+
+def _any_left(scope: Scope, prefix: str, last: Entry, opts: ListOptions) -> bool:
+    return next(_select(scope, scope.keep.range(prefix, last.key), opts), None) is not None
+
+
+def _count_after(scope: Scope, prefix: str, last: Entry) -> int:
+    return sum(1 for _ in scope.keep.range(prefix, last.key))
+
+
+def _select(scope: Scope, entries: Iterable[Entry], opts: ListOptions) -> Iterator[Entry]:
+    match = opts.selectors.compile(scope.getters)
+    if match is None:
+        return iter(entries)
+    return (entry for entry in entries if match(entry.head))
+
+
+async def _past_page(ctx: Context, scope: Scope, namespace: str, opts: ListOptions, ask: Ask) -> Page:
+    prefix = scope.prefix(namespace)
+    everything = opts.selectors.is_everything
+    try:
+        found = await ctx.store.list(
+            prefix, after=ask.after, limit=ask.limit if everything else 0, revision=ask.revision
+        )
+    except CompactedError as error:
+        raise _too_old(ctx, opts, ask, prefix) from error
+    entries = list(_select(scope, map(scope.keep.entry_of, found.items), opts))
+    if everything or not ask.limit or len(entries) <= ask.limit:
+        more = everything and found.remaining > 0
+        return Page(entries, ask.revision, more=more, remaining=found.remaining if more else None)
+    return Page(entries[: ask.limit], ask.revision, more=True)
+
+
+def _too_old(ctx: Context, opts: ListOptions, ask: Ask, prefix: str) -> StatusError:
+    if not opts.continue_token:
+        return expired(_EXPIRED_VERSION)
+    error = expired(_EXPIRED_TOKEN)
+    error.metadata = {"continue": continue_token.encode(ask.after.removeprefix(prefix), -1)}
+    return error
+
+
+def _respond(ctx: Context, scope: Scope, request: Request, form: Form, page: Page, prefix: str) -> Response:
+    meta: Object = {"resourceVersion": str(page.revision)}
+    if page.more:
+        meta["continue"] = continue_token.encode(page.entries[-1].key.removeprefix(prefix), page.revision)
+        if page.remaining:
+            meta["remainingItemCount"] = page.remaining
+    return respond(ctx, scope, request, form, page.entries, meta)
+
+
+def respond(ctx: Context, scope: Scope, request: Request, form: Form, entries: list[Entry], meta: Object) -> Response:
+    """A list of entries in the wanted form."""
+    if form.kind == TABLE and ctx.tables is not None:
+        table = ctx.tables.table(scope, [projection.served(scope, entry) for entry in entries], request.query)
+        table["metadata"] = meta
+        return responses.obj(table, request, form)
+    body = _join(scope, entries, meta, form)
+    if form.media == JSON and not responses.wants_pretty(request, form):
+        return responses.json_bytes(body, request)
+    return responses.obj(orjson.loads(body), request, form)
+
+
+def _join(scope: Scope, entries: list[Entry], meta: Object, form: Form) -> bytes:
+    kind, version = projection.list_head(scope, form)
+    head = orjson.dumps({"kind": kind, "apiVersion": version, "metadata": meta})[:-1] + b',"items":['
+    if scope.converts or form.kind:
+        items = [projection.item(scope, entry, form) for entry in entries]
+    else:
+        items = [entry.body for entry in entries]
+    return head + b",".join(items) + b"]}"

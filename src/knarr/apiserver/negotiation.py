@@ -1,0 +1,111 @@
+"""Content negotiation: in which form an answer goes out, and in which a body came in.
+
+Source of the rules: k8s.io/apiserver/pkg/endpoints/handlers/negotiation.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from knarr.apimachinery.errors import StatusError, not_acceptable, unsupported_media_type
+
+JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+#: What is accepted and sent, in order of preference.
+MEDIA_TYPES = (JSON, YAML, PROTOBUF)
+#: Those that answers are really written in.
+ENCODED = frozenset({JSON, YAML})
+TABLE, PARTIAL, PARTIAL_LIST = "Table", "PartialObjectMetadata", "PartialObjectMetadataList"
+_STREAMS = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
+_META = "meta.k8s.io"
+_TRANSFORMS = frozenset({TABLE, PARTIAL, PARTIAL_LIST})
+
+
+class Form(NamedTuple):
+    """How an answer is written: the media type, and the kind the object is turned into (empty: as it is)."""
+
+    media: str = JSON
+    kind: str = ""
+    version: str = ""
+    pretty: bool = False
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type header."""
+        return self.media
+
+
+PLAIN = Form()
+
+
+@lru_cache(maxsize=512)
+def negotiate(accept: str, *, streams: bool = False, tables: bool = True) -> Form:
+    """The form that an Accept header asks for. `streams` names the watch types in the 406.
+
+    Without `tables` nothing is served as a Table, and the next clause counts. Raises `StatusError` 406.
+    """
+    if not accept or accept == JSON:
+        return PLAIN
+    matched = False
+    for clause in _clauses(accept):
+        for media in MEDIA_TYPES:
+            if not _matches(clause.media, media):
+                continue
+            matched = True
+            form = _form(media, clause.parameters)
+            if form is not None and (tables or form.kind != TABLE) and media in ENCODED:
+                return form
+    if matched:
+        raise not_acceptable(MEDIA_TYPES)
+    offered = MEDIA_TYPES + (_STREAMS if streams else ())
+    text = f"406: Not Acceptable\n\nAvailable representations: {', '.join(offered)}"
+    raise StatusError(406, "NotAcceptable", text, {})
+
+
+class _Clause(NamedTuple):
+    media: str
+    parameters: dict[str, str]
+    quality: float
+
+
+def _clauses(accept: str) -> list[_Clause]:
+    """The clauses, best first; those of equal quality keep their order, wildcards come last."""
+    found = []
+    for text in accept.split(","):
+        media, *rest = (part.strip() for part in text.split(";"))
+        parameters = dict(part.partition("=")[::2] for part in rest if part)
+        try:
+            quality = float(parameters.pop("q", "1"))
+        except ValueError:
+            quality = 1.0
+        found.append(_Clause(media.lower(), parameters, quality))
+    found.sort(key=lambda clause: (-clause.quality, clause.media.count("*")))
+    return found
+
+
+def _matches(wanted: str, media: str) -> bool:
+    if wanted in ("*/*", media):
+        return True
+    return wanted.endswith("/*") and media.startswith(wanted[:-1])
+
+
+def _form(media: str, parameters: dict[str, str]) -> Form | None:
+    """The form of one clause, None when it asks for a kind that is not offered."""
+    kind, group, version = parameters.get("as", ""), parameters.get("g", ""), parameters.get("v", "")
+    if kind:
+        versions = ("v1", "v1beta1")
+        if kind not in _TRANSFORMS or group != _META or version not in versions or media == YAML:
+            return None
+    elif group or version:
+        return None
+    return Form(media, kind, version, parameters.get("pretty", "") == "1")
+
+
+def body_media(content_type: str) -> str:
+    """The media type of a request's body; JSON when the header is absent. Raises `StatusError` 415."""
+    if not content_type or content_type == JSON:
+        return JSON
+    media = content_type.split(";", 1)[0].strip().lower()
+    if media in MEDIA_TYPES and "," not in content_type:
+        return media
+    raise unsupported_media_type(MEDIA_TYPES)

@@ -1,0 +1,117 @@
+"""Paths that name no resource: discovery, version, health, metrics, the keys of service-account tokens."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+
+import knarr
+from knarr.apimachinery.errors import StatusError
+from knarr.apimachinery.types import Object
+from knarr.apiserver import negotiation, responses
+from knarr.apiserver.discovery import Discovery
+from knarr.apiserver.health import Health
+from knarr.apiserver.metrics import Metrics
+from knarr.apiserver.request import Request, Response
+from knarr.apiserver.tokens import TokenSigner
+
+_METHOD = "the server does not allow this method on the requested resource"
+_ROOTS = ("/.well-known/openid-configuration", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3")
+_END_ROOTS = ("/openid/v1/jwks", "/readyz", "/version")
+#: Answers the OpenAPI documents (`/openapi/v2`, `/openapi/v3/…`); None for a path it does not know.
+OpenApi = Callable[[Request], Response | None]
+
+
+def method_not_allowed() -> StatusError:
+    """405 of a path that serves other methods."""
+    return StatusError(405, "MethodNotAllowed", _METHOD, {})
+
+
+class NonResource:
+    """Answers what is no resource."""
+
+    def __init__(self, discovery: Discovery, health: Health, metrics: Metrics, signer: TokenSigner) -> None:
+        self.discovery = discovery
+        self.health = health
+        self.metrics = metrics
+        self.openapi: OpenApi | None = None
+        self._signer = signer
+        self._exact: dict[str, Callable[[Request], Response]] = {
+            "/version": self._version,
+            "/metrics": self._metrics,
+            "/openid/v1/jwks": self._jwks,
+            "/.well-known/openid-configuration": self._openid,
+        }
+
+    def answer(self, request: Request) -> Response:
+        """The answer; 404 as plain text where nothing is. Raises `StatusError`."""
+        path = request.path
+        found = self.health.answer(request)
+        if found is not None:
+            return found
+        if path == "/":
+            return self._root(request)
+        served = self._get(request)
+        if served is None:
+            return responses.page_not_found()
+        if request.method != "GET":
+            raise method_not_allowed()
+        return served
+
+    def _get(self, request: Request) -> Response | None:
+        path = request.path.rstrip("/")
+        exact = self._exact.get(path)
+        if exact is not None:
+            return exact(request)
+        if path.startswith("/openapi/"):
+            return self.openapi(request) if self.openapi is not None else None
+        return self.discovery.answer(request)
+
+    def _root(self, request: Request) -> Response:
+        paths = ["/api", "/apis"]
+        for group, versions in self.discovery.groups().items():
+            paths += [f"/apis/{group}", *(f"/apis/{group}/{version}" for version in versions)] if group else []
+        paths += ["/api/v1", *_ROOTS, *_END_ROOTS]
+        form = negotiation.negotiate(request.headers.get("accept", ""), tables=False)
+        return responses.obj({"paths": sorted(paths)}, request, form)
+
+    def _version(self, request: Request) -> Response:
+        return responses.obj(version_info(), request, negotiation.PLAIN)
+
+    def _metrics(self, _request: Request) -> Response:
+        return Response(200, ("\n".join(self.metrics.lines()) + "\n").encode(), "text/plain; version=0.0.4")
+
+    def _jwks(self, request: Request) -> Response:
+        response = responses.obj(self._signer.jwks(), request, negotiation.PLAIN)
+        response.content_type = "application/jwk-set+json"
+        response.headers["Cache-Control"] = "public, max-age=3600"
+        return response
+
+    def _openid(self, request: Request) -> Response:
+        host = request.headers.get("host", "kubernetes.default.svc")
+        response = responses.obj(self._signer.discovery(f"https://{host}/openid/v1/jwks"), request, negotiation.PLAIN)
+        response.headers["Cache-Control"] = "public, max-age=3600"
+        return response
+
+
+def version_info() -> Object:
+    """What `/version` says."""
+    major, minor, *_ = knarr.KUBERNETES_VERSION.removeprefix("v").split(".")
+    return {
+        "major": major,
+        "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": str(int(minor) - 1),
+        "gitVersion": knarr.GIT_VERSION,
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": platform.python_implementation(),
+        "platform": f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}",
+    }
+
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}

@@ -1,0 +1,127 @@
+"""The patch verb: JSON, merge and strategic merge patches, carried out anew after a conflict.
+
+Source of the rules: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from knarr.apimachinery import field, json_patch, merge_patch, strategic
+from knarr.apimachinery.errors import StatusError, bad_request, invalid, unsupported_media_type
+from knarr.apimachinery.go_text import plain
+from knarr.apimachinery.types import Object
+from knarr.apiserver import bodies, creating, json_errors, kinds, updating
+from knarr.apiserver.context import Context
+from knarr.apiserver.creating import Call
+from knarr.apiserver.negotiation import Form
+from knarr.apiserver.request import Request, Response
+from knarr.apiserver.served import Scope
+from knarr.apiserver.updating import Change, Make
+
+JSON_PATCH = "application/json-patch+json"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+ACCEPTED = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
+
+
+async def patch(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
+    """Answer a PATCH on an object or its subresource. Raises `StatusError`."""
+    bodies.check_size(request)
+    media = media_type(request)
+    if media == APPLY:
+        return await _apply(ctx, scope, request, form)
+    one = creating.call(ctx, scope, request, "PatchOptions")
+    change = Change(make=maker(one, media, load(request.body)), subresource=one.info.subresource)
+    return updating.respond(ctx, scope, request, form, await updating.apply(one, change))
+
+
+def media_type(request: Request) -> str:
+    """The kind of patch. Raises `StatusError` 415."""
+    media = request.headers.get("content-type", "").split(";", 1)[0].strip()
+    if media not in ACCEPTED:
+        raise unsupported_media_type(ACCEPTED)
+    return media
+
+
+async def _apply(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
+    manager = ctx.field_manager
+    if manager is None:
+        raise unsupported_media_type(ACCEPTED[:-1])
+    one = creating.call(ctx, scope, request, "ApplyOptions")
+    subresource = one.info.subresource
+
+    async def make(old: Object | None) -> Object:
+        return manager.apply(scope, request, old, subresource)
+
+    change = Change(make=make, subresource=subresource, may_create=not subresource)
+    return updating.respond(ctx, scope, request, form, await updating.apply(one, change))
+
+
+def load(data: bytes) -> Any:
+    """A patch's JSON. Raises `StatusError` 400."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise bad_request(f"error decoding patch: {json_errors.describe(data) or error}") from error
+
+
+def maker(one: Call, media: str, body: Any) -> Make:
+    """Makes patched objects. What strict decoding complains about is said once."""
+    resource = one.scope.resource
+    told = False
+
+    async def make(old: Object | None) -> Object:
+        nonlocal told
+        if old is None:
+            raise LookupError("there is nothing to patch")
+        patched = patch_object(old, media, body, resource_schema(one.scope))
+        obj, problems = _normalised(one, media, body, patched)
+        if problems and not told:
+            _complain(one, media, body, patched, problems)
+            told = True
+        kinds.default(resource, obj)
+        return obj
+
+    return make
+
+
+def resource_schema(scope: Scope) -> strategic.MergeSchema | None:
+    """How the kind merges."""
+    return kinds.merge_schema(scope.resource)
+
+
+def patch_object(old: Object, media: str, body: Any, schema: strategic.MergeSchema | None) -> Any:
+    """The object with the patch carried out; shares what was left alone. Raises `StatusError`."""
+    if media == JSON_PATCH:
+        return json_patch.apply(old, body)
+    if media == MERGE:
+        return merge_patch.apply(old, body)
+    return strategic.apply(old, body, schema)
+
+
+def _normalised(one: Call, media: str, body: Any, patched: Any) -> tuple[Object, tuple[str, ...]]:
+    try:
+        if not isinstance(patched, dict):
+            raise bad_request("json: cannot unmarshal a value that is no object")  # noqa: TRY301
+        return kinds.normalise(one.scope.resource, patched)
+    except StatusError as error:
+        if error.code != 400:
+            raise
+        raise _bad_patch(media, body, patched, error.message) from error
+
+
+def _complain(one: Call, media: str, body: Any, patched: Any, problems: tuple[str, ...]) -> None:
+    if one.opts.validation == "Strict":
+        raise _bad_patch(media, body, patched, f"strict decoding error: {', '.join(problems)}")
+    if one.opts.validation == "Warn":
+        one.request.warnings += problems
+
+
+def _bad_patch(media: str, body: Any, patched: Any, why: str) -> StatusError:
+    """422: the patched object is none of its kind."""
+    shown = plain(body) if media == STRATEGIC else orjson.dumps(patched).decode()
+    return invalid("", "", "", [field.invalid("patch", shown, why)])

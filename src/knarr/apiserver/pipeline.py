@@ -1,0 +1,109 @@
+"""The order of a request: who asks, as whom, may he, and then the verb.
+
+`STAGES` run in order on every request and raise to refuse; then the path decides.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from knarr.apimachinery.errors import StatusError, internal
+from knarr.apiserver import dispatch, request_info, responses
+from knarr.apiserver.authz.decision import forbidden
+from knarr.apiserver.context import Context
+from knarr.apiserver.impersonation import impersonate
+from knarr.apiserver.nonresource import NonResource
+from knarr.apiserver.request import Request, RequestInfo, Response
+from knarr.component_base import logs
+
+_log = logs.get("apiserver")
+_UNKNOWN = RequestInfo("", "")
+
+
+def read_info(_ctx: Context, request: Request) -> None:
+    """What is asked for."""
+    request.info = request_info.of(request.method, request.path, request.query)
+
+
+def authenticate(ctx: Context, request: Request) -> None:
+    """Who asks. Raises `StatusError` 401."""
+    request.user = ctx.authenticator.authenticate(request)
+
+
+def act_as(ctx: Context, request: Request) -> None:
+    """As whom he asks. Raises `StatusError` 400, 403."""
+    if request.user is not None:
+        request.user = impersonate(request, request.user, ctx.authorizers)
+
+
+def authorize(ctx: Context, request: Request) -> None:
+    """Whether he may. Raises `StatusError` 403."""
+    user, info = request.user, request.info
+    if user is None or info is None:
+        raise LookupError("authorization comes after authentication")
+    decision = ctx.authorizers.authorize(user, info)
+    if not decision.allowed:
+        raise forbidden(user, info, decision)
+
+
+#: What every request passes, in this order.
+STAGES: tuple[Callable[[Context, Request], None], ...] = (read_info, authenticate, act_as, authorize)
+
+
+class Pipeline:
+    """Answers requests: `quick` at once where the cache suffices, `handle` all of them."""
+
+    def __init__(self, ctx: Context, nonresource: NonResource) -> None:
+        self.ctx = ctx
+        self.nonresource = nonresource
+
+    def quick(self, request: Request) -> Response | None:
+        """The answer of a cached read; None for what `handle` must do."""
+        if request.method != "GET":
+            return None
+        began = time.perf_counter()
+        try:
+            self._enter(request)
+            info = request.info
+            if info is None or info.verb not in ("get", "list") or not info.is_resource:
+                return None
+            response = dispatch.quick(self.ctx, request, info)
+        except StatusError as failure:
+            response = responses.error(failure, request)
+        except Exception as error:  # noqa: BLE001 - a request's bug is its own: it gets a 500, the server goes on
+            response = _panic(request, error)
+        if response is not None:
+            self._count(request, response, began)
+        return response
+
+    async def handle(self, request: Request) -> Response:
+        """The answer of any request."""
+        began = time.perf_counter()
+        try:
+            if request.user is None:
+                self._enter(request)
+            info = request.info or _UNKNOWN
+            if info.is_resource:
+                response = await dispatch.dispatch(self.ctx, request, info)
+            else:
+                response = self.nonresource.answer(request)
+        except StatusError as failure:
+            response = responses.error(failure, request)
+        except Exception as error:  # noqa: BLE001 - as above
+            response = _panic(request, error)
+        self._count(request, response, began)
+        return response
+
+    def _enter(self, request: Request) -> None:
+        for stage in STAGES:
+            stage(self.ctx, request)
+
+    def _count(self, request: Request, response: Response, began: float) -> None:
+        self.ctx.metrics.request(request.info or _UNKNOWN, response.status, time.perf_counter() - began)
+
+
+def _panic(request: Request, error: Exception) -> Response:
+    _log.error("request failed", method=request.method, path=request.path, error=error)
+    text = f'"{request.method} {request.path}": {type(error).__name__}: {error}'
+    return responses.error(internal(text), request)

@@ -1,0 +1,64 @@
+"""Cached objects in the form a client wants: their own bytes where possible, else decoded and turned."""
+
+from __future__ import annotations
+
+import msgspec
+import orjson
+
+from knarr.apimachinery.types import Object
+from knarr.apiserver import kinds
+from knarr.apiserver.cache_reader import decode
+from knarr.apiserver.negotiation import PARTIAL, PARTIAL_LIST, Form
+from knarr.apiserver.served import Scope
+from knarr.apiserver.watch_cache import Entry
+
+_META_VERSION = "meta.k8s.io/v1"
+PARTIALS = frozenset({PARTIAL, PARTIAL_LIST})
+
+
+class _Partial(msgspec.Struct):
+    """An object of which only the metadata is of interest."""
+
+    metadata: msgspec.Raw
+
+
+_partial_decoder = msgspec.json.Decoder(_Partial)
+
+
+def partial(entry: Entry) -> bytes:
+    """The entry as PartialObjectMetadata."""
+    raw = bytes(_partial_decoder.decode(entry.body).metadata)
+    return b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":' + raw + b"}"
+
+
+def single(scope: Scope, entry: Entry, form: Form) -> bytes:
+    """One object as JSON, as itself or as metadata (not as a Table)."""
+    if form.kind in PARTIALS:
+        return partial(entry)
+    if scope.converts:
+        return orjson.dumps(served(scope, entry))
+    return scope.keep.single(entry)
+
+
+def item(scope: Scope, entry: Entry, form: Form) -> bytes:
+    """One object as an item of a list: without its kind."""
+    if form.kind in PARTIALS:
+        return partial(entry)
+    if not scope.converts:
+        return entry.body
+    obj = served(scope, entry)
+    del obj["kind"], obj["apiVersion"]
+    return orjson.dumps(obj)
+
+
+def served(scope: Scope, entry: Entry) -> Object:
+    """A fresh copy of the object in the served version, with its kind."""
+    obj = decode(scope.keep, entry)
+    return kinds.convert(obj, scope.stored, scope.resource) if scope.converts else obj
+
+
+def list_head(scope: Scope, form: Form) -> tuple[str, str]:
+    """Kind and apiVersion of a list."""
+    if form.kind in PARTIALS:
+        return PARTIAL_LIST, _META_VERSION
+    return f"{scope.resource.kind}List", scope.resource.api_version

@@ -1,0 +1,101 @@
+"""Answers: status errors, objects in the wanted form, warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from knarr.apimachinery.errors import StatusError
+from knarr.apimachinery.types import Object
+from knarr.apiserver.negotiation import JSON, PROTOBUF, YAML, Form
+from knarr.apiserver.request import Request, Response
+
+_NO_CACHE = {"Cache-Control": "no-cache, private"}
+TEXT = "text/plain; charset=utf-8"
+
+
+def json_bytes(body: bytes, request: Request, status: int = 200) -> Response:
+    """An answer whose JSON exists already."""
+    response = Response(status, body, JSON, dict(_NO_CACHE))
+    if request.warnings:
+        add_warnings(response, request.warnings)
+    return response
+
+
+def obj(value: Any, request: Request, form: Form, status: int = 200) -> Response:
+    """A decoded object in the wanted form."""
+    response = Response(
+        status, encode(value, form, pretty=wants_pretty(request, form)), form.content_type, dict(_NO_CACHE)
+    )
+    if request.warnings:
+        add_warnings(response, request.warnings)
+    return response
+
+
+def encode(value: Any, form: Form, *, pretty: bool = False) -> bytes:
+    """A decoded object as bytes. Raises `StatusError` 406 for an encoding that is not built in."""
+    if form.media == YAML:
+        import yaml
+
+        text: str = yaml.dump(value, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), allow_unicode=True)
+        return text.encode()
+    if form.media == PROTOBUF:
+        raise StatusError(406, "NotAcceptable", f"{PROTOBUF} is not served")
+    if pretty:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
+    return orjson.dumps(value)
+
+
+def wants_pretty(request: Request, form: Form) -> bool:
+    """Whether the client wants its JSON laid out for reading."""
+    if form.pretty:
+        return True
+    text = request.query.get("pretty")
+    if text is not None:
+        return text.lower() not in ("false", "0")
+    agent = request.headers.get("user-agent", "")
+    return agent.startswith(("curl", "Wget", "Mozilla/5.0"))
+
+
+def error(failure: StatusError, request: Request) -> Response:
+    """The answer for a failure, always as JSON."""
+    headers = dict(_NO_CACHE)
+    details = failure.details or {}
+    if details.get("retryAfterSeconds"):
+        headers["Retry-After"] = str(details["retryAfterSeconds"])
+    response = Response(failure.code, orjson.dumps(failure.status()), JSON, headers)
+    if request.warnings:
+        add_warnings(response, request.warnings)
+    return response
+
+
+def success(request: Request, status: int = 200, details: Object | None = None) -> Object:
+    """A `Status` that tells of success."""
+    out: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+    if details is not None:
+        out["details"] = details
+    if status != 200:
+        out["code"] = status
+    return out
+
+
+def text(body: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A plain text answer."""
+    return Response(status, body.encode(), TEXT, headers or {})
+
+
+def page_not_found() -> Response:
+    """The 404 of a path that nothing serves."""
+    return text("404 page not found\n", 404)
+
+
+def add_warnings(response: Response, warnings: Iterable[str]) -> None:
+    """Give each warning its header, once."""
+    response.repeated += [("Warning", f"299 - {_quoted(item)}") for item in dict.fromkeys(warnings)]
+
+
+def _quoted(item: str) -> str:
+    escaped = item.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(char if char >= " " else " " for char in escaped) + '"'

@@ -1,0 +1,82 @@
+"""Selecting objects by labels and fields, on the partially decoded heads of the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from knarr.api.resources import Resource
+from knarr.apimachinery import fields, labels
+from knarr.apimachinery.errors import bad_request
+from knarr.apimachinery.field import quote
+from knarr.apiserver import selectable
+from knarr.apiserver.selectable import Getter
+
+Match = Callable[[Any], bool]
+#: Kinds with selectable fields of their own whose refusal differs from the common one.
+_PLAIN_TEXT = "field label not supported: {}"
+_WITH_KIND = "field label {} not supported for {}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selectors:
+    """A label and a field selector."""
+
+    label: labels.Selector = labels.EVERYTHING
+    field: fields.Selector = fields.EVERYTHING
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether every object is selected."""
+        return self.label.is_everything and self.field.is_everything
+
+    def compile(self, getters: Mapping[str, Getter]) -> Match | None:
+        """A test on heads; None when every object passes."""
+        if self.is_everything:
+            return None
+        label = self.label
+        tests = [(getters.get(term.field, _namespace), term.value, term.negated) for term in self.field.terms]
+        if not tests:
+            return lambda head: label.matches(head.metadata.labels)
+
+        def matches(head: Any) -> bool:
+            for get, value, negated in tests:
+                if (get(head) == value) == negated:
+                    return False
+            return label.matches(head.metadata.labels)
+
+        return matches
+
+
+def transform_of(resource: Resource) -> fields.Transform:
+    """Checks the field labels of a resource's field selectors. Raises `StatusError` 400 for unknown ones."""
+    known = selectable.getters(resource.group, resource.plural, namespaced=resource.namespaced)
+    special = selectable.head_type(resource.group, resource.plural) is not selectable.Head
+
+    def transform(name: str, value: str) -> tuple[str, str]:
+        if name in known:
+            return name, value
+        if name == "metadata.namespace" and not special:
+            # Known to every kind; objects without namespaces have the empty one.
+            return name, value
+        raise bad_request(_refusal(resource, name, special=special))
+
+    return transform
+
+
+def _refusal(resource: Resource, name: str, *, special: bool) -> str:
+    if not special or (resource.plural, resource.group) in _COMMON:
+        return f'{quote(name)} is not a known field selector: only "metadata.name", "metadata.namespace"'
+    if resource.group == "batch":
+        return _WITH_KIND.format(quote(name), resource.kind)
+    return _PLAIN_TEXT.format(name)
+
+
+_COMMON = frozenset({("replicasets", "apps"), ("resourceslices", "resource.k8s.io")})
+
+
+def _namespace(head: Any) -> str:
+    """`metadata.namespace`, which may be asked of objects without one too."""
+    text: str = head.metadata.namespace
+    return text

@@ -1,0 +1,125 @@
+"""The resources this server serves, each with what the verbs need of it, found by the path of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from knarr.api import registry
+from knarr.api.resources import Resource, Subresource
+from knarr.apimachinery import fields
+from knarr.apiserver import selectable, selectors, traits
+from knarr.apiserver.selectable import Getter
+from knarr.apiserver.traits import Traits
+from knarr.apiserver.watch_cache import Collection, WatchCache
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """One served resource in one version."""
+
+    resource: Resource
+    #: The same resource in the version that is stored.
+    stored: Resource
+    #: None for kinds that are never stored (reviews, bindings).
+    collection: Collection | None
+    traits: Traits
+    getters: dict[str, Getter]
+    transform: fields.Transform
+    subresources: dict[str, Subresource] = field(default_factory=dict)
+
+    @property
+    def converts(self) -> bool:
+        """Whether objects are stored in another version than they are served in."""
+        return self.stored is not self.resource
+
+    @property
+    def keep(self) -> Collection:
+        """The collection of a resource that is stored. Raises `LookupError` for others."""
+        if self.collection is None:
+            raise LookupError(f"{self.resource.plural} are not stored")
+        return self.collection
+
+    def prefix(self, namespace: str) -> str:
+        """Where the objects of a namespace (or all) lie in the store."""
+        base = self.keep.prefix
+        return f"{base}{namespace}/" if namespace and self.resource.namespaced else base
+
+
+class ServedResources:
+    """All scopes; custom resources come and go while the server runs."""
+
+    def __init__(self, cache: WatchCache) -> None:
+        self._cache = cache
+        self._scopes: dict[tuple[str, str, str], Scope] = {}
+        #: Served versions of each group, in discovery order.
+        self._versions: dict[str, dict[str, int]] = {}
+        #: Grows with every change: what is derived from the table is made anew when it has.
+        self.generation = 0
+
+    def add_all(self, resources: Iterable[Resource]) -> None:
+        """Serve built-in resources."""
+        for resource in resources:
+            stored = _stored(resource)
+            self.add(resource, stored, traits.of(resource))
+
+    def add(self, resource: Resource, stored: Resource, traits_: Traits) -> Scope:
+        """Serve a resource."""
+        collection = self._cache.add(stored, stored.api_version) if resource.storage else None
+        getters = selectable.getters(resource.group, resource.plural, namespaced=True)
+        scope = Scope(
+            resource=resource,
+            stored=stored,
+            collection=collection,
+            traits=traits_,
+            getters=getters,
+            transform=selectors.transform_of(resource),
+            subresources={item.name: item for item in resource.subresources},
+        )
+        self._scopes[resource.group, resource.version, resource.plural] = scope
+        versions = self._versions.setdefault(resource.group, {})
+        versions[resource.version] = versions.get(resource.version, 0) + 1
+        self.generation += 1
+        return scope
+
+    def remove(self, resource: Resource) -> None:
+        """Serve a resource no longer; its collection stays for what is left in the store."""
+        if self._scopes.pop((resource.group, resource.version, resource.plural), None) is None:
+            return
+        versions = self._versions[resource.group]
+        versions[resource.version] -= 1
+        if not versions[resource.version]:
+            del versions[resource.version]
+        if not versions:
+            del self._versions[resource.group]
+        self.generation += 1
+
+    def get(self, group: str, version: str, plural: str) -> Scope | None:
+        """The scope of a path."""
+        return self._scopes.get((group, version, plural))
+
+    def of(self, resource: Resource) -> Scope:
+        """The scope of a resource. Raises `KeyError`."""
+        return self._scopes[resource.group, resource.version, resource.plural]
+
+    def has(self, group: str, version: str) -> bool:
+        """Whether anything is served in this version."""
+        return version in self._versions.get(group, ())
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """Groups and their versions, in discovery order."""
+        return {group: list(versions) for group, versions in self._versions.items()}
+
+    def __iter__(self) -> Iterator[Scope]:
+        return iter(self._scopes.values())
+
+
+def _stored(resource: Resource) -> Resource:
+    """The resource in its storage version; itself when it is stored as it is served."""
+    if not resource.storage or (resource.storage_group, resource.storage_version) == (resource.group, resource.version):
+        return resource
+    found = registry.lookup(resource.storage_group, resource.storage_version, resource.plural)
+    if found is None:
+        raise KeyError(f"no storage version of {resource.group}/{resource.version} {resource.plural}")
+    return found

@@ -1,0 +1,193 @@
+"""The API server, assembled: a store, the watch cache that follows it, and the pipeline over both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from knarr.api import registry
+from knarr.api.bootstrap.system import Endpoint
+from knarr.apimachinery.errors import StatusError
+from knarr.apiserver import bootstrap, health, names
+from knarr.apiserver.admission import plugins
+from knarr.apiserver.admission_chain import AdmissionChain
+from knarr.apiserver.authn import Authenticator
+from knarr.apiserver.authn_tokens import TokenAuthenticator
+from knarr.apiserver.authz.chain import FOLLOWED, AuthorizerChain
+from knarr.apiserver.cache_reader import CacheReader, decode
+from knarr.apiserver.context import Connector, Context
+from knarr.apiserver.discovery import Discovery
+from knarr.apiserver.health import Health
+from knarr.apiserver.metrics import Metrics
+from knarr.apiserver.nonresource import NonResource
+from knarr.apiserver.pipeline import Pipeline
+from knarr.apiserver.request import Request, Response
+from knarr.apiserver.served import ServedResources
+from knarr.apiserver.tokens import ISSUER, TokenRequests, TokenSigner
+from knarr.apiserver.watch_cache import Change, Collection, WatchCache
+from knarr.apiserver.writer import Writer
+from knarr.component_base import logs
+from knarr.component_base.clock import Clock
+from knarr.component_base.tasks import Tasks
+from knarr.storage.store import CompactedError, Store
+
+_PREFIX = "/registry/"
+_PAGE = 1000
+_log = logs.get("apiserver")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """What an API server is told. Keys and authorities are PEM."""
+
+    #: Private keys that sign service-account tokens; the first signs, all verify.
+    signing_keys: Sequence[bytes]
+    service_cidr: str = "10.43.0.0/16"
+    node_ports: tuple[int, int] = (30000, 32767)
+    #: Under which address and port the cluster reaches this server.
+    advertise_address: str = "127.0.0.1"
+    port: int = 6443
+    client_authority: str = ""
+    proxy_authority: str = ""
+    anonymous: bool = True
+    issuer: str = ISSUER
+    disabled_admission: Sequence[str] = ()
+    #: (plural, subresource) → handler, for what leads to kubelets, pods and services.
+    connectors: dict[tuple[str, str], Connector] = field(default_factory=dict)
+    #: Other servers write to the same store.
+    shared_store: bool = False
+
+
+class ApiServer:
+    """A running API server. `handler` answers every request, `quick` those that need no waiting."""
+
+    def __init__(self, ctx: Context, pipeline: Pipeline, checks: Health, tasks: Tasks) -> None:
+        self.ctx = ctx
+        self.pipeline = pipeline
+        self.health = checks
+        self.tasks = tasks
+
+    async def handler(self, request: Request) -> Response:
+        """Answer a request."""
+        return await self.pipeline.handle(request)
+
+    def quick(self, request: Request) -> Response | None:
+        """Answer a cached read at once, else None."""
+        return self.pipeline.quick(request)
+
+    async def close(self) -> None:
+        """Stop following the store. The store itself stays open: it is the caller's."""
+        self.health.shutting_down = True
+        await self.tasks.close()
+
+
+async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
+    """An API server over a store: loads what is there, writes what every cluster has. Raises `StatusError`."""
+    checks = Health()
+    cache = WatchCache()
+    served = ServedResources(cache)
+    served.add_all(registry.RESOURCES)
+    ctx = _context(config, store, clock, cache, served)
+    revision = await _load(store, cache)
+    checks.done(health.STORE)
+    ctx.authorizers.load(ctx.reader)
+    cache.listen(_follower(ctx))
+    tasks = Tasks()
+    following = _Following(store, cache, revision)
+    tasks.forever(following.run, "watch-cache")
+    checks.store_answers = lambda: not following.broken
+    checks.done(health.CACHE)
+    signer = TokenSigner(config.signing_keys[0], config.signing_keys[1:], config.issuer)
+    address = f"{config.advertise_address}:{config.port}"
+    discovery = Discovery(served, lambda: address)
+    nonresource = NonResource(discovery, checks, ctx.metrics, signer)
+    server = ApiServer(ctx, Pipeline(ctx, nonresource), checks, tasks)
+    settings = bootstrap.Settings(
+        service_cidr=config.service_cidr,
+        endpoint=Endpoint(config.advertise_address, config.port),
+        client_authority=config.client_authority,
+        proxy_authority=config.proxy_authority,
+    )
+    try:
+        await bootstrap.Bootstrap(ctx, server.handler, settings, checks).run()
+    except StatusError:
+        await server.close()
+        raise
+    return server
+
+
+def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache, served: ServedResources) -> Context:
+    reader = CacheReader(cache)
+    signer = TokenSigner(config.signing_keys[0], config.signing_keys[1:], config.issuer)
+    authorizers = AuthorizerChain()
+    tokens = TokenAuthenticator(signer, reader, clock, (config.issuer,))
+    return Context(
+        store=store,
+        cache=cache,
+        clock=clock,
+        served=served,
+        reader=reader,
+        authenticator=Authenticator(tokens, anonymous=config.anonymous),
+        authorizers=authorizers,
+        admission=AdmissionChain(plugins.build(authorizers, names.suffix, config.disabled_admission)),
+        writer=Writer(store, cache),
+        token_requests=TokenRequests(signer, reader, (config.issuer,)),
+        metrics=Metrics(),
+        connectors=dict(config.connectors),
+        shared_store=config.shared_store,
+    )
+
+
+async def _load(store: Store, cache: WatchCache) -> int:
+    """Fill the cache with the store's state at one revision; gives that revision."""
+    page = await store.list(_PREFIX, limit=_PAGE)
+    items, revision = list(page.items), page.revision
+    while page.remaining:
+        page = await store.list(_PREFIX, after=items[-1].key, limit=_PAGE, revision=revision)
+        items += page.items
+    cache.load(items, revision)
+    return revision
+
+
+class _Following:
+    """Feeds the cache with what is committed."""
+
+    def __init__(self, store: Store, cache: WatchCache, revision: int) -> None:
+        self._store = store
+        self._cache = cache
+        self._seen = revision
+        self.broken = False
+
+    async def run(self) -> None:
+        """Follow until the store breaks off; called again it goes on from there."""
+        try:
+            async for events in self._store.watch(_PREFIX, self._seen):
+                self.broken = False
+                self._cache.apply(events)
+                self._seen = events[-1].kv.mod_revision
+        except CompactedError as error:
+            # What was missed cannot be read any more: only a fresh start knows the whole state.
+            _log.error("the store has compacted what this server has not seen", error=error)
+            raise
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            self.broken = True
+            raise
+
+
+def _follower(ctx: Context):  # type: ignore[no-untyped-def]
+    """Keeps authorizers and authenticator current."""
+    followed = frozenset(FOLLOWED)
+
+    def follow(collection: Collection, change: Change) -> None:
+        resource = collection.resource
+        key = (resource.plural, resource.group)
+        if key in followed:
+            event = "DELETED" if change.deleted else "ADDED" if change.previous is None else "MODIFIED"
+            ctx.authorizers.on_event(resource.plural, resource.group, event, decode(collection, change.entry))
+        if change.deleted and key in (("serviceaccounts", ""), ("secrets", "")):
+            ctx.authenticator.tokens.forget()
+
+    return follow

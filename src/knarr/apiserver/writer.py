@@ -1,0 +1,64 @@
+"""The guarded writes: an object's bytes go to the store, come back through the watch cache, and are the answer."""
+
+from __future__ import annotations
+
+from knarr.apimachinery.errors import StatusError, timeout
+from knarr.apimachinery.types import Object
+from knarr.apiserver.served import Scope
+from knarr.apiserver.watch_cache import Collection, Entry, WatchCache, encode
+from knarr.storage.store import KeyValue, Store
+
+#: Bytes of one stored object (etcd's limit for a request).
+MAX_OBJECT = 1_572_864
+#: Seconds the cache may take to see a committed write.
+_PATIENCE = 30.0
+
+
+class Writer:
+    """Writes to the store. Raises the store's errors; an answer is given when the cache shows the change."""
+
+    def __init__(self, store: Store, cache: WatchCache) -> None:
+        self._store = store
+        self._cache = cache
+
+    async def create(self, scope: Scope, key: str, obj: Object) -> Entry:
+        """Write a new object (in the stored version). Raises `KeyExistsError`."""
+        collection = scope.keep
+        value = _encode(collection, obj)
+        revision = await self._store.create(key, value)
+        return await self._written(collection, key, value, revision)
+
+    async def update(self, scope: Scope, entry: Entry, obj: Object) -> Entry:
+        """Replace what `entry` shows. Raises `ConflictError`, `KeyNotFoundError`."""
+        collection = scope.keep
+        value = _encode(collection, obj)
+        revision = await self._store.update(entry.key, value, entry.revision)
+        return await self._written(collection, entry.key, value, revision)
+
+    async def delete(self, scope: Scope, entry: Entry) -> Entry:
+        """Remove what `entry` shows; gives its last state at the deletion's revision. Raises as `update`."""
+        collection = scope.keep
+        revision = await self._store.delete(entry.key, entry.revision)
+        await self._reach(revision)
+        body = entry.body.replace(b'"%d"' % entry.revision, b'"%d"' % revision, 1)
+        return Entry(entry.key, revision, body, entry.head)
+
+    async def _written(self, collection: Collection, key: str, value: bytes, revision: int) -> Entry:
+        await self._reach(revision)
+        entry = collection.entries.get(key)
+        if entry is not None and entry.revision == revision:
+            return entry
+        # Somebody was faster: the answer is still what this write made.
+        return collection.entry_of(KeyValue(key, value, revision, revision))
+
+    async def _reach(self, revision: int) -> None:
+        if not await self._cache.reached(revision, _PATIENCE):
+            raise timeout(f"the change was stored at revision {revision} and is not visible yet")
+
+
+def _encode(collection: Collection, obj: Object) -> bytes:
+    value = encode(obj, collection.suffix)
+    if len(value) > MAX_OBJECT:
+        message = f"Request is too large: limit is {MAX_OBJECT} bytes"
+        raise StatusError(413, "RequestEntityTooLarge", message)
+    return value
