@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import orjson
+
+from knarr.api import codec
+from knarr.api.codec import json_text
 from knarr.api.resources import Resource
-from knarr.apimachinery.errors import StatusError, bad_request, request_entity_too_large
+from knarr.apimachinery.errors import bad_request, request_entity_too_large
 from knarr.apimachinery.types import Object
 from knarr.apiserver import kinds, negotiation
-from knarr.apiserver.negotiation import JSON, YAML
+from knarr.apiserver.negotiation import PROTOBUF, YAML
 from knarr.apiserver.request import Request
 from knarr.component_base.http_server import MAX_BODY
 
@@ -24,38 +30,49 @@ def read(request: Request, resource: Resource, validation: str) -> Object:
     """
     check_size(request)
     media = negotiation.body_media(request.headers.get("content-type", ""))
-    if media == JSON:
-        data = request.body
-    elif media == YAML:
-        data = from_yaml(request.body, resource)
+    if media == PROTOBUF:
+        obj, problems = _from_protobuf(request.body, resource)
     else:
-        raise StatusError(415, "UnsupportedMediaType", f"bodies in {media} are not supported")
-    obj, problems = kinds.decode(resource, data)
-    complain(request, obj, problems, validation)
+        obj, problems = kinds.decode(resource, request.body, yaml=media == YAML)
+    if problems and validation == "Strict":
+        raise codec.strict_error(resource.api_version, resource.kind, problems)
+    if problems and validation == "Warn":
+        request.warnings += problems
     return obj
 
 
-def complain(request: Request, obj: Object, problems: tuple[str, ...], validation: str) -> None:
-    """Turn strict decoding's complaints into warnings or a failure. Raises `StatusError` 400."""
-    if not problems or validation == "Ignore":
-        return
-    if validation == "Strict":
-        kind = obj.get("kind", "")
-        version = str(obj.get("apiVersion", "")).rpartition("/")[2]
-        text = f"strict decoding error: {', '.join(problems)}"
-        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {text}')
-    request.warnings += problems
-
-
-def from_yaml(data: bytes, resource: Resource) -> bytes:
-    """A YAML body as JSON. Raises `StatusError` 400."""
-    import orjson
-
-    from knarr.apiserver import yaml_bodies
+def _from_protobuf(data: bytes, resource: Resource) -> tuple[Object, tuple[str, ...]]:
+    from knarr.api import protobuf
 
     try:
-        return orjson.dumps(yaml_bodies.load(data))
-    except ValueError as error:
-        shown = data[:30].hex() + (" ..." if len(data) > 30 else "")
+        body = protobuf.open_envelope(data)
+        version, kind = body.api_version or resource.api_version, body.kind or resource.kind
+        return kinds.normalise(resource, protobuf.plain(protobuf.decode(version, kind, body.raw)))
+    except (ValueError, KeyError) as error:
         head = f"the object provided is unrecognized (must be of type {resource.kind})"
-        raise bad_request(f"{head}: {error} ({shown})") from error
+        raise bad_request(f"{head}: {error}") from error
+
+
+def parse(data: bytes) -> Any:
+    """JSON of no particular kind. Raises `ValueError` with Go's words for a syntax error."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json_text.plain(json_text.parse(data))
+
+
+def any_object(data: bytes, media: str) -> Any:
+    """A body of whatever kind it names, undecoded. Raises `ValueError`."""
+    if media == YAML:
+        from knarr.api.codec import yaml_text
+
+        return yaml_text.parse(data)[0]
+    if media == PROTOBUF:
+        from knarr.api import protobuf
+
+        body = protobuf.open_envelope(data)
+        try:
+            return protobuf.plain(protobuf.decode(body.api_version or "v1", body.kind, body.raw))
+        except KeyError as error:
+            raise ValueError(f"unknown type {error}") from error
+    return parse(data)

@@ -21,6 +21,7 @@ from knarr.apimachinery.gvk import parse_api_version
 from knarr.apimachinery.types import Object
 from knarr.apiserver import health
 from knarr.apiserver.authz import bootstrap as rbac
+from knarr.apiserver.authz.rbac import GROUP as RBAC_GROUP
 from knarr.apiserver.context import Context
 from knarr.apiserver.health import Health
 from knarr.apiserver.request import Request, UserInfo
@@ -68,7 +69,7 @@ class Bootstrap:
         await asyncio.gather(*(self._role(change) for change in changes))
 
     async def _role(self, change: rbac.Change) -> None:
-        resource = registry.resource(change.resource, rbac.GROUP)
+        resource = registry.resource(change.resource, RBAC_GROUP)
         meta = change.obj["metadata"]
         namespace, name = meta.get("namespace", ""), meta["name"]
         if change.action == "replace":
@@ -100,6 +101,8 @@ class Bootstrap:
 
     async def _api_services(self) -> None:
         groups = [(group, version) for group, versions in self._ctx.served.groups.items() for version in versions]
+        # The aggregator does not register itself.
+        groups = [item for item in groups if item[0] != "apiregistration.k8s.io"]
         objects = list(system.api_services(groups))
         await self._ensure(objects)
         condition = {

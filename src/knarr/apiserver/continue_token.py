@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import orjson
 
+from knarr.api.codec import json_text
 from knarr.apimachinery.errors import bad_request
 
 _VERSION = "meta.k8s.io/v1"
@@ -65,6 +66,4 @@ def _invalid(why: str) -> Exception:
 
 
 def _json_error(token: str) -> str:
-    from knarr.apiserver import json_errors
-
-    return json_errors.describe(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    return json_text.syntax_error(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("utf-8", "replace"))

@@ -153,8 +153,12 @@ async def write(one: Call, obj: Object) -> Entry | None:
 
 
 def _exists(one: Call, obj: Object, *, generated: bool) -> StatusError:
-    resource = one.scope.resource
-    error = already_exists(resource.plural, resource.group, obj["metadata"]["name"])
+    resource, meta = one.scope.resource, obj["metadata"]
+    error = already_exists(resource.plural, resource.group, meta["name"])
     if generated:
         error.message = f"{error.message}, the server was not able to generate a unique name for the object"
+        return error
+    entry = one.scope.keep.entries.get(one.scope.stored.key(meta.get("namespace", ""), meta["name"]))
+    if entry is not None and entry.decode()["metadata"].get("deletionTimestamp"):
+        error.message = f"object is being deleted: {error.message}"
     return error

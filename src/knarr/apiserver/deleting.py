@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import orjson
-
 from knarr.apimachinery import field, timestamps
 from knarr.apimachinery.errors import StatusError, bad_request, invalid, not_found
 from knarr.apimachinery.gvk import parse_api_version
@@ -17,7 +15,6 @@ from knarr.apimachinery.types import Object
 from knarr.apiserver import (
     bodies,
     deletion,
-    json_errors,
     kinds,
     listing,
     negotiation,
@@ -28,7 +25,7 @@ from knarr.apiserver import (
 )
 from knarr.apiserver.context import Context
 from knarr.apiserver.creating import Call
-from knarr.apiserver.negotiation import JSON, YAML, Form
+from knarr.apiserver.negotiation import YAML, Form
 from knarr.apiserver.options import WriteOptions
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.request_info import is_true
@@ -73,7 +70,7 @@ async def delete_collection(ctx: Context, scope: Scope, request: Request, form: 
         except StatusError as error:
             if error.code != 404:
                 raise
-    return listing.respond(ctx, scope, request, form, page.entries, {"resourceVersion": str(page.revision)})
+    return listing.respond_page(ctx, scope, request, form, page, scope.prefix(one.info.namespace))
 
 
 def _call(ctx: Context, scope: Scope, request: Request, wanted: Object) -> Call:
@@ -99,20 +96,11 @@ def read_options(request: Request) -> Object:
 def _from_body(request: Request) -> Object:
     media = negotiation.body_media(request.headers.get("content-type", ""))
     data = request.body
-    if media == YAML:
-        from knarr.apiserver import yaml_bodies
-
-        try:
-            data = orjson.dumps(yaml_bodies.load(data))
-        except ValueError as error:
-            raise bad_request(f"couldn't get version/kind; {error}") from error
-    elif media != JSON:
-        raise StatusError(415, "UnsupportedMediaType", f"bodies in {media} are not supported")
     try:
-        found = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        text = f"couldn't get version/kind; json parse error: {json_errors.describe(data) or error}"
-        raise bad_request(text) from error
+        found = bodies.any_object(data, media)
+    except ValueError as error:
+        label = "" if media == YAML else "json parse error: "
+        raise bad_request(f"couldn't get version/kind; {label}{error}") from error
     if found is None:
         return {}
     if not isinstance(found, dict):
@@ -239,7 +227,7 @@ def namespace_plan(scope: Scope, old: Object, wanted: Object, stamp: str) -> del
 async def _remove(one: Call, entry: Entry, old: Object) -> Entry:
     if one.opts.dry_run:
         return entry
-    gone = await one.ctx.writer.delete(one.scope, entry)
+    gone = await one.ctx.writer.delete(entry)
     hook = one.ctx.hooks.get((one.scope.resource.plural, one.scope.resource.group))
     if hook is not None:
         hook.after_delete(old)

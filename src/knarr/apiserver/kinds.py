@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import orjson
-
+from knarr.api import codec
+from knarr.api.codec import DecodeError
 from knarr.api.resources import Resource
-from knarr.apimachinery.errors import bad_request
 from knarr.apimachinery.field import FieldError
 from knarr.apimachinery.strategic import MergeSchema
 from knarr.apimachinery.types import Object
 
+__all__ = [
+    "DecodeError",
+    "convert",
+    "decode",
+    "default",
+    "merge_schema",
+    "normalise",
+    "prepare_create",
+    "prepare_update",
+    "validate_create",
+    "validate_update",
+    "warnings",
+]
 
-def decode(resource: Resource, data: bytes) -> tuple[Object, tuple[str, ...]]:
-    """A body as a canonical object of the resource's kind, and what strict decoding complains about."""
-    try:
-        found = orjson.loads(data) if data else {}
-    except orjson.JSONDecodeError as error:
-        raise bad_request(str(error)) from error
-    if not isinstance(found, dict):
-        raise bad_request("not an object")
-    return normalise(resource, found)
+
+def decode(resource: Resource, data: bytes, *, yaml: bool = False) -> tuple[Object, tuple[str, ...]]:
+    """A body as a canonical object of the resource's kind, and what strict decoding complains about.
+
+    Raises `DecodeError` (400).
+    """
+    return codec.decode(resource.api_version, resource.kind, data, yaml=yaml)
 
 
 def normalise(resource: Resource, obj: Object) -> tuple[Object, tuple[str, ...]]:
-    """An object that a patch made, as canonical as a decoded one."""
-    obj["kind"], obj["apiVersion"] = resource.kind, resource.api_version
-    obj.setdefault("metadata", {})
-    return obj, ()
+    """An object that a patch made, as canonical as a decoded one. Raises `DecodeError` (400)."""
+    return codec.normalise(resource.api_version, resource.kind, obj)
 
 
 def default(resource: Resource, obj: Object) -> None:
@@ -58,7 +66,7 @@ def warnings(resource: Resource, obj: Object, old: Object | None = None) -> list
 
 def merge_schema(resource: Resource) -> MergeSchema | None:
     """How strategic merge patches merge the kind."""
-    return None
+    return codec.merge_schema(resource.api_version, resource.kind)
 
 
 def convert(obj: Object, source: Resource, target: Resource) -> Object:

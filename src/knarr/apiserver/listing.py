@@ -57,13 +57,14 @@ def parse(scope: Scope, info: RequestInfo, request: Request) -> tuple[ListOption
 
 
 def _ask(opts: ListOptions, prefix: str) -> Ask:
+    text = opts.resource_version
     if opts.continue_token:
-        if opts.resource_version not in ("", "0"):
+        if text not in ("", "0"):
             raise bad_request("specifying resource version is not allowed when using continue")
         position = continue_token.decode(opts.continue_token)
         exact = position.revision > 0
-        return Ask(max(position.revision, 0), exact, prefix + position.after, opts.limit)
-    text = opts.resource_version
+        limit = opts.limit if text != "0" else 0
+        return Ask(max(position.revision, 0), exact, prefix + position.after, limit)
     if not text:
         return Ask(limit=opts.limit)
     revision = _revision(text)
@@ -85,12 +86,12 @@ def list_cached(ctx: Context, scope: Scope, info: RequestInfo, request: Request,
     if not request.query:
         prefix = scope.prefix(info.namespace)
         page = Page(list(scope.keep.range(prefix)), ctx.cache.revision)
-        return _respond(ctx, scope, request, form, page, prefix)
+        return respond_page(ctx, scope, request, form, page, prefix)
     opts, ask = parse(scope, info, request)
     if ask.revision > ctx.cache.revision or not _current(scope, ask):
         return None
     page = cached_page(ctx, scope, info.namespace, opts, ask)
-    return _respond(ctx, scope, request, form, page, scope.prefix(info.namespace))
+    return respond_page(ctx, scope, request, form, page, scope.prefix(info.namespace))
 
 
 async def list_fresh(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
@@ -99,7 +100,7 @@ async def list_fresh(ctx: Context, scope: Scope, request: Request, form: Form) -
     assert info is not None  # noqa: S101 - the pipeline has set it
     opts, ask = parse(scope, info, request)
     page = await page_of(ctx, scope, info.namespace, opts, ask)
-    return _respond(ctx, scope, request, form, page, scope.prefix(info.namespace))
+    return respond_page(ctx, scope, request, form, page, scope.prefix(info.namespace))
 
 
 async def page_of(ctx: Context, scope: Scope, namespace: str, opts: ListOptions, ask: Ask) -> Page:
@@ -172,7 +173,10 @@ def _too_old(ctx: Context, opts: ListOptions, ask: Ask, prefix: str) -> StatusEr
     return error
 
 
-def _respond(ctx: Context, scope: Scope, request: Request, form: Form, page: Page, prefix: str) -> Response:
+def respond_page(  # noqa: PLR0913 - an answer has this many parts
+    ctx: Context, scope: Scope, request: Request, form: Form, page: Page, prefix: str
+) -> Response:
+    """A page as a list in the wanted form, with the token of the next one."""
     meta: Object = {"resourceVersion": str(page.revision)}
     if page.more:
         meta["continue"] = continue_token.encode(page.entries[-1].key.removeprefix(prefix), page.revision)

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable
 
 import knarr
-from knarr.apimachinery.errors import StatusError
+from knarr.apimachinery.errors import StatusError, page_not_found
 from knarr.apimachinery.types import Object
 from knarr.apiserver import negotiation, responses
 from knarr.apiserver.discovery import Discovery
@@ -52,6 +52,8 @@ class NonResource:
         if path == "/":
             return self._root(request)
         served = self._get(request)
+        if served is None and (path == "/api" or path.startswith("/api/")):
+            raise page_not_found()
         if served is None:
             return responses.page_not_found()
         if request.method != "GET":

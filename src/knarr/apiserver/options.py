@@ -119,7 +119,7 @@ def write_options(kind: str, query: Mapping[str, str], lists: Mapping[str, list[
         return WriteOptions(manager=manager_of(user_agent))
     force = query.get("force")
     forced = None if force is None else is_true(force)
-    errors = _write_errors(kind, query, lists.get("dryRun", ()), forced)
+    errors = _write_errors(kind, query, lists.get("dryRun", ()))
     if errors:
         raise invalid(kind, _META, "", errors)
     return WriteOptions(
@@ -130,11 +130,9 @@ def write_options(kind: str, query: Mapping[str, str], lists: Mapping[str, list[
     )
 
 
-def _write_errors(
-    kind: str, query: Mapping[str, str], dry_run: list[str] | tuple[()], force: bool | None
-) -> list[FieldError]:
+def _write_errors(kind: str, query: Mapping[str, str], dry_run: list[str] | tuple[()]) -> list[FieldError]:
     errors = []
-    if kind == "PatchOptions" and force is not None:
+    if kind == "PatchOptions" and "force" in query:
         errors.append(field.forbidden("force", "may not be specified for non-apply patch"))
     errors += _manager_errors(query.get("fieldManager", ""))
     errors += dry_run_errors(dry_run)

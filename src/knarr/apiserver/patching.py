@@ -13,9 +13,10 @@ from knarr.apimachinery import field, json_patch, merge_patch, strategic
 from knarr.apimachinery.errors import StatusError, bad_request, invalid, unsupported_media_type
 from knarr.apimachinery.go_text import plain
 from knarr.apimachinery.types import Object
-from knarr.apiserver import bodies, creating, json_errors, kinds, updating
+from knarr.apiserver import bodies, creating, kinds, updating
 from knarr.apiserver.context import Context
 from knarr.apiserver.creating import Call
+from knarr.apiserver.kinds import DecodeError
 from knarr.apiserver.negotiation import Form
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import Scope
@@ -64,9 +65,9 @@ async def _apply(ctx: Context, scope: Scope, request: Request, form: Form) -> Re
 def load(data: bytes) -> Any:
     """A patch's JSON. Raises `StatusError` 400."""
     try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise bad_request(f"error decoding patch: {json_errors.describe(data) or error}") from error
+        return bodies.parse(data)
+    except ValueError as error:
+        raise bad_request(f"error decoding patch: {error}") from error
 
 
 def maker(one: Call, media: str, body: Any) -> Make:
@@ -105,13 +106,9 @@ def patch_object(old: Object, media: str, body: Any, schema: strategic.MergeSche
 
 def _normalised(one: Call, media: str, body: Any, patched: Any) -> tuple[Object, tuple[str, ...]]:
     try:
-        if not isinstance(patched, dict):
-            raise bad_request("json: cannot unmarshal a value that is no object")  # noqa: TRY301
         return kinds.normalise(one.scope.resource, patched)
-    except StatusError as error:
-        if error.code != 400:
-            raise
-        raise _bad_patch(media, body, patched, error.message) from error
+    except DecodeError as error:
+        raise _bad_patch(media, body, patched, error.cause) from error
 
 
 def _complain(one: Call, media: str, body: Any, patched: Any, problems: tuple[str, ...]) -> None:

@@ -51,8 +51,12 @@ class Selectors:
 
 def transform_of(resource: Resource) -> fields.Transform:
     """Checks the field labels of a resource's field selectors. Raises `StatusError` 400 for unknown ones."""
-    known = selectable.getters(resource.group, resource.plural, namespaced=resource.namespaced)
     special = selectable.head_type(resource.group, resource.plural) is not selectable.Head
+    if (resource.plural, resource.group) in _COMMON:
+        special = False
+    known = selectable.getters(resource.group, resource.plural, namespaced=resource.namespaced)
+    if not special:
+        known = {"metadata.name": known["metadata.name"]}
 
     def transform(name: str, value: str) -> tuple[str, str]:
         if name in known:
@@ -66,14 +70,15 @@ def transform_of(resource: Resource) -> fields.Transform:
 
 
 def _refusal(resource: Resource, name: str, *, special: bool) -> str:
-    if not special or (resource.plural, resource.group) in _COMMON:
+    if not special:
         return f'{quote(name)} is not a known field selector: only "metadata.name", "metadata.namespace"'
     if resource.group == "batch":
         return _WITH_KIND.format(quote(name), resource.kind)
     return _PLAIN_TEXT.format(name)
 
 
-_COMMON = frozenset({("replicasets", "apps"), ("resourceslices", "resource.k8s.io")})
+#: Kinds whose own fields are kept for internal use: no conversion of their labels is registered.
+_COMMON = frozenset({("replicasets", "apps")})
 
 
 def _namespace(head: Any) -> str:

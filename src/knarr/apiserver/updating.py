@@ -6,13 +6,14 @@ Source of the order: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Up
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from knarr.apimachinery import field
 from knarr.apimachinery.errors import MODIFIED, StatusError, conflict, invalid, not_found
 from knarr.apimachinery.types import Object
 from knarr.apiserver import bodies, creating, guarded, kinds, metadata, options, projection, read
 from knarr.apiserver.authz import escalation
+from knarr.apiserver.authz.decision import forbidden
 from knarr.apiserver.context import Context
 from knarr.apiserver.creating import Call
 from knarr.apiserver.hooks import nothing
@@ -116,6 +117,10 @@ async def _create(one: Call, change: Change) -> Outcome:
     resource = one.scope.resource
     if not change.may_create:
         raise not_found(resource.plural, resource.group, one.info.name)
+    question = replace(one.info, verb="create")
+    decision = one.ctx.authorizers.authorize(one.user, question)
+    if not decision.allowed:
+        raise forbidden(one.user, question, decision)
     obj = await change.make(None)
     metadata.wipe_system_fields(obj)
     obj["metadata"].pop("resourceVersion", None)
@@ -197,11 +202,11 @@ async def _store(one: Call, obj: Object, old: Object, entry: Entry) -> Outcome:
     if should_delete(scope, obj, old):
         if one.opts.dry_run:
             return Outcome(obj, None, deleted=True)
-        gone = await one.ctx.writer.delete(scope, entry)
+        await one.ctx.writer.delete(entry)
         hook = one.ctx.hooks.get((scope.resource.plural, scope.resource.group))
         if hook is not None:
             hook.after_delete(old)
-        return Outcome(projection.served(scope, gone), gone, deleted=True)
+        return Outcome(obj, None, deleted=True)
     if one.opts.dry_run:
         return Outcome(obj, None)
     stored = kinds.convert(obj, scope.resource, scope.stored) if scope.converts else obj

@@ -5,8 +5,9 @@ Source of the semantics: https://kubernetes.io/docs/reference/using-api/api-conc
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -23,7 +24,7 @@ from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.apiserver.selectors import Match, Selectors
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Change, Entry, Watcher
-from knarr.storage.store import CompactedError
+from knarr.storage.store import CompactedError, Event
 
 #: Seconds of a watch that does not say how long; the true length is up to twice that.
 _LENGTH = 1800
@@ -111,7 +112,7 @@ def _selectors(opts: ListOptions, info: RequestInfo) -> Selectors:
     return Selectors(opts.selectors.label, fields.Selector(terms))
 
 
-async def _stream(one: Watch, start: int) -> AsyncIterator[bytes]:
+async def _stream(one: Watch, start: int) -> AsyncGenerator[bytes, None]:
     collection = one.scope.keep
     initial = _sends_initial(one.opts)
     if not initial and start and start < collection.kept_since:
@@ -206,23 +207,20 @@ async def _from_history(one: Watch, start: int) -> AsyncIterator[bytes]:
         yield _error(expired(f"too old resource version: {start} ({oldest})"))
 
 
-async def _until(one: Watch, start: int) -> AsyncIterator[list]:  # type: ignore[type-arg]
+async def _until(one: Watch, start: int) -> AsyncIterator[Sequence[Event]]:
     """The store's batches until the watch's deadline; empty ones as heartbeats."""
-    import asyncio
-
-    source = one.ctx.store.watch(one.scope.keep.prefix, start)
-    iterator = source.__aiter__()
-    pending: asyncio.Future | None = None  # type: ignore[type-arg]
+    iterator = one.ctx.store.watch(one.scope.keep.prefix, start).__aiter__()
+    pending: asyncio.Future[Sequence[Event]] | None = None
     try:
         while (left := one.deadline - one.ctx.clock.monotonic()) > 0:
             if pending is None:
-                pending = asyncio.ensure_future(iterator.__anext__())
+                pending = asyncio.ensure_future(anext(iterator))
             done, _ = await asyncio.wait({pending}, timeout=min(left, _HEARTBEAT))
             if not done:
-                yield []
+                yield ()
                 continue
             batch, pending = pending.result(), None
-            yield list(batch)
+            yield batch
     finally:
         if pending is not None:
             pending.cancel()

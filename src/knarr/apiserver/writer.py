@@ -35,9 +35,8 @@ class Writer:
         revision = await self._store.update(entry.key, value, entry.revision)
         return await self._written(collection, entry.key, value, revision)
 
-    async def delete(self, scope: Scope, entry: Entry) -> Entry:
+    async def delete(self, entry: Entry) -> Entry:
         """Remove what `entry` shows; gives its last state at the deletion's revision. Raises as `update`."""
-        collection = scope.keep
         revision = await self._store.delete(entry.key, entry.revision)
         await self._reach(revision)
         body = entry.body.replace(b'"%d"' % entry.revision, b'"%d"' % revision, 1)

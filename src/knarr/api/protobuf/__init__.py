@@ -1,0 +1,142 @@
+"""Kubernetes' protobuf bodies, by tables: the envelope, and the messages of the built-in kinds as JSON objects.
+
+Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import orjson
+
+from knarr.api.tables.load import load
+from knarr.apimachinery import timestamps
+from knarr.apimachinery.types import Object
+from knarr.wire import protobuf
+from knarr.wire.protobuf import Field, Message
+
+MAGIC = b"k8s\x00"
+_META = "k8s.io.apimachinery.pkg.apis.meta.v1"
+_SCALARS = frozenset({"string", "int32", "int64", "bool", "bytes", "double"})
+
+
+class Body(NamedTuple):
+    """What an envelope holds: the type it names (either may be empty), and the message's bytes."""
+
+    api_version: str
+    kind: str
+    raw: bytes
+
+
+def open_envelope(data: bytes) -> Body:
+    """The contents of a body. Raises `ValueError`."""
+    if not data.startswith(MAGIC):
+        raise ValueError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
+    found = protobuf.decode(data[len(MAGIC) :], _message("k8s.io.apimachinery.pkg.runtime", "Unknown"))
+    head = found.get("typeMeta") or {}
+    return Body(head.get("apiVersion", ""), head.get("kind", ""), found.get("raw", b""))
+
+
+def decode(api_version: str, kind: str, raw: bytes) -> Object:
+    """The object of a message of this kind, as its JSON says it. Raises `ValueError`, `KeyError` for unknown kinds."""
+    out: Object = protobuf.decode(raw, _message(_package(api_version, kind), kind))
+    return {**out, "kind": kind, "apiVersion": api_version}
+
+
+@cache
+def _tables() -> Mapping[str, Any]:
+    tables: Mapping[str, Any] = load("protobuf.json.gz")
+    return tables
+
+
+def _package(api_version: str, kind: str) -> str:
+    """The package whose messages a group-version's kinds are."""
+    packages = _tables()["packages"]
+    found = packages.get(api_version)
+    if found is None or kind not in _tables()["messages"][found]:
+        if kind in _tables()["messages"][_META]:
+            return _META
+        raise KeyError(f"{api_version} {kind}")
+    return str(found)
+
+
+@cache
+def _message(package: str, name: str) -> Message:
+    rows = _tables()["messages"][package][name]
+    fields = {row[0]: _field(package, row) for row in rows}
+    return Message(fields, _FINISH.get(f"{package}.{name}") or _FINISH_NAMES.get(name))
+
+
+def _field(package: str, row: list[Any]) -> Field:
+    _, name, label, kind = row
+    if kind in _SCALARS:
+        return Field(name, label, kind)
+    home, _, message = kind.rpartition(".") if kind.startswith(".") else (package, "", kind)
+    return Field(name, label, "", partial(_message, home.lstrip("."), message))
+
+
+# what messages become
+
+
+def _time(found: dict[str, Any]) -> str | None:
+    if not found:
+        return None
+    return timestamps.seconds(_moment(found))
+
+
+def _micro_time(found: dict[str, Any]) -> str | None:
+    if not found:
+        return None
+    return timestamps.micro(_moment(found))
+
+
+def _moment(found: dict[str, Any]) -> datetime.datetime:
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    nanos = found.get("nanos", 0)
+    return epoch + datetime.timedelta(seconds=found.get("seconds", 0), microseconds=nanos // 1000)
+
+
+def _int_or_string(found: dict[str, Any]) -> int | str:
+    if found.get("type"):
+        return str(found.get("strVal", ""))
+    return int(found.get("intVal", 0))
+
+
+def _raw(found: dict[str, Any]) -> Any:
+    content = found.get("raw") or found.get("Raw") or b""
+    return orjson.loads(content) if content else None
+
+
+def _schema_or(name: str, found: dict[str, Any]) -> Any:
+    return found["schema"] if found.get("schema") is not None else found.get(name)
+
+
+_FINISH: dict[str, Callable[[dict[str, Any]], Any]] = {
+    f"{_META}.Time": _time,
+    f"{_META}.MicroTime": _micro_time,
+    f"{_META}.FieldsV1": _raw,
+    "k8s.io.apimachinery.pkg.api.resource.Quantity": lambda found: found.get("string", "0"),
+    "k8s.io.apimachinery.pkg.util.intstr.IntOrString": _int_or_string,
+    "k8s.io.apimachinery.pkg.runtime.RawExtension": _raw,
+    "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSON": _raw,
+}
+_FINISH_NAMES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "ExtraValue": lambda found: found.get("items", []),
+    "Verbs": lambda found: found.get("items", []),
+    "JSONSchemaPropsOrBool": partial(_schema_or, "allows"),
+    "JSONSchemaPropsOrArray": partial(_schema_or, "jSONSchemas"),
+    "JSONSchemaPropsOrStringArray": partial(_schema_or, "property"),
+}
+
+
+def plain(value: Any) -> Any:
+    """The values as JSON has them: bytes in base64."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
