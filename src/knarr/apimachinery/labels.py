@@ -124,7 +124,7 @@ def from_object(selector: Object | None) -> Selector:
     """
     if selector is None:
         return NOTHING
-    requirements = [Requirement(key, IN, frozenset((value,))) for key, value in _map(selector.get("matchLabels"))]
+    requirements = [Requirement(key, EQUALS, frozenset((value,))) for key, value in _map(selector.get("matchLabels"))]
     for expression in selector.get("matchExpressions") or ():
         operator = _OF_OBJECT.get(expression.get("operator", ""))
         if operator is None:
