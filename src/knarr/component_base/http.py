@@ -96,7 +96,10 @@ class Request:
 class Response:
     """One answer. `body` is complete bytes, or an iterator of chunks (watches, logs, proxied bodies).
 
-    With `upgrade` the status must be 101: after the headers the connection is handed to that coroutine function.
+    An iterator's chunks are sent with chunked encoding unless `headers` gives a Content-Length.
+
+    With `upgrade` the status must be 101: after the headers the connection is handed to that coroutine function,
+    which is called even when the client has gone meanwhile, so that it can let go of what it holds.
     """
 
     status: int = 200

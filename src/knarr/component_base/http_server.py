@@ -295,17 +295,20 @@ class _Connection(asyncio.Protocol):
             self._transport.write(body)
 
     async def _send_stream(self, request: Request, response: Response, body: AsyncIterator[bytes]) -> bool:
-        """Send a body of unknown length in chunks; False when the client is gone or was cut."""
+        """Send a body chunk by chunk; False when the client is gone or was cut."""
         if self._transport is None:
             await _close_iterator(body)
             return False
-        self._transport.write(_head(response, None, keep=True, chunked=True))
+        sized = "Content-Length" in response.headers
+        chunked = not sized and response.status not in _BODILESS
+        self._transport.write(_head(response, None, keep=True, chunked=chunked))
+        silent = request.method == "HEAD" or response.status in _BODILESS
         try:
             async for chunk in body:
                 if self._transport is None:
                     return False
-                if chunk and request.method != "HEAD":
-                    self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                if chunk and not silent:
+                    self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
                 if self._can_write is not None and not await self._drained():
                     return False
         except ConnectionError as error:
@@ -315,7 +318,7 @@ class _Connection(asyncio.Protocol):
             return False
         finally:
             await _close_iterator(body)
-        if self._transport is not None:
+        if self._transport is not None and chunked and not silent:
             self._transport.write(b"0\r\n\r\n")
         return True
 
@@ -329,10 +332,10 @@ class _Connection(asyncio.Protocol):
         return self._transport is not None
 
     async def _hand_over(self, response: Response) -> None:
-        if self._transport is None or response.upgrade is None:
+        if response.upgrade is None:
             return
         self.stream = _Stream(self, self._upgrade_rest)
-        self._transport.write(_head(response, None, keep=True))
+        self.stream.write(_head(response, None, keep=True))
         try:
             await response.upgrade(self.stream)
         except ConnectionError as error:
@@ -429,7 +432,7 @@ def _head(response: Response, length: int | None, *, keep: bool, chunked: bool =
         lines.append(b"Content-Type: " + response.content_type.encode("latin-1"))
     if chunked:
         lines.append(b"Transfer-Encoding: chunked")
-    elif length is not None:
+    elif length is not None and "Content-Length" not in response.headers:
         lines.append(b"Content-Length: %d" % length)
     if not keep:
         lines.append(b"Connection: close")

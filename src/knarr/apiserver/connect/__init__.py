@@ -1,0 +1,1 @@
+"""Subresources that lead out of the API server: log, exec, attach, portforward, proxy."""
