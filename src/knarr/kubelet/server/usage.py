@@ -1,0 +1,251 @@
+"""What containers, pods and the node use: the figures behind `/stats/summary` and `/metrics/resource`.
+
+Input: CRI `ContainerStats`, pods, `/proc` texts, earlier figures. Output: usages and the two documents.
+Cores are in nanoseconds of one core, memory in bytes. Source: k8s.io/kubelet/pkg/apis/stats/v1alpha1, KEP-1748.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from knarr.apimachinery import timestamps
+from knarr.apimachinery.types import Object
+from knarr.cri.codec import Message
+
+_NAMESPACE, _POD, _UID = "io.kubernetes.pod.namespace", "io.kubernetes.pod.name", "io.kubernetes.pod.uid"
+_CONTAINER = "io.kubernetes.container.name"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One container's use at `time` (nanoseconds since 1970). `nano_cores` is None until two looks tell it."""
+
+    namespace: str
+    pod: str
+    uid: str
+    container: str
+    id: str
+    time: int
+    cpu: int
+    memory: int
+    nano_cores: int | None = None
+    used_memory: int = 0
+    rss: int = 0
+    page_faults: int = 0
+    major_page_faults: int = 0
+    disk: int = 0
+    inodes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUsage:
+    """The node's use."""
+
+    time: int
+    cpu: int
+    memory: int
+    available: int
+    nano_cores: int | None = None
+
+
+def of(stats: Message, before: Mapping[str, Usage]) -> Usage | None:
+    """A container's use; None for one without figures (not running). `before` has earlier looks by container id."""
+    attributes, cpu, memory = stats.get("attributes") or {}, stats.get("cpu") or {}, stats.get("memory") or {}
+    labels = attributes.get("labels") or {}
+    if "usage_core_nano_seconds" not in cpu or "working_set_bytes" not in memory:
+        return None
+    layer = stats.get("writable_layer") or {}
+    time, used = cpu["timestamp"], _value(cpu, "usage_core_nano_seconds")
+    last = before.get(attributes["id"])
+    return Usage(
+        namespace=labels.get(_NAMESPACE, ""),
+        pod=labels.get(_POD, ""),
+        uid=labels.get(_UID, ""),
+        container=labels.get(_CONTAINER, ""),
+        id=attributes["id"],
+        time=time,
+        cpu=used,
+        memory=_value(memory, "working_set_bytes"),
+        nano_cores=rate(used, time, last.cpu, last.time, last.nano_cores) if last is not None else None,
+        used_memory=_value(memory, "usage_bytes"),
+        rss=_value(memory, "rss_bytes"),
+        page_faults=_value(memory, "page_faults"),
+        major_page_faults=_value(memory, "major_page_faults"),
+        disk=_value(layer, "used_bytes"),
+        inodes=_value(layer, "inodes_used"),
+    )
+
+
+def rate(used: int, time: int, used_before: int, time_before: int, known: int | None) -> int | None:
+    """Cores in use between two looks, in billionths; what was known before when no time has passed."""
+    if time <= time_before:
+        return known
+    return max(0, (used - used_before) * 1_000_000_000 // (time - time_before))
+
+
+def of_node(stat: str, meminfo: str, ticks: int, time: int, before: NodeUsage | None) -> NodeUsage:
+    """The node's use from the texts of `/proc/stat` and `/proc/meminfo`. `ticks` is the clock ticks in a second."""
+    fields = [int(part) for part in stat.splitlines()[0].split()[1:9]]
+    busy = sum(fields) - fields[3] - fields[4]
+    used = busy * 1_000_000_000 // ticks
+    memory = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in meminfo.splitlines() if ":" in line}
+    available = memory.get("MemAvailable", memory["MemFree"])
+    cores = rate(used, time, before.cpu, before.time, before.nano_cores) if before is not None else None
+    return NodeUsage(time, used, memory["MemTotal"] - available, available, cores)
+
+
+def summary(node_name: str, node: NodeUsage, usages: Sequence[Usage], pods: Iterable[Object]) -> Object:
+    """The `Summary` document. Pods without running containers are left out."""
+    by_uid: dict[str, list[Usage]] = {}
+    for usage in usages:
+        by_uid.setdefault(usage.uid, []).append(usage)
+    reports = [_pod(pod, by_uid[pod["metadata"]["uid"]]) for pod in pods if pod["metadata"]["uid"] in by_uid]
+    memory = {"time": _time(node.time), "availableBytes": node.available, "workingSetBytes": node.memory}
+    return {
+        "node": {"nodeName": node_name, "cpu": _cpu(node.time, node.cpu, node.nano_cores), "memory": memory},
+        "pods": reports,
+    }
+
+
+def _pod(pod: Object, usages: Sequence[Usage]) -> Object:
+    meta = pod["metadata"]
+    time = max(usage.time for usage in usages)
+    cores = [usage.nano_cores for usage in usages if usage.nano_cores is not None]
+    cpu = _cpu(time, sum(usage.cpu for usage in usages), sum(cores) if len(cores) == len(usages) else None)
+    report: Object = {
+        "podRef": {"name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"]},
+        "containers": [_container(usage, pod) for usage in usages],
+        "cpu": cpu,
+        "memory": {"time": _time(time), "workingSetBytes": sum(usage.memory for usage in usages)},
+    }
+    if started := (pod.get("status") or {}).get("startTime"):
+        report["startTime"] = started
+    return report
+
+
+def _container(usage: Usage, pod: Object) -> Object:
+    report: Object = {
+        "name": usage.container,
+        "cpu": _cpu(usage.time, usage.cpu, usage.nano_cores),
+        "memory": {
+            "time": _time(usage.time),
+            "usageBytes": usage.used_memory,
+            "workingSetBytes": usage.memory,
+            "rssBytes": usage.rss,
+            "pageFaults": usage.page_faults,
+            "majorPageFaults": usage.major_page_faults,
+        },
+        "rootfs": {"time": _time(usage.time), "usedBytes": usage.disk, "inodesUsed": usage.inodes},
+    }
+    if started := started_at(pod, usage.container):
+        report["startTime"] = started
+    return report
+
+
+def started_at(pod: Object, container: str) -> str:
+    """When a container that runs was started; empty for one that does not."""
+    status = pod.get("status") or {}
+    for kind in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for one in status.get(kind) or ():
+            if one["name"] == container:
+                return str(((one.get("state") or {}).get("running") or {}).get("startedAt") or "")
+    return ""
+
+
+def resource_metrics(node: NodeUsage, usages: Sequence[Usage], starts: Mapping[str, float]) -> str:
+    """The text of `/metrics/resource`. `starts` has seconds since 1970 by container id."""
+    pods: dict[tuple[str, str], list[Usage]] = {}
+    for usage in usages:
+        pods.setdefault((usage.namespace, usage.pod), []).append(usage)
+    lines = [
+        *_metric(
+            "container_cpu_usage_seconds_total",
+            "counter",
+            "Cumulative cpu time consumed by the container in core-seconds",
+            [(_labels(one), one.cpu / 1e9, one.time) for one in usages],
+        ),
+        *_metric(
+            "container_memory_working_set_bytes",
+            "gauge",
+            "Current working set of the container in bytes",
+            [(_labels(one), one.memory, one.time) for one in usages],
+        ),
+        *_metric(
+            "container_start_time_seconds",
+            "gauge",
+            "Start time of the container since unix epoch in seconds",
+            [(_labels(one), starts[one.id], None) for one in usages if one.id in starts],
+        ),
+        *_metric(
+            "node_cpu_usage_seconds_total",
+            "counter",
+            "Cumulative cpu time consumed by the node in core-seconds",
+            [("", node.cpu / 1e9, node.time)],
+        ),
+        *_metric(
+            "node_memory_working_set_bytes",
+            "gauge",
+            "Current working set of the node in bytes",
+            [("", node.memory, node.time)],
+        ),
+        *_metric(
+            "pod_cpu_usage_seconds_total",
+            "counter",
+            "Cumulative cpu time consumed by the pod in core-seconds",
+            [
+                (_pod_labels(key), sum(one.cpu for one in all_) / 1e9, max(one.time for one in all_))
+                for key, all_ in pods.items()
+            ],
+        ),
+        *_metric(
+            "pod_memory_working_set_bytes",
+            "gauge",
+            "Current working set of the pod in bytes",
+            [
+                (_pod_labels(key), sum(one.memory for one in all_), max(one.time for one in all_))
+                for key, all_ in pods.items()
+            ],
+        ),
+        *_metric(
+            "resource_scrape_error",
+            "gauge",
+            "1 if there was an error while getting container metrics, 0 otherwise",
+            [("", 0, None)],
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _metric(name: str, kind: str, text: str, samples: Sequence[tuple[str, float, int | None]]) -> Iterable[str]:
+    if not samples:
+        return
+    yield f"# HELP {name} [STABLE] {text}"
+    yield f"# TYPE {name} {kind}"
+    for labels, value, time in samples:
+        stamp = f" {time // 1_000_000}" if time is not None else ""
+        yield f"{name}{labels} {value:.9g}{stamp}" if isinstance(value, float) else f"{name}{labels} {value}{stamp}"
+
+
+def _labels(usage: Usage) -> str:
+    return f'{{container="{usage.container}",namespace="{usage.namespace}",pod="{usage.pod}"}}'
+
+
+def _pod_labels(key: tuple[str, str]) -> str:
+    return f'{{namespace="{key[0]}",pod="{key[1]}"}}'
+
+
+def _cpu(time: int, used: int, cores: int | None) -> Object:
+    report: Object = {"time": _time(time), "usageCoreNanoSeconds": used}
+    if cores is not None:
+        report["usageNanoCores"] = cores
+    return report
+
+
+def _time(nanoseconds: int) -> str:
+    return timestamps.seconds(datetime.fromtimestamp(nanoseconds / 1e9, UTC))
+
+
+def _value(message: Message, name: str) -> int:
+    return int((message.get(name) or {}).get("value", 0))
