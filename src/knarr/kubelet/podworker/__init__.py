@@ -1,0 +1,1 @@
+"""The pure half of a pod's life on its node: events in, instructions out."""

@@ -1,0 +1,398 @@
+"""What the pod worker knows, what it is told and what it orders: plain data.
+
+Events go in, instructions come out; an instruction that starts work names the event that will report its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from knarr.apimachinery.types import Object
+
+
+class Moment(NamedTuple):
+    """Now: wall time for stamps, monotonic seconds for waiting."""
+
+    wall: datetime
+    mono: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How one run of a container ended."""
+
+    container_id: str
+    code: int
+    reason: str
+    message: str
+    started_at: datetime | None
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A container as the runtime reports it. `exit` is set when it has ended; neither means created only."""
+
+    container_id: str
+    attempt: int
+    image: str
+    image_id: str
+    started_at: datetime | None
+    exit: Exit | None = None
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Waiting times that double, and start anew after a long quiet time."""
+
+    delay: float = 0.0
+    updated: float = 0.0
+
+    def next(self, now: float, first: float, longest: float) -> float:
+        """The next delay in seconds; reset when the last one lies more than two longest delays back."""
+        if not self.delay or now - self.updated > 2 * longest:
+            self.delay = first
+        else:
+            self.delay = min(self.delay * 2, longest)
+        self.updated = now
+        return self.delay
+
+
+@dataclass(slots=True)
+class Record:
+    """One container of the pod. `kind` is `init`, `sidecar` (restartable init), `main` or `ephemeral`."""
+
+    spec: Object
+    kind: str
+    container_id: str = ""
+    attempt: int = -1
+    image: str = ""
+    image_id: str = ""
+    started_at: datetime | None = None
+    running: bool = False
+    exit: Exit | None = None
+    last: Exit | None = None
+    #: (reason, message) while waiting.
+    waiting: tuple[str, str] | None = None
+    started: bool = False
+    ready: bool = False
+    stopping: bool = False
+    restarts: Backoff = field(default_factory=Backoff)
+    pulls: Backoff = field(default_factory=Backoff)
+    #: Not to be tried again before (monotonic seconds).
+    not_before: float = 0.0
+    #: When an ErrImagePull turns into ImagePullBackOff (monotonic seconds), 0 for never.
+    pull_turns_at: float = 0.0
+    pull_error: tuple[str, str] = ("", "")
+    #: Between tries of what failed before a container was made.
+    tries: Backoff = field(default_factory=Backoff)
+    #: The end that `not_before` was reckoned from.
+    backed_off: str = ""
+    #: The image that the current container was made with, as the pod named it.
+    asked_image: str = ""
+    #: Start again whatever the restart policy says.
+    forced: bool = False
+    #: The attempt of the sandbox that the current container was made in.
+    sandbox: int = -1
+    #: Terminated containers that the runtime still keeps.
+    dead: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return str(self.spec["name"])
+
+    def has_probe(self, kind: str) -> bool:
+        """Whether the container has a `startup`, `liveness` or `readiness` probe."""
+        return f"{kind}Probe" in self.spec
+
+
+# Events
+
+
+@dataclass(frozen=True, slots=True)
+class PodChanged:
+    """The pod as the API server has it now."""
+
+    pod: Object
+
+
+@dataclass(frozen=True, slots=True)
+class PodRemoved:
+    """The pod is gone from the API server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What ran before this kubelet started. Comes before the first instruction is carried out."""
+
+    sandbox_id: str
+    sandbox_attempt: int
+    ips: tuple[str, ...]
+    #: Newest first.
+    containers: Mapping[str, tuple[Seen, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`Prepare` is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareFailed:
+    """`Prepare` failed; it recorded its own events."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The node cannot run the pod: it fails for good."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxStarted:
+    """`RunSandbox` is done."""
+
+    sandbox_id: str
+    ips: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxFailed:
+    """`RunSandbox` failed."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLost:
+    """The runtime no longer has this sandbox running."""
+
+    sandbox_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReady:
+    """`Pull` is done."""
+
+    name: str
+    image_ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFailed:
+    """`Pull` failed for `reason` (`ErrImagePull`, `ErrImageNeverPull`, `InvalidImageName`, …)."""
+
+    name: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStarted:
+    """`Start` is done, the postStart hook included."""
+
+    name: str
+    seen: Seen
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFailed:
+    """`Start` failed before a container ran. `seen` is set when the runtime made one that ended at once."""
+
+    name: str
+    reason: str
+    message: str
+    seen: Seen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSeen:
+    """The runtime's present word on a container."""
+
+    name: str
+    seen: Seen
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerGone:
+    """A container vanished from the runtime."""
+
+    name: str
+    container_id: str
+    #: When it was missed.
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeChanged:
+    """A probe of a container passed its threshold. `kind` is `startup`, `liveness` or `readiness`."""
+
+    name: str
+    container_id: str
+    kind: str
+    success: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxStopped:
+    """`StopSandbox` is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class TornDown:
+    """`TearDown` is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """The node needs the pod's resources back."""
+
+    reason: str
+    message: str
+    grace: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed, or something the pod waits for changed (`retry`: try again what failed)."""
+
+    retry: bool = False
+
+
+Event = (
+    PodChanged
+    | PodRemoved
+    | Adopted
+    | Prepared
+    | PrepareFailed
+    | Rejected
+    | SandboxStarted
+    | SandboxFailed
+    | SandboxLost
+    | ImageReady
+    | ImageFailed
+    | ContainerStarted
+    | ContainerFailed
+    | ContainerSeen
+    | ContainerGone
+    | ProbeChanged
+    | SandboxStopped
+    | TornDown
+    | Evict
+    | Tick
+)
+
+# Instructions
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Make folders, cgroup and volumes. Answered by `Prepared`, `PrepareFailed` or `Rejected`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSandbox:
+    """Start a sandbox. Answered by `SandboxStarted` or `SandboxFailed`."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """See to the container's image by its pull policy. Answered by `ImageReady` or `ImageFailed`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Create and start a container. Answered by `ContainerStarted` or `ContainerFailed`."""
+
+    name: str
+    attempt: int
+    image_ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Run preStop, send TERM, after `grace` seconds KILL. The end is reported by `ContainerSeen` or `ContainerGone`."""
+
+    name: str
+    container_id: str
+    grace: int
+    #: The text of the `Killing` event.
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove a dead container from the runtime."""
+
+    container_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopSandbox:
+    """Stop the pod's sandboxes. Answered by `SandboxStopped`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TearDown:
+    """Unmount volumes and remove cgroups. Answered by `TornDown`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelWork:
+    """Give up a `Pull` or `Prepare` that runs; it is answered by its failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Record an event. `container` names the container it is about, if any."""
+
+    type: str
+    reason: str
+    message: str
+    container: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePod:
+    """Write the final status, then delete the pod object for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Remove containers, sandboxes, logs and folders; the worker's last instruction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Send a `Tick` at this monotonic time."""
+
+    at: float
+
+
+Instruction = (
+    Prepare
+    | RunSandbox
+    | Pull
+    | Start
+    | Stop
+    | Remove
+    | StopSandbox
+    | TearDown
+    | CancelWork
+    | Note
+    | DeletePod
+    | Purge
+    | Wake
+)
