@@ -35,6 +35,14 @@ class _MicroTime(str):
     __slots__ = ()
 
 
+class _OptionalTime(_Time):
+    """A `Time` that may be null, which is the same as none: clients of old send `creationTimestamp: null`."""
+
+    __slots__ = ()
+
+
+#: Left out on the way out, as it is the default.
+_NO_TIME = _OptionalTime()
 _INT32 = Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 31) - 1)]
 _ANNOTATIONS: dict[str, Any] = {
     "string": str,
@@ -80,11 +88,13 @@ def reader(info: TypeInfo) -> Callable[[Object], Object] | None:
 
 
 def _decoded(wanted: type, value: Any) -> Any:
+    if wanted is _OptionalTime and value is None:
+        return _NO_TIME
     if wanted is _Quantity:
         if type(value) is not str and type(value) is not int:
             raise ValueError("the text of the number counts")
         return _Quantity(quantity(value))
-    text = TIMES["time" if wanted is _Time else "micro_time"](value)
+    text = TIMES["micro_time" if wanted is _MicroTime else "time"](value)
     if text is None:
         raise ValueError("the zero time is null")
     return wanted(text)
@@ -106,6 +116,8 @@ def _field(field: FieldInfo) -> tuple[Any, Any]:
             # An empty list is written as null: the exact way does it.
             annotation = Annotated[annotation, msgspec.Meta(min_length=1)]
         return annotation | None, msgspec.field(name=field.name, default_factory=_none)
+    if field.shape.kind == "time":
+        return _OptionalTime, msgspec.field(name=field.name, default=_NO_TIME)
     if not field.drops_zero:
         return annotation | msgspec.UnsetType, msgspec.field(name=field.name, default=msgspec.UNSET)
     if field.shape.kind in _FACTORIES:

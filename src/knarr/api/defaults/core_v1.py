@@ -35,8 +35,13 @@ def namespace(obj: Object) -> None:
 
 
 def node(obj: Object) -> None:
-    """What is allocatable is the capacity where nothing else is said."""
-    status = obj["status"]
+    """What is allocatable is the capacity where nothing else is said; `podCIDR` is the first of `podCIDRs`."""
+    spec, status = obj["spec"], obj["status"]
+    one, many = spec.get("podCIDR", ""), spec.get("podCIDRs") or []
+    if one and (not many or many[0] != one):
+        spec["podCIDRs"] = [one]
+    elif many and not one:
+        spec["podCIDR"] = many[0]
     if status.get("capacity") and not status.get("allocatable"):
         status["allocatable"] = dict(status["capacity"])
     resource_lists.round_up(status, "capacity", "allocatable")

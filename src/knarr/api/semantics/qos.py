@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from knarr.apimachinery import quantity
-from knarr.apimachinery.quantity import Quantity
 from knarr.apimachinery.types import Object
 
 _COUNTED = ("cpu", "memory")
-_Amounts: TypeAlias = dict[str, Quantity]
+#: In billionths, the finest there are.
+_Amounts: TypeAlias = dict[str, int]
+_FINEST = 9
 
 
 def qos_class(spec: Object) -> str:
@@ -49,6 +50,6 @@ def _add(total: _Amounts, listed: Object | None) -> int:
         if listed and name in listed:
             amount = quantity.parse(listed[name])
             if amount.sign > 0:
-                total[name] = total[name] + amount if name in total else amount
+                total[name] = total.get(name, 0) + amount.mantissa * int(10 ** (amount.exponent + _FINEST))
                 found += 1
     return found

@@ -24,6 +24,7 @@ from knarr.api.strategy import (
     services,
     slices,
     volumes,
+    webhooks,
     workloads,
 )
 from knarr.api.strategy.members import keep
@@ -39,6 +40,8 @@ _CREATIONS: Mapping[tuple[str, str], _Creation] = {
     ("", "persistentvolumes"): volumes.create,
     ("", "pods"): pods.create,
     ("", "serviceaccounts"): service_accounts.create,
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): webhooks.create,
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): webhooks.create,
     ("apiextensions.k8s.io", "customresourcedefinitions"): extensions.create_definition,
     ("apiregistration.k8s.io", "apiservices"): extensions.create_api_service,
     ("apps", "daemonsets"): workloads.create_daemon_set,
@@ -65,6 +68,11 @@ _PARTS: Mapping[tuple[str, str, str], _Change] = {
     ("", "pods", "ephemeralcontainers"): pods.update_ephemeral_containers,
     ("", "pods", "resize"): pods.resize,
     ("certificates.k8s.io", "certificatesigningrequests", "approval"): certificates.approve,
+}
+#: What is done when changes are counted.
+_FINISHES: Mapping[tuple[str, str], _Change] = {
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): webhooks.finish,
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): webhooks.finish,
 }
 _HEAD = frozenset({"metadata", "kind", "apiVersion", "status"})
 
@@ -100,6 +108,9 @@ def prepare_update(resource: Resource, obj: Object, old: Object, subresource: st
     if special is not None:
         special(obj, old, now)
     _count(rules.of(resource), obj, old)
+    finish = _FINISHES.get((resource.group, resource.plural))
+    if finish is not None:
+        finish(obj, old, now)
 
 
 def _no_status(resource: Resource) -> Object | None:

@@ -92,8 +92,7 @@ def _profile(annotation: str | None) -> Object | None:
 
 
 def update_status(obj: Object, old: Object, _now: str) -> None:
-    """Owner references stay, so do the quality of service and observed generations that an old kubelet leaves out."""
-    keep(obj["metadata"], old["metadata"], "ownerReferences", "deletionTimestamp")
+    """The quality of service and observed generations stay where an old kubelet leaves them out."""
     status, before = obj["status"], old["status"]
     for name in ("qosClass", "observedGeneration"):
         if not status.get(name):

@@ -12,15 +12,20 @@ from typing import Literal, TypeAlias
 from knarr.api.resources import Resource
 
 Path: TypeAlias = tuple[str, ...]
-#: What an update of the status may change of the metadata: everything a client may, no labels, or nothing but
-#: managed fields (with or without a name's owner references).
-StatusMetadata: TypeAlias = Literal["open", "no-labels", "reset"]
+#: What an update of the status may change of the metadata: everything a client may, all but labels or owners, or
+#: nothing but managed fields.
+StatusMetadata: TypeAlias = Literal["open", "no-labels", "no-owners", "reset"]
 GarbageCollection: TypeAlias = Literal["background", "orphan", "unsupported"]
 
 #: The members of `metadata` that a reset takes from the old object.
 RESET_METADATA = ("labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp", "selfLink")
 #: The members of `metadata` that a change of the status takes from the old object.
-KEPT_METADATA: Mapping[StatusMetadata, Path] = {"open": (), "no-labels": ("labels",), "reset": RESET_METADATA}
+KEPT_METADATA: Mapping[StatusMetadata, Path] = {
+    "open": (),
+    "no-labels": ("labels",),
+    "no-owners": ("ownerReferences", "deletionTimestamp"),
+    "reset": RESET_METADATA,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ _RULES: Mapping[tuple[str, str], Rules] = {
     ("", "nodes"): _STATUS_ONLY,
     ("", "persistentvolumeclaims"): _STATUS_ONLY,
     ("", "persistentvolumes"): _STATUS_ONLY,
-    ("", "pods"): Rules(generation=_SPEC, status=True, graceful_deletion=True),
+    ("", "pods"): Rules(generation=_SPEC, status=True, status_metadata="no-owners", graceful_deletion=True),
     ("", "podtemplates"): Rules(generation=("template",)),
     ("", "replicationcontrollers"): Rules(generation=_SPEC, status=True, garbage_collection="orphan"),
     ("", "resourcequotas"): _STATUS_ONLY,
@@ -81,7 +86,7 @@ _RULES: Mapping[tuple[str, str], Rules] = {
         generation=("webhooks",), unconditional_update=False
     ),
     ("apiextensions.k8s.io", "customresourcedefinitions"): Rules(
-        generation=_SPEC, status=True, status_metadata="reset", unconditional_update=False
+        generation=_SPEC, status=True, unconditional_update=False
     ),
     ("apiregistration.k8s.io", "apiservices"): Rules(status=True, status_metadata="reset", unconditional_update=False),
     ("apps", "daemonsets"): _WORKLOAD,

@@ -9,14 +9,16 @@ def update(obj: Object, old: Object, _now: str) -> None:
     """Keep what was allocated, drop what only the old type had and nobody touched."""
     new, before = obj["spec"], old["spec"]
     _keep_allocated(new, before)
-    if _has_cluster_ip(before) and not _has_cluster_ip(new) and _same(new, before, "clusterIP", "clusterIPs"):
-        _drop(new, "clusterIP", "clusterIPs")
+    if _has_cluster_ip(before) and not _has_cluster_ip(new):
+        _drop_unchanged(new, before, "clusterIP", "clusterIPs")
+        for name in ("ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
+            _drop_unchanged(new, before, name)
     if _has_node_ports(before) and not _has_node_ports(new) and _node_ports(new) == _node_ports(before):
         for port in new.get("ports", ()):
             port.pop("nodePort", None)
     _drop_balancer_fields(new, before)
-    if _is_outside(before) and not _is_outside(new) and _same(new, before, "externalTrafficPolicy"):
-        _drop(new, "externalTrafficPolicy")
+    if _is_outside(before) and not _is_outside(new):
+        _drop_unchanged(new, before, "externalTrafficPolicy")
     if before.get("type") == "LoadBalancer" and new.get("type") != "LoadBalancer":
         obj["status"] = {**obj["status"], "loadBalancer": {}}
 
@@ -49,21 +51,18 @@ def _port_key(port: Object) -> tuple[str, int]:
 
 
 def _drop_balancer_fields(new: Object, before: Object) -> None:
-    if _has_health_port(before) and not _has_health_port(new) and _same(new, before, "healthCheckNodePort"):
-        _drop(new, "healthCheckNodePort")
+    if _has_health_port(before) and not _has_health_port(new):
+        _drop_unchanged(new, before, "healthCheckNodePort")
     if before.get("type") == "LoadBalancer" and new.get("type") != "LoadBalancer":
         for name in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
-            if _same(new, before, name):
-                _drop(new, name)
+            _drop_unchanged(new, before, name)
 
 
-def _same(new: Object, before: Object, *names: str) -> bool:
-    return all(new.get(name) == before.get(name) for name in names)
-
-
-def _drop(spec: Object, *names: str) -> None:
-    for name in names:
-        spec.pop(name, None)
+def _drop_unchanged(new: Object, before: Object, *names: str) -> None:
+    """Drop the members when all of them are what they were."""
+    if all(new.get(name) == before.get(name) for name in names):
+        for name in names:
+            new.pop(name, None)
 
 
 def _node_ports(spec: Object) -> list[int | None]:

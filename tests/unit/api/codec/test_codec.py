@@ -62,9 +62,12 @@ def test_kind_and_version_are_filled_in_behind_the_metadata() -> None:
 
 def test_nulls_leave_values_alone_and_clear_what_can_be_nil() -> None:
     body = pod(volumes=None, hostNetwork=None, securityContext=None)
-    body["metadata"] = {"name": "p", "creationTimestamp": None, "labels": None}
-    found = decode("Pod", body).object
-    assert found["metadata"] == {"name": "p"}
+    for metadata in (
+        {"name": "p", "creationTimestamp": None, "labels": None},
+        {"name": "p", "creationTimestamp": None},
+    ):
+        found = decode("Pod", {**body, "metadata": metadata}).object
+        assert found["metadata"] == {"name": "p"}
     assert found["spec"] == decode("Pod", pod()).object["spec"]
 
 

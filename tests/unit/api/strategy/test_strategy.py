@@ -80,8 +80,17 @@ def test_a_change_of_status_changes_nothing_else() -> None:
 
     after = changed("customresourcedefinitions", definition, change, "status", "apiextensions.k8s.io")
     assert after["spec"] == definition["spec"]
-    assert "labels" not in after["metadata"]
+    assert after["metadata"]["labels"] == {"a": "b"}
     assert after["status"]["conditions"] == []
+    attachment = created("volumeattachments", {}, "storage.k8s.io")
+
+    def attach(obj: Object) -> None:
+        obj["metadata"]["labels"] = {"a": "b"}
+        obj["status"]["attached"] = True
+
+    after = changed("volumeattachments", attachment, attach, "status", "storage.k8s.io")
+    assert "labels" not in after["metadata"]
+    assert after["status"]["attached"] is True
 
 
 def test_a_gated_pod_says_so_and_selectors_take_the_pods_labels() -> None:
@@ -242,3 +251,12 @@ def test_rules_name_the_fields_nobody_can_own() -> None:
     assert rules.of(registry.DEPLOYMENTS).reset_fields() == (("status",),)
     assert rules.of(registry.DEPLOYMENTS).reset_fields("status") == (("spec",), ("metadata", "labels"))
     assert rules.of(registry.CONFIGMAPS).reset_fields() == ()
+
+
+def test_sending_no_webhooks_counts_as_a_change_each_time() -> None:
+    group, plural = "admissionregistration.k8s.io", "validatingwebhookconfigurations"
+    configuration = created(plural, {"webhooks": []}, group)
+    assert "webhooks" not in configuration
+    after = changed(plural, configuration, lambda obj: obj.update(webhooks=[]), group=group)
+    assert after["metadata"]["generation"] == 2
+    assert "webhooks" not in after
