@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
 from knarr.api.resources import Resource
-from knarr.apimachinery.errors import StatusError, from_status
+from knarr.apimachinery.errors import from_status
 from knarr.apimachinery.types import Object
+from knarr.client.failure import failure
 from knarr.client.transport import Answer, Transport
 
 JSON_PATCH = "application/json-patch+json"
@@ -78,14 +79,22 @@ class Client:
         body = orjson.dumps(options) if options else b""
         return await self._call("DELETE", resource.path(namespace, name), {}, body)
 
-    async def watch(self, resource: Resource, namespace: str = "", **options: str) -> AsyncIterator[WatchEvent]:
-        """Watch a collection. Options are query parameters. An ERROR event is raised as `StatusError`."""
-        query = {"watch": "1", **options}
-        async for line in self.transport.watch(resource.path(namespace), query):
-            event = orjson.loads(line)
-            if event["type"] == "ERROR":
-                raise from_status(event["object"])
-            yield WatchEvent(event["type"], event["object"])
+    async def watch(self, resource: Resource, namespace: str = "", **options: str) -> AsyncGenerator[WatchEvent, None]:
+        """Watch a collection. Options are query parameters. An ERROR event is raised as `StatusError`.
+
+        Close the generator (`contextlib.aclosing`) when leaving it early: that ends the request.
+        """
+        lines = self.transport.watch(resource.path(namespace), {"watch": "1", **options})
+        try:
+            async for line in lines:
+                event = orjson.loads(line)
+                if event["type"] == "ERROR":
+                    raise from_status(event["object"])
+                yield WatchEvent(event["type"], event["object"])
+        finally:
+            close = getattr(lines, "aclose", None)
+            if close is not None:
+                await close()
 
     async def _call(
         self,
@@ -105,11 +114,7 @@ class Client:
 
 def _decode(answer: Answer) -> Object:
     """The body of a success; a failure is raised."""
-    try:
-        decoded: Object = orjson.loads(answer.body) if answer.body else {}
-    except orjson.JSONDecodeError:
-        decoded = {"message": answer.body.decode(errors="replace"), "code": answer.status}
     if answer.status >= 400:
-        decoded.setdefault("code", answer.status)
-        raise from_status(decoded) if decoded.get("message") else StatusError(answer.status, "", str(answer.status))
+        raise failure(answer.status, answer.body)
+    decoded: Object = orjson.loads(answer.body) if answer.body else {}
     return decoded
