@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import orjson
+from tests.component.streams.world import World
 
 from knarr.component_base.clock import RealClock
 from knarr.component_base.http import RawStream, Request, Response
@@ -19,11 +20,14 @@ from knarr.component_base.http_server import HttpServer
 from knarr.component_base.tasks import Tasks
 from knarr.cri.codec import Message
 from knarr.cri.fake import FakeRuntime
+from knarr.cri.messages import SandboxState
 from knarr.cri.runtime import ExecResult
 from knarr.wire import spdy
 from knarr.wire.spdy import Spdy
 from knarr.wire.spdy_headers import Headers
 
+#: The world of tests that need nothing but processes.
+ProcessWorld: TypeAlias = "World[ProcessRuntime]"
 Serve = Callable[["Peer"], Awaitable[None]]
 
 
@@ -99,6 +103,9 @@ class ProcessRuntime(FakeRuntime):
     async def close(self) -> None:
         await self._tasks.close()
         await self._server.close()
+
+    async def list_sandboxes(self, labels: Mapping[str, str] | None = None) -> list[Message]:
+        return [{"id": "sandbox", "labels": labels or {}, "state": int(SandboxState.READY), "created_at": 1}]
 
     async def exec(self, request: Message) -> str:
         return self._url("exec", request)
@@ -210,6 +217,17 @@ class ProcessRuntime(FakeRuntime):
         await asyncio.gather(out(), into())
         await peer.write(pair["error"], b"", end=True)
         writer.close()
+
+
+@contextlib.asynccontextmanager
+async def processes() -> AsyncIterator[ProcessRuntime]:
+    """The runtime, running."""
+    runtime = ProcessRuntime()
+    await runtime.start()
+    try:
+        yield runtime
+    finally:
+        await runtime.close()
 
 
 def _status(code: int) -> dict[str, Any]:

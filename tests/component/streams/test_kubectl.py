@@ -6,53 +6,34 @@ import asyncio
 import hashlib
 import os
 import pty
-import re
 import termios
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.component.streams.world import World, pod, world
-
-from knarr.cmd.kubectl import find_kubectl
+from tests.component.streams.kubectl import fetch, forwarding, kubectl, kubectl_path, settings, source
+from tests.component.streams.runtime import ProcessWorld as World
+from tests.component.streams.runtime import processes
+from tests.component.streams.world import pod, world
 
 SIZE = 100 * 1000 * 1000
 DEADLINE = 60.0
 FAILED = "command terminated with exit code 7"
-kubectl_path = find_kubectl()
 pytestmark = pytest.mark.skipif(kubectl_path is None, reason="no kubectl")
 
 
 @pytest.fixture(params=["websocket", "spdy"])
 def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    on = "true" if request.param == "websocket" else "false"
-    return {
-        **os.environ,
-        "HOME": str(tmp_path),
-        "KUBECONFIG": str(tmp_path / "kubeconfig"),
-        "KUBECTL_REMOTE_COMMAND_WEBSOCKETS": on,
-        "KUBECTL_PORT_FORWARD_WEBSOCKETS": on,
-    }
+    return settings(tmp_path, websockets=request.param == "websocket")
 
 
 def run(directory: Path, test: Callable[[World], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with asyncio.timeout(DEADLINE), world(directory) as made:
+        async with asyncio.timeout(DEADLINE), processes() as runtime, world(directory, runtime) as made:
             made.add(pod())
             await test(made)
 
     asyncio.run(main())
-
-
-async def kubectl(*arguments: str, environment: dict[str, str], stdin: bytes = b"") -> tuple[int, bytes, bytes]:
-    assert kubectl_path is not None
-    process = await asyncio.create_subprocess_exec(
-        kubectl_path, *arguments, env=environment, stdin=-1, stdout=-1, stderr=-1
-    )
-    stdout, stderr = await process.communicate(stdin)
-    assert process.returncode is not None
-    return process.returncode, stdout, stderr
 
 
 def test_exec_keeps_outputs_apart_and_the_exit_code(environment: dict[str, str], tmp_path: Path) -> None:
@@ -150,57 +131,6 @@ async def until(condition: Callable[[], bool]) -> None:
     """Wait on a condition; the test's own deadline ends it."""
     while not condition():  # noqa: ASYNC110 - the other side is another process
         await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def source(data: bytes) -> AsyncIterator[int]:
-    """A server that answers the number of bytes it was sent, a newline, and `data`."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        count = 0
-        while chunk := await reader.read(1 << 16):
-            count += len(chunk)
-            if chunk.endswith(b"\n"):
-                break
-        writer.write(b"%d\n" % count)
-        writer.write(data)
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-
-
-@asynccontextmanager
-async def forwarding(port: int, environment: dict[str, str]) -> AsyncIterator[int]:
-    """`kubectl port-forward` to a port; gives the local one."""
-    assert kubectl_path is not None
-    process = await asyncio.create_subprocess_exec(
-        kubectl_path, "port-forward", "p", f":{port}", env=environment, stdin=-3, stdout=-1, stderr=-1
-    )
-    try:
-        assert process.stdout is not None
-        line = (await process.stdout.readline()).decode()
-        found = re.search(r"127\.0\.0\.1:(\d+)", line)
-        assert found is not None, line
-        yield int(found[1])
-    finally:
-        process.terminate()
-        await process.communicate()
-
-
-async def fetch(port: int, sent: bytes) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(sent + b"\n")
-    got = bytearray()
-    while chunk := await reader.read(1 << 20):
-        got += chunk
-    writer.close()
-    return bytes(got)
 
 
 def test_port_forward_carries_much_unharmed(environment: dict[str, str], tmp_path: Path) -> None:

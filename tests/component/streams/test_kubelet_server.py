@@ -8,7 +8,9 @@ from pathlib import Path
 
 import orjson
 import pytest
-from tests.component.streams.world import World, client_tls, pod, world
+from tests.component.streams.runtime import ProcessWorld as World
+from tests.component.streams.runtime import processes
+from tests.component.streams.world import client_tls, pod, world
 
 from knarr.apimachinery.types import Object
 from knarr.component_base import http_client
@@ -19,7 +21,7 @@ GOOD = ("Authorization", "Bearer good")
 
 def run(directory: Path, test: Callable[[World], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with asyncio.timeout(30), world(directory) as made:
+        async with asyncio.timeout(30), processes() as runtime, world(directory, runtime) as made:
             made.add(pod())
             await test(made)
 

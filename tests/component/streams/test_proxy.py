@@ -10,7 +10,9 @@ from pathlib import Path
 
 import orjson
 import pytest
-from tests.component.streams.world import NODE, World, pod, world
+from tests.component.streams.runtime import ProcessWorld as World
+from tests.component.streams.runtime import processes
+from tests.component.streams.world import NODE, pod, world
 
 from knarr.apimachinery.types import Object
 from knarr.component_base import http_client
@@ -66,7 +68,7 @@ def run(directory: Path, test: Callable[[World], Awaitable[None]]) -> None:
             await server.close()
 
     async def main() -> None:
-        async with asyncio.timeout(30), world(directory) as made, serving() as port:
+        async with asyncio.timeout(30), processes() as runtime, world(directory, runtime) as made, serving() as port:
             made.add(pod())
             made.objects.put("services", service())
             made.objects.put("endpointslices", endpoints())

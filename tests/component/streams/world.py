@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import orjson
-from tests.component.streams.runtime import ProcessRuntime
 
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
@@ -114,13 +114,16 @@ class Objects:
         return [obj for (plural, where, _), obj in self.known.items() if plural == resource and where == namespace]
 
 
+R = TypeVar("R", bound=RuntimeService)
+
+
 @dataclass
-class World:
+class World(Generic[R]):
     """What a test works with."""
 
     objects: Objects
     view: View
-    runtime: ProcessRuntime
+    runtime: R
     reviews: Reviews
     api: Address
     kubelet: Address
@@ -131,11 +134,7 @@ class World:
 
     def add(self, one: Object) -> None:
         self.objects.put("pods", one)
-        meta = one["metadata"]
-        self.view.known[meta["namespace"], meta["name"]] = one
-        labels = {"io.kubernetes.pod.uid": meta["uid"]}
-        sandbox: Object = {"id": f"sandbox-{meta['name']}", "labels": labels, "state": 0, "created_at": 1}
-        self.runtime.sandboxes[sandbox["id"]] = sandbox
+        self.view.known[one["metadata"]["namespace"], one["metadata"]["name"]] = one
 
 
 def files(directory: Path, name: str, pair: KeyPair) -> tuple[Path, Path]:
@@ -155,15 +154,14 @@ def client_tls(directory: Path, authority: Authority, name: str, groups: tuple[s
 
 
 @asynccontextmanager
-async def world(directory: Path) -> AsyncIterator[World]:
-    """Kubelet and API server, running."""
+async def world(directory: Path, runtime: R) -> AsyncIterator[World[R]]:
+    """Kubelet and API server over a runtime, running."""
     now = RealClock().now()
     authority = Authority(*new_authority("streams", now))
     (directory / "ca.crt").write_bytes(authority.certificate)
     leaf = Leaf("node", ips=("127.0.0.1",), server=True)
     serving = files(directory, "serving", authority.issue(leaf, now))
-    runtime, reviews, objects = ProcessRuntime(), Reviews(), Objects()
-    await runtime.start()
+    reviews, objects = Reviews(), Objects()
     view = View(runtime)
     detours: dict[str, tuple[str, int]] = {}
 
@@ -197,7 +195,6 @@ async def world(directory: Path) -> AsyncIterator[World]:
     finally:
         await api.close()
         await kubelet_http.close()
-        await runtime.close()
 
 
 def _node(port: int) -> Object:
