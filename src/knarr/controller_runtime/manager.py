@@ -145,7 +145,9 @@ class Manager:
         return [(worker.controller.label, len(worker.queue), worker.metrics) for worker in self.workers]
 
     async def close(self) -> None:
-        """Stop; what is under way is broken off."""
+        """Stop; what is under way is broken off, and nothing new is begun."""
+        for worker in self.workers:
+            worker.stop()
         await self._tasks.close()
 
 
@@ -177,6 +179,10 @@ class _Worker:
         """Begin to work on what waits."""
         self._started = True
         self._pump()
+
+    def stop(self) -> None:
+        """Begin no more."""
+        self._started = False
 
     def wake(self, watch: Watch, old: Object | None, new: Object | None) -> None:
         """A watched object has changed."""
