@@ -151,7 +151,8 @@ class FakeApi:
         if new.get("spec") != old.get("spec"):
             new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
         given = new["metadata"]
-        held = given.get("finalizers") or given.get("deletionGracePeriodSeconds")
+        named = (new.get("spec") or {}).get("finalizers")
+        held = named or given.get("finalizers") or given.get("deletionGracePeriodSeconds")
         if given.get("deletionTimestamp") and not held:
             self.remove(resource, (meta.get("namespace", ""), meta["name"]))
             return new

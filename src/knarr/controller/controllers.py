@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from knarr.controller import deployment, endpoint_slice, node_ipam, replicaset, root_ca, service_account
+from knarr.api.registry import EVENTS, EVENTS_V1, RESOURCES
+from knarr.api.resources import Resource
+from knarr.controller import (
+    cluster_role_aggregation,
+    deployment,
+    endpoint_slice,
+    endpoint_slice_mirroring,
+    endpoints,
+    garbage_collector,
+    namespace,
+    node_ipam,
+    node_lifecycle,
+    pod_gc,
+    replicaset,
+    root_ca,
+    service_account,
+    taint_eviction,
+)
 from knarr.controller_runtime.controller import Controller
 
 
@@ -13,11 +31,13 @@ class Settings:
     """What controllers must know of the cluster.
 
     `root_ca` is the PEM bundle of the API server's CA; `cluster_cidrs` are the ranges of pod addresses, one or one of
-    each IP family (none: nodes are given no ranges).
+    each IP family (none: nodes are given no ranges); `node_grace` are the seconds for which a silent node is trusted.
     """
 
     root_ca: str
     cluster_cidrs: tuple[str, ...] = ("10.42.0.0/16",)
+    node_grace: float = 40.0
+    terminated_pods: int = 12500
 
 
 def controllers(settings: Settings) -> tuple[Controller, ...]:
@@ -27,7 +47,32 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         service_account.CONTROLLER,
         root_ca.controller(settings.root_ca),
         *ipam,
+        node_lifecycle.controller(settings.node_grace),
+        taint_eviction.CONTROLLER,
         deployment.CONTROLLER,
         replicaset.CONTROLLER,
         endpoint_slice.CONTROLLER,
+        endpoints.CONTROLLER,
+        endpoint_slice_mirroring.CONTROLLER,
+        cluster_role_aggregation.CONTROLLER,
+        pod_gc.controller(settings.terminated_pods),
+        namespace.controller(_in_namespaces()),
+        garbage_collector.controller(_collected()),
     )
+
+
+def _stored(resources: Iterable[Resource]) -> tuple[Resource, ...]:
+    """Of resources that are views of the same objects, the preferred version."""
+    found: dict[str, Resource] = {}
+    for resource in resources:
+        if {"list", "watch", "delete"} <= set(resource.verbs):
+            found.setdefault(resource.storage, resource)
+    return tuple(found.values())
+
+
+def _in_namespaces() -> tuple[Resource, ...]:
+    return _stored(resource for resource in RESOURCES if resource.namespaced and resource is not EVENTS_V1)
+
+
+def _collected() -> tuple[Resource, ...]:
+    return _stored(resource for resource in RESOURCES if resource not in (EVENTS, EVENTS_V1))

@@ -1,13 +1,13 @@
 """What a reconciler may order: changes of the cluster as plain data.
 
-A runner carries them out in their order. Runs of `Create` or `Delete` of one resource go out side by side in growing
-batches (1, 2, 4, …), so that a failing server is not flooded. The first failure ends the round; the key is tried
-again with back-off, and the next round is told of the failure.
+A runner carries them out in their order. Runs of `Create` or `Delete` of one resource, or of `DeleteCollection`, go out
+side by side in growing batches (1, 2, 4, …), so that a failing server is not flooded. The first failure ends the round;
+the key is tried again with back-off, and the next round is told of the failure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -127,13 +127,21 @@ class Context:
     now: datetime
     names: Names
     failure: Failure | None = None
+    #: The delay that the key asked for last is over, and nothing has cancelled it.
+    delayed: bool = False
+    #: When the watch showed the present version of an object; for watches that are `timed`.
+    seen: Callable[[Resource, str, str], datetime | None] = lambda resource, namespace, name: None
     #: Answers of the reads asked for in the round before: the object (or the list object), None where it is absent.
     live: Mapping[Read, Object | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What is to be done. `requeue_after` in seconds; with `reads` the key is reconciled again, with answers."""
+    """What is to be done, in this order: changes, events, reads.
+
+    `requeue_after` in seconds: the key is looked at again then, unless the next round asks for no delay any more. With
+    `reads` the key is reconciled again at once, with answers.
+    """
 
     changes: tuple[Change, ...] = ()
     events: tuple[EventNote, ...] = ()

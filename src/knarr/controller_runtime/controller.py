@@ -23,6 +23,8 @@ class Watch:
 
     resource: Resource
     keys: KeysOf
+    #: Note when the watch showed each object (`Context.seen`).
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,8 @@ def batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
 
 
 def _together(one: Change, other: Change) -> bool:
+    if isinstance(one, DeleteCollection):
+        return isinstance(other, DeleteCollection)
     return type(one) is type(other) and isinstance(one, Create | Delete) and one.resource is other.resource
 
 

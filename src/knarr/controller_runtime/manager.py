@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from knarr.api.resources import Resource
@@ -19,7 +20,7 @@ from knarr.component_base import logs
 from knarr.component_base.clock import Clock
 from knarr.component_base.tasks import Tasks
 from knarr.controller_runtime.changes import Context, Failure, Names, Read, Result
-from knarr.controller_runtime.controller import Controller, Watch
+from knarr.controller_runtime.controller import Controller, Watch, key_of
 from knarr.controller_runtime.executor import Executor, Recorder, Round
 from knarr.controller_runtime.overlay import Overlay
 from knarr.controller_runtime.queue import WorkQueue
@@ -30,6 +31,8 @@ _log = logs.get("controllers")
 _SWEEP = 5.0
 #: Live reads in a row after which a key goes back to the queue.
 _MOST_READS = 8
+#: Seconds by which an alarm may come early.
+_JITTER = 0.001
 
 
 class Informer(Protocol):
@@ -93,7 +96,9 @@ class Manager:
         informers = surroundings.informers
         self._watched = {watch.resource: informers.add(watch.resource) for c in controllers for watch in c.watches}
         self.overlay = Overlay(informers, lambda resource: self._watched[resource].revision)
-        self.workers = [_Worker(controller, surroundings, self.overlay, self._tasks) for controller in controllers]
+        self._sightings = Sightings(surroundings.clock)
+        shared = _Shared(surroundings, self.overlay, self._tasks, self._sightings)
+        self.workers = [_Worker(controller, shared) for controller in controllers]
         self._sweeping = False
 
     async def start(self) -> None:
@@ -112,7 +117,11 @@ class Manager:
             if watch.resource is resource
         ]
 
+        timed = any(watch.timed for _, watch in woken)
+
         def changed(old: Object | None, new: Object | None) -> None:
+            if timed:
+                self._sightings.note(resource, old, new)
             self.overlay.observed(resource, old, new)
             for worker, watch in woken:
                 worker.wake(watch, old, new)
@@ -151,18 +160,52 @@ class Manager:
         await self._tasks.close()
 
 
+class Sightings:
+    """When the watches showed objects."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._at: dict[Key, datetime] = {}
+
+    def note(self, resource: Resource, old: Object | None, new: Object | None) -> None:
+        """An object was shown, or is gone."""
+        key = key_of(resource, new or old or {})
+        if new is None:
+            self._at.pop(key, None)
+        else:
+            self._at[key] = self._clock.now()
+
+    def seen(self, resource: Resource, namespace: str, name: str) -> datetime | None:
+        """When an object was shown last."""
+        return self._at.get(Key(resource, namespace, name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all workers of a manager have in common."""
+
+    surroundings: Surroundings
+    overlay: Overlay
+    tasks: Tasks
+    sightings: Sightings
+
+
 class _Worker:
     """One controller at work."""
 
-    def __init__(self, controller: Controller, surroundings: Surroundings, overlay: Overlay, tasks: Tasks) -> None:
+    def __init__(self, controller: Controller, shared: _Shared) -> None:
+        surroundings, overlay = shared.surroundings, shared.overlay
         self.controller = controller
         self.queue: WorkQueue[Key] = WorkQueue()
         self.metrics = QueueMetrics()
         self._overlay = overlay
         self._clock = surroundings.clock
         self._names = surroundings.names
-        self._tasks = tasks
+        self._tasks = shared.tasks
+        self._seen = shared.sightings.seen
         self._failures: dict[Key, Failure] = {}
+        #: When each key that asked for a delay is due.
+        self._promised: dict[Key, float] = {}
         self._recorder = surroundings.recorder
         self._executor = Executor(
             surroundings.client_for(controller.name),
@@ -230,8 +273,9 @@ class _Worker:
     async def _rounds(self, key: Key) -> None:
         """Reconcile a key, again with answers as long as it asks for live reads."""
         live: dict[Read, Object | None] = {}
+        delayed = self._promised.get(key, float("inf")) <= self._clock.monotonic() + _JITTER
         for _ in range(_MOST_READS):
-            result = self._decide(key, live)
+            result = self._decide(key, live, delayed=delayed)
             ended = await self._executor.carry_out(result.changes)
             if ended.failure is not None:
                 self._failed(key, ended)
@@ -244,8 +288,9 @@ class _Worker:
             live = await self._read(key, result.reads)
         self._retry(key)
 
-    def _decide(self, key: Key, live: dict[Read, Object | None]) -> Result:
-        context = Context(self._clock.now(), self._names, self._failures.pop(key, None), live)
+    def _decide(self, key: Key, live: dict[Read, Object | None], *, delayed: bool) -> Result:
+        failure = self._failures.pop(key, None)
+        context = Context(self._clock.now(), self._names, failure, delayed, self._seen, live)
         result = self.controller.reconcile(key, self._overlay, context)
         if result.changes or result.reads:
             _log.debug(
@@ -280,7 +325,10 @@ class _Worker:
         now = self._clock.monotonic()
         if ended.again:
             self.queue.add(key, now)
+        due = self._promised.pop(key, float("inf"))
         if result.requeue_after is not None:
+            asked = now + result.requeue_after
+            self._promised[key] = due if now < due < asked else asked
             self.queue.add_after(key, result.requeue_after, now)
 
     def _retry(self, key: Key) -> None:

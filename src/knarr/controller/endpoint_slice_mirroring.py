@@ -1,0 +1,127 @@
+"""Mirrors Endpoints that people write for Services without a selector into EndpointSlices.
+
+Input: Endpoints, their Service, the slices mirrored so far. Output: the fewest writes that make the slices agree.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from knarr.api.registry import ENDPOINTS, ENDPOINTSLICES, SERVICES
+from knarr.api.semantics import owners, slice_plan
+from knarr.apimachinery.types import Object
+from knarr.controller_runtime.changes import DONE, Change, Context, Create, Delete, Result, Update
+from knarr.controller_runtime.controller import Controller, Watch, itself
+from knarr.controller_runtime.names import generated
+from knarr.controller_runtime.snapshot import Key, Snapshot
+
+_MANAGER = "endpointslicemirroring-controller.k8s.io"
+_MANAGED_BY, _SERVICE = "endpointslice.kubernetes.io/managed-by", "kubernetes.io/service-name"
+_SKIP, _LEADER = "endpointslice.kubernetes.io/skip-mirror", "control-plane.alpha.kubernetes.io/leader"
+_LAST_APPLIED, _TRIGGER = (
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "endpoints.kubernetes.io/last-change-trigger-time",
+)
+#: Addresses mirrored of a subset.
+_LIMIT = 1000
+
+
+def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
+    """Mirror one Endpoints object."""
+    endpoints = snapshot.get(*key)
+    service = snapshot.get(SERVICES, key.namespace, key.name)
+    existing = list(_slices(key, snapshot))
+    if endpoints is None or service is None or not _is_mirrored(endpoints, service):
+        return Result(tuple(_delete(item) for item in existing))
+    changes: list[Change] = []
+    for address_type in ("IPv4", "IPv6"):
+        mine = [item for item in existing if item["addressType"] == address_type]
+        desired = _desired(endpoints, address_type)
+        if not desired:
+            changes += [_delete(item) for item in mine]
+            continue
+        plan = slice_plan.plan(_head(endpoints, address_type), mine, desired)
+        changes += [_create(item, endpoints, context.names.suffix()) for item in plan.create]
+        changes += [Update(ENDPOINTSLICES, item) for item in plan.update]
+        changes += [_delete(item) for item in plan.delete]
+    return Result(tuple(changes)) if changes else DONE
+
+
+def _is_mirrored(endpoints: Object, service: Object) -> bool:
+    meta = endpoints["metadata"]
+    if service["spec"].get("selector") or (meta.get("labels") or {}).get(_SKIP) == "true":
+        return False
+    return _LEADER not in (meta.get("annotations") or {})
+
+
+def _slices(key: Key, snapshot: Snapshot) -> Iterable[Object]:
+    for item in snapshot.list(ENDPOINTSLICES, key.namespace):
+        labels = item["metadata"].get("labels") or {}
+        if labels.get(_SERVICE) == key.name and labels.get(_MANAGED_BY) == _MANAGER:
+            yield item
+
+
+def _desired(endpoints: Object, address_type: str) -> dict[slice_plan.Ports, list[Object]]:
+    version = 6 if address_type == "IPv6" else 4
+    desired: dict[slice_plan.Ports, list[Object]] = {}
+    for subset in endpoints.get("subsets") or ():
+        ports = slice_plan.ports_key([{"name": "", **port} for port in subset.get("ports") or ()])
+        both = [(address, True) for address in subset.get("addresses") or ()]
+        both += [(address, False) for address in subset.get("notReadyAddresses") or ()]
+        fitting = [item for item in both if ipaddress.ip_address(item[0]["ip"]).version == version][:_LIMIT]
+        if fitting:
+            desired.setdefault(ports, []).extend(_endpoint(address, ready=ready) for address, ready in fitting)
+    return desired
+
+
+def _endpoint(address: Object, *, ready: bool) -> Object:
+    found: Object = {"addresses": [address["ip"]], "conditions": {"ready": ready}}
+    return found | {field: address[field] for field in ("hostname", "nodeName", "targetRef") if address.get(field)}
+
+
+def _head(endpoints: Object, address_type: str) -> slice_plan.Head:
+    meta = endpoints["metadata"]
+    labels = {**(meta.get("labels") or {}), _SERVICE: meta["name"], _MANAGED_BY: _MANAGER}
+    dropped = (_LAST_APPLIED, _TRIGGER)
+    annotations = {name: value for name, value in (meta.get("annotations") or {}).items() if name not in dropped}
+    return slice_plan.Head(address_type, f"{meta['name']}-", {"labels": labels, "annotations": annotations})
+
+
+def _create(item: Object, endpoints: Object, suffix: str) -> Create:
+    meta = endpoints["metadata"]
+    base = f"{meta['name']}-"
+    named = {"name": generated(base, suffix), "generateName": base, "namespace": meta["namespace"]}
+    owned = {"ownerReferences": [owners.controller_reference(endpoints, ENDPOINTS)]}
+    return Create(ENDPOINTSLICES, {**item, "metadata": {**named, **item["metadata"], **owned}})
+
+
+def _delete(item: Object) -> Delete:
+    meta = item["metadata"]
+    return Delete(ENDPOINTSLICES, meta["namespace"], meta["name"], uid=meta["uid"])
+
+
+def _of_service(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:
+    meta = (new or old or {})["metadata"]
+    return [Key(ENDPOINTS, meta["namespace"], meta["name"])]
+
+
+def _of_slice(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:
+    for item in (old, new):
+        meta = item["metadata"] if item is not None else {}
+        labels = meta.get("labels") or {}
+        if labels.get(_MANAGED_BY) == _MANAGER and labels.get(_SERVICE):
+            yield Key(ENDPOINTS, meta["namespace"], labels[_SERVICE])
+
+
+CONTROLLER = Controller(
+    name="endpointslicemirroring-controller",
+    resource=ENDPOINTS,
+    watches=(
+        Watch(ENDPOINTS, itself(ENDPOINTS)),
+        Watch(SERVICES, _of_service),
+        Watch(ENDPOINTSLICES, _of_slice),
+    ),
+    writes=("create, update, delete endpointslices",),
+    reconcile=reconcile,
+)

@@ -1,0 +1,149 @@
+"""Endpoints, the elder form of EndpointSlices: one object a Service, at most 1000 addresses.
+
+Input: a Service with a selector, the pods of its namespace, its Endpoints. Output: the Endpoints, if they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from knarr.api.registry import ENDPOINTS, PODS, SERVICES
+from knarr.api.semantics import endpoint_subsets, pod_state, service_endpoints
+from knarr.apimachinery.types import Object
+from knarr.controller_runtime.changes import DONE, Context, Create, Delete, EventNote, Result, Update
+from knarr.controller_runtime.controller import Controller, Watch, itself
+from knarr.controller_runtime.service_watches import services_of_pod
+from knarr.controller_runtime.snapshot import Key, Snapshot
+
+_MANAGED_BY, _MANAGER = "endpoints.kubernetes.io/managed-by", "endpoint-controller"
+_OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
+_TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time"
+_LIMIT = 1000
+
+
+def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
+    """Make a Service's Endpoints tell which pods are behind it."""
+    service = snapshot.get(*key)
+    present = snapshot.get(ENDPOINTS, key.namespace, key.name)
+    if service is None:
+        return _without_service(present)
+    if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
+        return DONE
+    placed = list(_placed(service, snapshot))
+    wanted = _wanted(service, endpoint_subsets.subsets(_within_limit(placed)), truncated=_count(placed) > _LIMIT)
+    if present is None:
+        return _create(service, wanted)
+    merged = _merged(present, wanted)
+    return DONE if merged == present else Result((Update(ENDPOINTS, merged),))
+
+
+def _create(service: Object, wanted: Object) -> Result:
+    if service["metadata"].get("deletionTimestamp"):
+        return DONE
+    message = f"Failed to create endpoint for service {service['metadata']['namespace']}/{service['metadata']['name']}"
+    failed = EventNote(wanted, "Warning", "FailedToCreateEndpoint", message + ": {error}")
+    return Result((Create(ENDPOINTS, wanted, failed=failed),))
+
+
+def _without_service(present: Object | None) -> Result:
+    """Endpoints go with their Service, if this controller made them."""
+    if present is None or (present["metadata"].get("labels") or {}).get(_MANAGED_BY) != _MANAGER:
+        return DONE
+    meta = present["metadata"]
+    return Result((Delete(ENDPOINTS, meta["namespace"], meta["name"], uid=meta["uid"]),))
+
+
+def _placed(service: Object, snapshot: Snapshot) -> Iterator[endpoint_subsets.Placed]:
+    spec = service["spec"]
+    publish = bool(spec.get("publishNotReadyAddresses"))
+    for pod in snapshot.list(PODS, service["metadata"]["namespace"]):
+        if not service_endpoints.selects(service, pod) or not service_endpoints.counts(pod, terminating=publish):
+            continue
+        family = (spec.get("ipFamilies") or ["IPv4"])[0]
+        ip = service_endpoints.address_of_type(pod, family)
+        if ip is None:
+            continue
+        address = _address(service, pod, ip)
+        ready = publish or pod_state.is_ready(pod)
+        if not spec.get("ports"):
+            if service_endpoints.is_headless(service):
+                yield endpoint_subsets.Placed(address, ready, None)
+            continue
+        for port in spec["ports"]:
+            number = service_endpoints.target_port(pod, port)
+            if number is not None:
+                named = endpoint_subsets.port(
+                    port.get("name", ""), number, port.get("protocol", "TCP"), port.get("appProtocol", "")
+                )
+                yield endpoint_subsets.Placed(address, ready, named)
+
+
+def _address(service: Object, pod: Object, ip: str) -> Object:
+    address: Object = {"ip": ip}
+    if (name := service_endpoints.hostname(pod, service)) is not None:
+        address["hostname"] = name
+    if pod["spec"].get("nodeName"):
+        address["nodeName"] = pod["spec"]["nodeName"]
+    address["targetRef"] = service_endpoints.target(pod)
+    return address
+
+
+def _count(placed: list[endpoint_subsets.Placed]) -> int:
+    return len({item.address["ip"] for item in placed})
+
+
+def _within_limit(placed: list[endpoint_subsets.Placed]) -> list[endpoint_subsets.Placed]:
+    """At most 1000 addresses, ready ones first."""
+    if _count(placed) <= _LIMIT:
+        return placed
+    ordered = list(dict.fromkeys(item.address["ip"] for item in sorted(placed, key=lambda item: not item.ready)))
+    kept = set(ordered[:_LIMIT])
+    return [item for item in placed if item.address["ip"] in kept]
+
+
+def _wanted(service: Object, subsets: list[Object], *, truncated: bool) -> Object:
+    meta = service["metadata"]
+    labels = {**(meta.get("labels") or {}), _MANAGED_BY: _MANAGER}
+    labels.pop(service_endpoints.HEADLESS, None)
+    if service_endpoints.is_headless(service):
+        labels[service_endpoints.HEADLESS] = ""
+    found: Object = {"name": meta["name"], "namespace": meta["namespace"], "labels": labels}
+    if truncated:
+        found["annotations"] = {_OVER_CAPACITY: "truncated"}
+    wanted: Object = {"apiVersion": "v1", "kind": "Endpoints", "metadata": found}
+    return {**wanted, "subsets": subsets} if subsets else wanted
+
+
+def _merged(present: Object, wanted: Object) -> Object:
+    """The present object with what is wanted, and nothing else of it changed."""
+    kept = dict(present["metadata"].get("annotations") or {})
+    for name in (_OVER_CAPACITY, _TRIGGER):
+        kept.pop(name, None)
+    kept |= wanted["metadata"].get("annotations") or {}
+    meta = {**present["metadata"], "labels": wanted["metadata"]["labels"], "annotations": kept}
+    if not kept:
+        del meta["annotations"]
+    merged = {**present, "metadata": meta, "subsets": wanted.get("subsets")}
+    if merged["subsets"] is None:
+        del merged["subsets"]
+    return merged
+
+
+def _service_of_endpoints(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:
+    meta = (new or old or {})["metadata"]
+    if (meta.get("labels") or {}).get(_MANAGED_BY) == _MANAGER:
+        return [Key(SERVICES, meta["namespace"], meta["name"])]
+    return ()
+
+
+CONTROLLER = Controller(
+    name="endpoint-controller",
+    resource=SERVICES,
+    watches=(
+        Watch(SERVICES, itself(SERVICES)),
+        Watch(PODS, services_of_pod),
+        Watch(ENDPOINTS, _service_of_endpoints),
+    ),
+    writes=("create, update, delete endpoints",),
+    reconcile=reconcile,
+)

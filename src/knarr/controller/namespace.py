@@ -1,0 +1,156 @@
+"""Namespaces that are being deleted: their content goes first, pods before the rest, then the finalizer.
+
+Input: a namespace, live lists of everything in it. Output: deletions of collections, conditions, and at last the
+finalizer's removal. Invariant: the finalizer goes only after live reads have found nothing left.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+from knarr.api.registry import EVENTS, NAMESPACES, PODS
+from knarr.api.resources import Resource
+from knarr.api.semantics import conditions
+from knarr.apimachinery import timestamps
+from knarr.apimachinery.types import Object
+from knarr.controller_runtime.changes import DONE, Change, Context, DeleteCollection, Failure, Read, Result, Update
+from knarr.controller_runtime.controller import Controller, Watch, itself
+from knarr.controller_runtime.snapshot import Key, Snapshot
+
+_FINALIZER = "kubernetes"
+#: Seconds after which finalizers of others are looked at again, unless something vanishes before.
+_PATIENCE = 15
+Content: TypeAlias = Mapping[Resource, Sequence[Object]]
+
+
+def controller(resources: Sequence[Resource]) -> Controller:
+    """The controller that empties namespaces of these (namespaced) resources."""
+
+    def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
+        namespace = snapshot.get(*key)
+        if namespace is None or not namespace["metadata"].get("deletionTimestamp"):
+            return DONE
+        if _FINALIZER not in (namespace["spec"].get("finalizers") or ()):
+            return DONE
+        reads = tuple(Read(resource, key.name) for resource in resources)
+        if reads[0] not in context.live:
+            return Result(reads=reads)
+        content = {read.resource: _items(context.live[read]) for read in reads}
+        return _step(namespace, {resource: items for resource, items in content.items() if items}, context, reads)
+
+    # Events go at once and are many: not worth a watch.
+    watches = [Watch(resource, _woken) for resource in resources if resource is not EVENTS]
+    return Controller(
+        name="namespace-controller",
+        resource=NAMESPACES,
+        watches=(Watch(NAMESPACES, itself(NAMESPACES)), *watches),
+        writes=("deletecollection of everything in a namespace", "update namespaces/status, namespaces/finalize"),
+        reconcile=reconcile,
+        workers=10,
+    )
+
+
+def _items(listed: Object | None) -> Sequence[Object]:
+    return (listed or {}).get("items") or ()
+
+
+def _step(namespace: Object, content: Content, context: Context, reads: tuple[Read, ...]) -> Result:
+    name = namespace["metadata"]["name"]
+    if not content:
+        kept = [item for item in namespace["spec"]["finalizers"] if item != _FINALIZER]
+        return Result(
+            (Update(NAMESPACES, {**namespace, "spec": {**namespace["spec"], "finalizers": kept}}, "finalize"),)
+        )
+    # Pods may still need what is beside them.
+    first = {PODS: content[PODS]} if PODS in content else content
+    untouched = [resource for resource, items in first.items() if not all(map(_is_going, items))]
+    if untouched and context.failure is None:
+        return Result(tuple(DeleteCollection(resource, name) for resource in untouched), reads=reads)
+    changes = _write_status(namespace, content, context)
+    if untouched:
+        changes += tuple(DeleteCollection(resource, name) for resource in untouched)
+        return Result(changes, reads=reads)
+    return Result(changes, requeue_after=_estimate(first))
+
+
+def _is_going(obj: Object) -> bool:
+    return bool(obj["metadata"].get("deletionTimestamp"))
+
+
+def _estimate(content: Content) -> float:
+    """Seconds after which to look again: half the pods' longest grace, or some for finalizers."""
+    graces = [int(pod["metadata"].get("deletionGracePeriodSeconds") or 0) for pod in content.get(PODS, ())]
+    return max(graces, default=0) / 2 + 1 if any(graces) else _PATIENCE
+
+
+# Conditions
+
+
+def _write_status(namespace: Object, content: Content, context: Context) -> tuple[Change, ...]:
+    status = namespace.get("status") or {}
+    new = [
+        _condition(namespace, context.now, kind, *told)
+        for kind, told in (
+            (
+                "NamespaceDeletionDiscoveryFailure",
+                (False, "ResourcesDiscovered", "All resources successfully discovered"),
+            ),
+            (
+                "NamespaceDeletionGroupVersionParsingFailure",
+                (False, "ParsedGroupVersions", "All legacy kube types successfully parsed"),
+            ),
+            ("NamespaceDeletionContentFailure", _content_failure(context.failure)),
+            ("NamespaceContentRemaining", _remaining(content)),
+            ("NamespaceFinalizersRemaining", _finalizers(content)),
+        )
+    ]
+    if new == (status.get("conditions") or []) and status.get("phase") == "Terminating":
+        return ()
+    return (
+        Update(NAMESPACES, {**namespace, "status": {**status, "phase": "Terminating", "conditions": new}}, "status"),
+    )
+
+
+def _condition(namespace: Object, now: datetime, kind: str, true: bool, reason: str, message: str) -> Object:  # noqa: FBT001, PLR0913
+    status = "True" if true else "False"
+    present = conditions.find(namespace, kind) or {}
+    same = present.get("status") == status
+    since = present["lastTransitionTime"] if same else timestamps.seconds(now)
+    return {"type": kind, "status": status, "lastTransitionTime": since, "reason": reason, "message": message}
+
+
+def _content_failure(failure: Failure | None) -> tuple[bool, str, str]:
+    if failure is None or not isinstance(failure.change, DeleteCollection):
+        return False, "ContentDeleted", "All content successfully deleted, may be waiting on finalization"
+    message = f"Failed to delete all resource types, 1 remaining: {failure.message}"
+    return True, "ContentDeletionFailed", message
+
+
+def _remaining(content: Content) -> tuple[bool, str, str]:
+    counts = sorted(
+        f"{resource.plural}.{resource.group} has {len(items)} resource instances" for resource, items in content.items()
+    )
+    return True, "SomeResourcesRemain", f"Some resources are remaining: {', '.join(counts)}"
+
+
+def _finalizers(content: Content) -> tuple[bool, str, str]:
+    found: Counter[str] = Counter()
+    for items in content.values():
+        for item in items:
+            found.update(item["metadata"].get("finalizers") or ())
+    if not found:
+        return False, "ContentHasNoFinalizers", "All content-preserving finalizers finished"
+    counts = ", ".join(f"{name} in {count} resource instances" for name, count in sorted(found.items()))
+    return True, "SomeFinalizersRemain", f"Some content in the namespace has finalizers remaining: {counts}"
+
+
+def _woken(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:
+    """Something has vanished from a namespace that is being deleted."""
+    if new is not None or old is None:
+        return ()
+    name = old["metadata"]["namespace"]
+    namespace = snapshot.get(NAMESPACES, "", name)
+    return [Key(NAMESPACES, "", name)] if namespace is not None and _is_going(namespace) else ()

@@ -1,0 +1,192 @@
+"""Silent nodes, taints, evictions, and pods that nobody else removes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.fakes.world import World, run
+
+from knarr.api.registry import LEASES, NODES, PODS
+from knarr.apimachinery import timestamps
+from knarr.apimachinery.types import Object
+from knarr.controller import node_lifecycle, pod_gc, taint_eviction
+
+LIFE = (node_lifecycle.controller(), taint_eviction.CONTROLLER)
+NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
+
+
+def add_node(world: World, name: str, ready: str = "True", **spec: Any) -> None:
+    condition = {"type": "Ready", "status": ready, "lastTransitionTime": timestamps.seconds(world.clock.now())}
+    world.api.put(NODES, {"metadata": {"name": name}, "spec": spec, "status": {"conditions": [condition]}})
+
+
+def beat(world: World, name: str) -> None:
+    spec = {"renewTime": timestamps.micro(world.clock.now())}
+    lease = {"metadata": {"name": name, "namespace": "kube-node-lease"}, "spec": spec}
+    if ("kube-node-lease", name) in world.api.objects[LEASES]:
+        world.api.update(LEASES, lease)
+    else:
+        world.api.create(LEASES, lease)
+
+
+def add_pod(world: World, name: str, node: str = "a", **spec: Any) -> None:
+    status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    pod = {"metadata": {"name": name, "namespace": "default"}, "spec": {"nodeName": node, **spec}, "status": status}
+    world.api.put(PODS, pod)
+
+
+def ready(obj: Object) -> str:
+    return next(str(item["status"]) for item in obj["status"]["conditions"] if item["type"] == "Ready")
+
+
+def taints(world: World, name: str) -> set[tuple[str, str]]:
+    spec = world.api.get(NODES, "", name)["spec"]
+    return {(taint["key"], taint["effect"]) for taint in spec.get("taints", ())}
+
+
+def tolerate(seconds: int | None, key: str = UNREACHABLE) -> list[Object]:
+    toleration: Object = {"key": key, "operator": "Exists", "effect": "NoExecute"}
+    return [toleration if seconds is None else {**toleration, "tolerationSeconds": seconds}]
+
+
+def test_a_silent_node_is_unknown_tainted_and_emptied() -> None:
+    async def story(world: World) -> None:
+        for name in ("a", "b"):
+            add_node(world, name)
+            beat(world, name)
+        add_pod(world, "p", tolerations=tolerate(300))
+        add_pod(world, "stays", tolerations=tolerate(None))
+        await world.settle()
+        assert not world.api.requests
+        for _ in range(6):
+            await world.advance(10)
+            beat(world, "b")
+        node = world.api.get(NODES, "", "a")
+        assert ready(node) == "Unknown"
+        assert node["status"]["conditions"][0]["reason"] == "NodeStatusUnknown"
+        assert taints(world, "a") == {(UNREACHABLE, "NoSchedule"), (UNREACHABLE, "NoExecute")}
+        assert taints(world, "b") == set()
+        assert ready(world.api.get(PODS, "default", "p")) == "False"
+        for _ in range(31):
+            await world.advance(10, step=10)
+            beat(world, "b")
+        assert world.api.get(PODS, "default", "p")["metadata"]["deletionTimestamp"]
+        assert not world.api.get(PODS, "default", "stays")["metadata"].get("deletionTimestamp")
+
+    world = run(story, LIFE)
+    assert "Normal NodeNotReady: Node a status is now: NodeNotReady" in world.notes.messages()
+    assert "Normal TaintManagerEviction: Marking for deletion Pod default/p" in world.notes.messages()
+
+
+def test_a_node_that_beats_is_left_in_peace() -> None:
+    async def story(world: World) -> None:
+        add_node(world, "a")
+        for _ in range(30):
+            beat(world, "a")
+            await world.advance(10, step=5)
+        assert not world.api.requests
+
+    run(story, LIFE)
+
+
+def test_where_all_nodes_are_lost_nothing_is_evicted() -> None:
+    async def story(world: World) -> None:
+        add_node(world, "a")
+        beat(world, "a")
+        add_pod(world, "p")
+        await world.settle()
+        await world.advance(120, step=10)
+        assert taints(world, "a") == {(UNREACHABLE, "NoSchedule")}
+        assert not world.api.get(PODS, "default", "p")["metadata"].get("deletionTimestamp")
+
+    run(story, LIFE)
+
+
+def test_taints_follow_conditions_and_leave_others_alone() -> None:
+    async def story(world: World) -> None:
+        add_node(world, "other")
+        add_node(world, "a", "False", unschedulable=True, taints=[{"key": "mine", "effect": "NoSchedule"}])
+        await world.settle()
+        assert taints(world, "a") == {
+            ("mine", "NoSchedule"),
+            (NOT_READY, "NoSchedule"),
+            (NOT_READY, "NoExecute"),
+            ("node.kubernetes.io/unschedulable", "NoSchedule"),
+        }
+        conditions = [{"type": "Ready", "status": "True"}, {"type": "DiskPressure", "status": "True"}]
+        world.api.set_status(NODES, "", "a", conditions=conditions)
+        world.api.change_spec(NODES, "", "a", unschedulable=False)
+        await world.settle()
+        assert taints(world, "a") == {("mine", "NoSchedule"), ("node.kubernetes.io/disk-pressure", "NoSchedule")}
+
+    run(story, LIFE)
+
+
+def test_a_pod_without_tolerations_leaves_at_once_and_a_patient_one_may_stay_when_the_taint_goes() -> None:
+    async def story(world: World) -> None:
+        add_node(world, "a")
+        add_pod(world, "now")
+        add_pod(world, "later", tolerations=tolerate(20, "k"))
+        await world.settle()
+        stamp = timestamps.seconds(world.clock.now())
+        world.api.change_spec(NODES, "", "a", taints=[{"key": "k", "effect": "NoExecute", "timeAdded": stamp}])
+        await world.settle()
+        assert world.api.get(PODS, "default", "now")["metadata"]["deletionTimestamp"]
+        await world.advance(10)
+        world.api.change_spec(NODES, "", "a", taints=[])
+        await world.advance(30)
+        assert not world.api.get(PODS, "default", "later")["metadata"].get("deletionTimestamp")
+
+    run(story, (taint_eviction.CONTROLLER,))
+
+
+def test_pods_of_a_node_that_is_gone_go_after_a_while() -> None:
+    async def story(world: World) -> None:
+        add_node(world, "a")
+        add_node(world, "b")
+        add_pod(world, "p")
+        add_pod(world, "q", "b")
+        await world.settle()
+        world.api.remove(NODES, ("", "a"))
+        await world.advance(30)
+        assert len(world.api.list(PODS)) == 2
+        await world.advance(15)
+        assert [pod["metadata"]["name"] for pod in world.api.list(PODS)] == ["q"]
+
+    run(story, (pod_gc.controller(),))
+
+
+def test_pods_of_a_node_that_comes_back_stay() -> None:
+    async def story(world: World) -> None:
+        add_pod(world, "p")
+        await world.advance(20)
+        add_node(world, "a")
+        await world.advance(60)
+        assert len(world.api.list(PODS)) == 1
+
+    run(story, (pod_gc.controller(),))
+
+
+def test_the_oldest_ended_pods_beyond_the_limit_go() -> None:
+    async def story(world: World) -> None:
+        add_node(world, "a")
+        for number in range(5):
+            add_pod(world, f"p{number}")
+            world.clock.advance(1)
+        await world.settle()
+        for number in range(5):
+            world.api.set_status(PODS, "default", f"p{number}", phase="Succeeded")
+            await world.settle()
+        assert [pod["metadata"]["name"] for pod in world.api.list(PODS)] == ["p3", "p4"]
+
+    run(story, (pod_gc.controller(2),))
+
+
+def test_a_deleted_pod_without_a_node_is_not_waited_for() -> None:
+    async def story(world: World) -> None:
+        meta = {"name": "p", "namespace": "default", "deletionTimestamp": "2026-01-01T00:00:00Z"}
+        world.api.put(PODS, {"metadata": meta, "spec": {}, "status": {"phase": "Pending"}})
+        await world.settle()
+        assert not world.api.list(PODS)
+
+    run(story, (pod_gc.controller(),))
