@@ -39,6 +39,11 @@ def counted(replica_set: Object, field: str) -> int:
     return int((replica_set.get("status") or {}).get(field) or 0)
 
 
+def staying(replica_set: Object) -> int:
+    """How many pods of a ReplicaSet are available and stay so: its status may not know yet that it was scaled down."""
+    return min(counted(replica_set, "availableReplicas"), replicas(replica_set))
+
+
 def total(sets: Iterable[Object]) -> int:
     """How many pods ReplicaSets ask for together."""
     return sum(replicas(replica_set) for replica_set in sets)

@@ -34,7 +34,7 @@ def _shrink_old(draft: Draft) -> None:
     if new is None or not sets.total(draft.old):
         return
     least = sets.replicas(deployment) - sets.max_unavailable(deployment)
-    new_missing = sets.replicas(new) - sets.counted(new, "availableReplicas")
+    new_missing = sets.replicas(new) - sets.staying(new)
     surplus = sets.total(draft.all) - least - new_missing
     if surplus <= 0:
         return
@@ -45,7 +45,7 @@ def _shrink_old(draft: Draft) -> None:
 def _drop_unhealthy(draft: Draft, most: int) -> None:
     """Old pods that are not available go first: they would only hold up the rollout."""
     for old in sets.by_age(sets.active(draft.old)):
-        unhealthy = sets.replicas(old) - sets.counted(old, "availableReplicas")
+        unhealthy = sets.replicas(old) - sets.staying(old)
         dropped = min(most, unhealthy)
         if dropped > 0:
             draft.scale(old, sets.replicas(old) - dropped)
@@ -53,7 +53,7 @@ def _drop_unhealthy(draft: Draft, most: int) -> None:
 
 
 def _drop_available(draft: Draft, least: int) -> None:
-    surplus = sets.total_counted(draft.all, "availableReplicas") - least
+    surplus = sum(map(sets.staying, draft.all)) - least
     for old in sets.by_age(sets.active(draft.old)):
         dropped = min(surplus, sets.replicas(old))
         if dropped > 0:
