@@ -17,6 +17,8 @@ from knarr.controller_runtime.snapshot import NODE, Key, Snapshot
 
 #: Seconds a node may be missing before its pods go.
 _QUARANTINE = 40.0
+#: Seconds that the server is given to remove a deleted pod that has no node.
+_PATIENCE = 20.0
 _OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 _THRESHOLD = 12500
 
@@ -30,7 +32,7 @@ def controller(threshold: int = _THRESHOLD) -> Controller:
             return DONE
         name = pod["spec"].get("nodeName")
         if not name:
-            return Result(_drop(pod, context) if pod["metadata"].get("deletionTimestamp") else ())
+            return _unscheduled(pod, context)
         node = snapshot.get(NODES, "", name)
         if node is None:
             return _orphaned(pod, name, context)
@@ -45,6 +47,13 @@ def controller(threshold: int = _THRESHOLD) -> Controller:
         writes=("patch pods/status", "delete pods"),
         reconcile=reconcile,
     )
+
+
+def _unscheduled(pod: Object, context: Context) -> Result:
+    """A deleted pod without a node has no kubelet to end it; the server usually removes it at once."""
+    if not pod["metadata"].get("deletionTimestamp"):
+        return DONE
+    return Result(_drop(pod, context)) if context.delayed else Result(requeue_after=_PATIENCE)
 
 
 def _orphaned(pod: Object, node: str, context: Context) -> Result:

@@ -171,11 +171,7 @@ def _own_failure(failure: Failure | None) -> Failure | None:
     """The last round's failure, if it was one to create or delete pods."""
     if failure is None or not isinstance(failure.change, Create | Delete) or failure.reason == "Conflict":
         return None
-    return None if _namespace_goes(failure) else failure
-
-
-def _namespace_goes(failure: Failure) -> bool:
-    return failure.code == 403 and "because it is being terminated" in failure.message
+    return failure
 
 
 def _status(rs: Object, pods: Sequence[Object], terminating: int, now: datetime, failure: Failure | None) -> Object:

@@ -49,8 +49,10 @@ class Round:
     """How carrying out a round of changes ended."""
 
     failure: Failure | None = None
-    #: The failure is not the reconciler's: it decided on an old state, or its namespace goes away.
+    #: The failure is not the reconciler's: it decided on an old state.
     stale: bool = False
+    #: Trying again is of no use: the namespace goes away.
+    hopeless: bool = False
     #: Something was found that the watches have not shown; look again.
     again: bool = False
 
@@ -156,7 +158,7 @@ class Executor:
             if error.reason == "AlreadyExists" and await self._is_ours(change):
                 return replace(self._done(change), again=True)
             if _namespace_goes(error):
-                return Round(_failure(change, error), stale=True)
+                return Round(_failure(change, error), hopeless=True)
         if isinstance(change, Update) and error.code in (404, 409):
             await self._refresh(change.resource, change.object)
             return Round(_failure(change, error), stale=True)

@@ -277,6 +277,9 @@ class _Worker:
         for _ in range(_MOST_READS):
             result = self._decide(key, live, delayed=delayed)
             ended = await self._executor.carry_out(result.changes)
+            if ended.hopeless:
+                self.queue.forget(key)
+                return
             if ended.failure is not None:
                 self._failed(key, ended)
                 return

@@ -186,7 +186,9 @@ def test_a_deleted_pod_without_a_node_is_not_waited_for() -> None:
     async def story(world: World) -> None:
         meta = {"name": "p", "namespace": "default", "deletionTimestamp": "2026-01-01T00:00:00Z"}
         world.api.put(PODS, {"metadata": meta, "spec": {}, "status": {"phase": "Pending"}})
-        await world.settle()
+        await world.advance(19)
+        assert world.api.list(PODS)
+        await world.advance(2)
         assert not world.api.list(PODS)
 
     run(story, (pod_gc.controller(),))

@@ -108,6 +108,24 @@ def test_a_failure_ends_the_round_and_is_told_to_the_next() -> None:
     assert [failure.message for failure in seen[1:3] if failure] == ["exceeded quota"] * 2
 
 
+def test_nothing_is_tried_again_in_a_namespace_that_goes_away() -> None:
+    async def story(world: World) -> None:
+        tries: list[str] = []
+
+        def refuse(method: str, path: str) -> None:
+            if method == "POST":
+                tries.append(path)
+                causes = [{"reason": "NamespaceTerminating"}]
+                raise StatusError(403, "Forbidden", "it is being terminated", {"causes": causes})
+
+        world.transport.before = refuse
+        world.api.create(CONFIGMAPS, config_map("a", n="3"))
+        await world.advance(60)
+        assert len(tries) == 1
+
+    run(story, make(make_pods))
+
+
 def test_a_stale_update_is_decided_again_on_what_is_there() -> None:
     async def story(world: World) -> None:
         world.api.create(CONFIGMAPS, config_map("a"))
