@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from knarr.api.resources import Resource
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.client.client import Client
@@ -155,34 +154,36 @@ class Executor:
                 self.overlay.removed(change.resource, change.namespace, change.name, change.uid)
             return self._done(change)
         if isinstance(change, Create):
-            if error.reason == "AlreadyExists" and await self._is_ours(change):
-                return replace(self._done(change), again=True)
+            if error.reason == "AlreadyExists":
+                return await self._exists(change, error)
             if _namespace_goes(error):
                 return Round(_failure(change, error), hopeless=True)
-        if isinstance(change, Update) and error.code in (404, 409):
-            await self._refresh(change.resource, change.object)
+        if error.code == 409 or (error.code == 404 and isinstance(change, Update)):
+            await self._refresh(change)
             return Round(_failure(change, error), stale=True)
         self._note(change.failed, error.message)
         _log.info("change failed", controller=self.component, change=describe(change), error=error.message)
         return Round(_failure(change, error))
 
-    async def _is_ours(self, change: Create) -> bool:
-        """Whether the object that is there already has the same controller as the one to be created."""
-        found = await self._refresh(change.resource, change.object)
-        return found is not None and _controller(found) == _controller(change.object)
+    async def _exists(self, change: Create, error: StatusError) -> Round:
+        """Success, if the object that is there has the same controller as the one to be created."""
+        found = await self._refresh(change)
+        if found is not None and _controller(found) == _controller(change.object):
+            return replace(self._done(change), again=True)
+        return Round(_failure(change, error))
 
-    async def _refresh(self, resource: Resource, obj: Object) -> Object | None:
-        """Read an object and show it to the reconciler."""
-        meta = obj["metadata"]
+    async def _refresh(self, change: Change) -> Object | None:
+        """Read a change's object and show it to the reconciler."""
+        resource = change.resource
+        namespace, name = _place(change)
         while True:
             try:
-                selector = f"metadata.name={meta['name']}"
-                listed = await self.reader.list(resource, meta.get("namespace", ""), fieldSelector=selector)
+                listed = await self.reader.list(resource, namespace, fieldSelector=f"metadata.name={name}")
             except ConnectionError:
                 await self.clock.sleep(_FIRST_PAUSE)
                 continue
             except StatusError as error:
-                _log.warning("not read", controller=self.component, name=meta["name"], error=error)
+                _log.warning("not read", controller=self.component, name=name, error=error)
                 return None
             items: list[Object] = listed.get("items") or []
             for item in items:
@@ -222,16 +223,20 @@ def _together(one: Change, other: Change) -> bool:
 
 def describe(change: Change) -> str:
     """`create pods default/a`, for logs."""
-    verb = type(change).__name__.lower()
+    subresource = change.subresource if isinstance(change, Update | Patch) else ""
+    what = change.resource.plural + (f"/{subresource}" if subresource else "")
+    return f"{type(change).__name__.lower()} {what} {'/'.join(_place(change)).removeprefix('/')}"
+
+
+def _place(change: Change) -> tuple[str, str]:
+    """Namespace and name of what is changed; without a name it is all of a namespace."""
     match change:
-        case Create(resource, obj) | Update(resource, obj):
-            place = f"{obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}"
-        case DeleteCollection(resource, namespace):
-            place = f"{namespace}/"
-        case Patch(resource, namespace, name) | Delete(resource, namespace, name):
-            place = f"{namespace}/{name}"
-    subresource = getattr(change, "subresource", "")
-    return f"{verb} {resource.plural}{'/' + subresource if subresource else ''} {place.removeprefix('/')}"
+        case Create(_, obj) | Update(_, obj):
+            return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+        case Patch(_, namespace, name) | Delete(_, namespace, name):
+            return namespace, name
+        case DeleteCollection(_, namespace):
+            return namespace, ""
 
 
 def _options(change: Delete) -> Object:
