@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from knarr.api.codec import exact, fast, json_text
+from knarr.api.codec import custom, exact, fast, json_text
 from knarr.api.codec.merge import MergeSchema, merge_schema
 from knarr.api.codec.types import FieldInfo, Shape, TypeInfo
 from knarr.api.codec.types import of_kind as type_of
@@ -28,6 +28,7 @@ __all__ = [
     "Shape",
     "TypeInfo",
     "decode",
+    "decode_custom",
     "merge_schema",
     "normalise",
     "strict_error",
@@ -71,6 +72,27 @@ def decode(api_version: str, kind: str, data: bytes, *, yaml: bool = False) -> D
         return _decode_exactly(api_version, kind, *(_yaml(data) if yaml else (_json(data), [])))
     except _Fault as fault:
         raise _error(kind, fault, data) from None
+
+
+def decode_custom(api_version: str, kind: str, data: bytes, *, yaml: bool = False) -> Decoded:
+    """The object of a body of a custom resource: as it is, with canonical metadata, kind and version.
+
+    Its problems are repeated names and unknown fields of the metadata; what the schema does not know is the caller's to
+    find. Raises `DecodeError` (400).
+    """
+    try:
+        value, complaints = _yaml(data) if yaml else (_json(data), [])
+        claimed_version, claimed_kind = _claims(value)
+        claimed_version, claimed_kind = claimed_version or api_version, claimed_kind or kind
+        version = parse_api_version(claimed_version)[1]
+        try:
+            out, problems = custom.read(value)
+        except ValueError as fault:
+            raise _Fault(str(fault), claimed_kind, version) from None
+    except _Fault as fault:
+        raise _error(kind, fault, data) from None
+    out["kind"], out["apiVersion"] = claimed_kind, claimed_version
+    return Decoded(out, (*complaints, *problems))
 
 
 def normalise(api_version: str, kind: str, obj: Object) -> Decoded:

@@ -18,6 +18,7 @@ from knarr.api.defaults import (
     autoscaling_v1,
     autoscaling_v2,
     batch_v1,
+    certificates_v1beta1,
     core_v1,
     discovery_v1,
     flowcontrol_v1,
@@ -26,6 +27,7 @@ from knarr.api.defaults import (
     pods,
     rbac_v1,
     resource_v1,
+    resource_v1beta1,
     scheduling_v1,
     storage_v1,
 )
@@ -77,6 +79,16 @@ _DEFAULTS: Mapping[tuple[str, str], Callable[[Object], None]] = {
     ("storage.k8s.io/v1", "CSIDriver"): storage_v1.csi_driver,
     ("storage.k8s.io/v1", "StorageClass"): storage_v1.storage_class,
     ("storage.k8s.io/v1", "VolumeAttachment"): storage_v1.volume_attachment,
+    # Optional versions.
+    ("admissionregistration.k8s.io/v1alpha1", "MutatingAdmissionPolicy"): admissionregistration_v1.mutating_policy,
+    ("admissionregistration.k8s.io/v1alpha1", "MutatingAdmissionPolicyBinding"): admissionregistration_v1.binding,
+    ("admissionregistration.k8s.io/v1beta1", "MutatingAdmissionPolicy"): admissionregistration_v1.mutating_policy,
+    ("admissionregistration.k8s.io/v1beta1", "MutatingAdmissionPolicyBinding"): admissionregistration_v1.binding,
+    ("certificates.k8s.io/v1beta1", "PodCertificateRequest"): certificates_v1beta1.pod_certificate_request,
+    ("resource.k8s.io/v1beta1", "ResourceClaim"): resource_v1beta1.resource_claim,
+    ("resource.k8s.io/v1beta1", "ResourceClaimTemplate"): resource_v1beta1.resource_claim_template,
+    ("resource.k8s.io/v1beta2", "ResourceClaim"): resource_v1.resource_claim,
+    ("resource.k8s.io/v1beta2", "ResourceClaimTemplate"): resource_v1.resource_claim_template,
 }
 
 

@@ -18,12 +18,13 @@ def resource_claim_template(obj: Object) -> None:
 def _claim_spec(spec: Object) -> None:
     for request in spec["devices"].get("requests") or ():
         if "exactly" in request:
-            _request(request["exactly"])
+            device_request(request["exactly"])
         for alternative in request.get("firstAvailable", ()):
-            _request(alternative)
+            device_request(alternative)
 
 
-def _request(request: Object) -> None:
+def device_request(request: Object) -> None:
+    """One way to satisfy a request."""
     mode = request.setdefault("allocationMode", "ExactCount")
     if mode == "ExactCount":
         request.setdefault("count", 1)

@@ -17,6 +17,7 @@ from knarr.api.strategy import (
     dropped,
     extensions,
     jobs,
+    limit_ranges,
     namespaces,
     pods,
     rules,
@@ -35,6 +36,7 @@ _Creation = Callable[[Object], None]
 _Change = Callable[[Object, Object, str], None]
 
 _CREATIONS: Mapping[tuple[str, str], _Creation] = {
+    ("", "limitranges"): limit_ranges.create,
     ("", "namespaces"): namespaces.create,
     ("", "persistentvolumeclaims"): claims.create,
     ("", "persistentvolumes"): volumes.create,

@@ -66,6 +66,7 @@ _POD = (
     Feature(_pod, ("schedulingGroup",)),
 )
 _FEATURES: Mapping[tuple[str, str], tuple[Feature, ...]] = {
+    ("", "nodes"): (Feature(_spec, ("configSource",)),),
     ("", "pods"): _POD,
     ("", "podtemplates"): _POD,
     ("", "replicationcontrollers"): _POD,

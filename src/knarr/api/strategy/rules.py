@@ -97,6 +97,9 @@ _RULES: Mapping[tuple[str, str], Rules] = {
     ("batch", "cronjobs"): _WORKLOAD,
     ("batch", "jobs"): Rules(generation=_SPEC, status=True, garbage_collection="orphan"),
     ("certificates.k8s.io", "certificatesigningrequests"): _STATUS_ONLY,
+    ("certificates.k8s.io", "clustertrustbundles"): _VERSIONED,
+    ("certificates.k8s.io", "podcertificaterequests"): Rules(status=True, unconditional_update=False),
+    ("coordination.k8s.io", "leasecandidates"): Rules(create_on_update=True, unconditional_update=False),
     ("coordination.k8s.io", "leases"): Rules(create_on_update=True, unconditional_update=False),
     ("discovery.k8s.io", "endpointslices"): Rules(generation=("addressType", "endpoints", "ports")),
     ("events.k8s.io", "events"): Rules(create_on_update=True, garbage_collection="unsupported"),
@@ -115,13 +118,19 @@ _RULES: Mapping[tuple[str, str], Rules] = {
     ("rbac.authorization.k8s.io", "rolebindings"): _CREATED_BY_UPDATE,
     ("rbac.authorization.k8s.io", "roles"): _CREATED_BY_UPDATE,
     ("resource.k8s.io", "deviceclasses"): Rules(generation=_SPEC),
+    ("resource.k8s.io", "devicetaintrules"): Rules(generation=_SPEC, status=True, status_metadata="reset"),
     ("resource.k8s.io", "resourceclaims"): Rules(status=True, status_metadata="reset"),
+    ("resource.k8s.io", "resourcepoolstatusrequests"): Rules(status=True, status_metadata="reset"),
     ("resource.k8s.io", "resourceslices"): Rules(generation=_SPEC),
     ("scheduling.k8s.io", "priorityclasses"): Rules(generation=("value",)),
+    ("scheduling.k8s.io", "podgroups"): Rules(status=True, status_metadata="reset"),
     ("storage.k8s.io", "csidrivers"): Rules(generation=_SPEC, generation_from_start=False, unconditional_update=False),
     ("storage.k8s.io", "csinodes"): _VERSIONED,
     ("storage.k8s.io", "csistoragecapacities"): _VERSIONED,
     ("storage.k8s.io", "volumeattachments"): Rules(status=True, status_metadata="reset", unconditional_update=False),
+    ("storagemigration.k8s.io", "storageversionmigrations"): Rules(
+        status=True, status_metadata="reset", unconditional_update=False
+    ),
 }
 _PLAIN = Rules()
 

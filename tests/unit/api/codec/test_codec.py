@@ -217,6 +217,28 @@ def test_a_schema_may_be_a_bool_a_list_or_a_schema() -> None:
     assert read == {"items": {"type": "x"}, "additionalProperties": False, "default": {"a": None}}
 
 
+def test_custom_objects_keep_their_content_and_get_canonical_metadata() -> None:
+    body = (
+        b'{"apiVersion":"e.com/v1","kind":"W","metadata":{"name":"w","bogus":1,"creationTimestamp":null,"labels":{}},'
+        b'"spec":{"a":"1","a":"2","n":null,"f":1.5,"l":[{"x":1,"x":2}]},"top":1}'
+    )
+    found = codec.decode_custom("e.com/v1", "W", body)
+    assert found.object["metadata"] == {"name": "w"}
+    assert found.object["spec"] == {"a": "2", "n": None, "f": 1.5, "l": [{"x": 2}]}
+    assert found.problems == (
+        'duplicate field "spec.a"',
+        'duplicate field "spec.l[0].x"',
+        'unknown field "metadata.bogus"',
+    )
+    assert codec.decode_custom("e.com/v1", "W", b"null").object == {
+        "metadata": {},
+        "kind": "W",
+        "apiVersion": "e.com/v1",
+    }
+    with pytest.raises(codec.DecodeError, match="cannot unmarshal number into Go struct field ObjectMeta.labels"):
+        codec.decode_custom("e.com/v1", "W", b'{"metadata":{"labels":{"a":1}}}')
+
+
 def test_merge_schemas_know_keys_and_strategies() -> None:
     schema = codec.merge_schema("apps/v1", "Deployment")
     assert schema is not None

@@ -20,7 +20,9 @@ def defaulted(plural: str, body: Any, group: str = "") -> Object:
     return obj
 
 
-@pytest.mark.parametrize("resource", registry.RESOURCES, ids=lambda item: f"{item.api_version} {item.kind}")
+@pytest.mark.parametrize(
+    "resource", (*registry.RESOURCES, *registry.OPTIONAL), ids=lambda item: f"{item.api_version} {item.kind}"
+)
 def test_an_empty_object_of_every_kind_can_be_defaulted(resource: Any) -> None:
     if codec.type_of(resource.api_version, resource.kind) is not None:
         defaults.apply(resource, codec.decode(resource.api_version, resource.kind, b"{}").object)

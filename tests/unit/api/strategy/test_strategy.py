@@ -37,7 +37,9 @@ def changed(plural: str, old: Object, change: Any, subresource: str = "", group:
     return obj
 
 
-@pytest.mark.parametrize("resource", registry.RESOURCES, ids=lambda item: f"{item.api_version} {item.kind}")
+@pytest.mark.parametrize(
+    "resource", (*registry.RESOURCES, *registry.OPTIONAL), ids=lambda item: f"{item.api_version} {item.kind}"
+)
 def test_every_kind_can_be_made_and_left_as_it_is(resource: Any) -> None:
     if codec.type_of(resource.api_version, resource.kind) is None:
         return
@@ -260,3 +262,10 @@ def test_sending_no_webhooks_counts_as_a_change_each_time() -> None:
     after = changed(plural, configuration, lambda obj: obj.update(webhooks=[]), group=group)
     assert after["metadata"]["generation"] == 2
     assert "webhooks" not in after
+
+
+def test_a_limit_range_without_a_name_gets_one() -> None:
+    limits = ready("limitranges", {})
+    del limits["metadata"]["name"]
+    strategy.prepare_create(registry.LIMITRANGES, limits)
+    assert limits["metadata"]["name"] == "u"
