@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knarr.api import codec
-from knarr.api.codec import exact, fast
+from knarr.api.codec import exact, fast, yaml_text
 from knarr.api.codec.types import FieldInfo, Shape, TypeInfo, named
 
 POD = {
@@ -199,6 +199,47 @@ def test_yaml_is_read_by_the_rules_of_yaml_1_1() -> None:
     assert codec.decode("v1", "ConfigMap", b"# nothing\n", yaml=True).object["metadata"] == {}
     merged = codec.decode("v1", "ConfigMap", b"data:\n  <<: {a: '1', b: '2'}\n  b: 'on'\n", yaml=True)
     assert merged.object["data"] == {"a": "1", "b": "on"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0x1F", 31),
+        ("0o17", 15),
+        ("017", 15),
+        ("08", 8),
+        ("1_000", 1000),
+        ("+5", 5),
+        ("1.50", 1.5),
+        (".5e1", 5),
+        ("1e3", "1e3"),
+        ("1e+3", 1000),
+        ("1.", "1."),
+        ("y", True),
+        ("Off", False),
+        ("~", None),
+        ("null", None),
+        ("'1'", "1"),
+        ("!!str 1", "1"),
+        ("2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z"),
+        ("-", "-"),
+    ],
+)
+def test_plain_scalars_of_yaml(text: str, value: Any) -> None:
+    found = yaml_text.parse(f"[{text}]".encode() if text != "-" else b'["-"]')
+    assert found == ([value], [])
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 63) - 1) | st.text("ab:#'\"1 \n-é"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab1 "), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(_JSON)
+def test_json_is_yaml(value: Any) -> None:
+    assert yaml_text.parse(orjson.dumps(value))[0] == value
 
 
 def test_normalise_tells_the_bare_cause() -> None:
