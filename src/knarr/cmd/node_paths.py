@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from knarr.cri.containerd_process import ContainerdOptions
+    from knarr.kubelet.server.routes import ServingFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,12 @@ class NodePaths:
     def imported_images(self) -> Path:
         """What `knarr images import` brought."""
         return self.agent / "images.json"
+
+    def serving(self) -> ServingFiles:
+        """What the kubelet's own API is served with; the server beside it writes and renews the files."""
+        from knarr.kubelet.server.routes import ServingFiles
+
+        return ServingFiles(self.agent / "kubelet.crt", self.agent / "kubelet.key", self.agent / "ca.crt")
 
     def containerd(self) -> ContainerdOptions:
         """Where the node's own containerd lives."""

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from knarr.apiserver.connect import connectors
 from knarr.apiserver.server import ApiServer, ServerConfig, build
 from knarr.cmd.server_files import Files
 from knarr.component_base import logs
@@ -104,12 +105,13 @@ async def _serve(arguments: argparse.Namespace) -> int:
     tasks = Tasks()
     try:
         api = await build(_config(arguments, files, address, port), store, clock)
-        context = _tls(files)
+        context, kubelets = _tls(files), _kubelet_tls(files)
+        api.ctx.connectors.update(connectors.build(api.ctx.reader, kubelets))
         http = HttpServer(api.handler, context, api.quick)
         for sock in sockets:
             await http.listen_socket(sock)
         files.write_kubeconfigs(arguments, sockets[0].getsockname()[1], address, port)
-        tasks.forever(lambda: _renew(files, context, clock), "certificates", pause=_RENEWAL, longest=_RENEWAL)
+        tasks.forever(lambda: _renew(files, context, kubelets, clock), "certificates", pause=_RENEWAL, longest=_RENEWAL)
         running = Running(api, files, arguments, clock)
         for name, component in COMPONENTS if arguments.role == "all" else ():
             tasks.forever(lambda component=component: component(running), name)  # type: ignore[misc]
@@ -194,7 +196,15 @@ def _tls(files: Files) -> ssl.SSLContext:
     return context
 
 
-async def _renew(files: Files, context: ssl.SSLContext, clock: RealClock) -> None:
-    """Issue certificates that are due again; new connections get the new one."""
+def _kubelet_tls(files: Files) -> ssl.SSLContext:
+    """For connections to kubelets: their certificates are the cluster's."""
+    context = ssl.create_default_context(cadata=files.authority.certificate.decode())
+    context.load_cert_chain(files.kubelet_client.certificate, files.kubelet_client.key)
+    return context
+
+
+async def _renew(files: Files, context: ssl.SSLContext, kubelets: ssl.SSLContext, clock: RealClock) -> None:
+    """Issue certificates that are due again; new connections get the new ones."""
     files.renew(clock.now())
     context.load_cert_chain(files.serving.certificate, files.serving.key)
+    kubelets.load_cert_chain(files.kubelet_client.certificate, files.kubelet_client.key)

@@ -36,6 +36,8 @@ class Files:
     kubelet_client: Pair
     #: When certificates were last looked at.
     renewed: datetime.datetime
+    #: The serving certificate of the node beside the server.
+    node_leaf: Leaf | None = None
 
     @classmethod
     def prepare(cls, arguments: argparse.Namespace, address: str, now: datetime.datetime) -> Files:
@@ -64,6 +66,7 @@ class Files:
         client = Leaf("kube-apiserver-kubelet-client", ("system:masters",), client=True)
         certificates.leaf_files(self.authority, self.directory, "kubelet-client", client, now)
         self.renewed = now
+        self.write_kubelet_serving()
 
     def write_kubeconfigs(self, arguments: argparse.Namespace, local_port: int, address: str, port: int) -> None:
         """Write the administrator's kubeconfig (over loopback) and the node's own (over the cluster's network)."""
@@ -78,6 +81,15 @@ class Files:
         path = arguments.data_dir / "agent" / "kubeconfig"
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         kubeconfig.write(path, name, self._access(f"https://{shown}:{port}", f"node-{node}", leaf))
+        self.node_leaf = Leaf(leaf.common_name, leaf.organizations, (node,), ("127.0.0.1", address), server=True)
+        self.write_kubelet_serving()
+
+    def write_kubelet_serving(self) -> None:
+        """Write what the node's kubelet serves with: certificate and key, and the authority of its clients."""
+        if self.node_leaf is not None:
+            folder = self.directory.parent / "agent"
+            certificates.leaf_files(self.authority, folder, "kubelet", self.node_leaf, self.renewed)
+            certificates.write_private(folder / "ca.crt", self.authority.certificate)
 
     def _access(self, server: str, name: str, leaf: Leaf) -> Access:
         certificate, key = certificates.leaf_files(self.authority, self.directory, name, leaf, self.renewed)
