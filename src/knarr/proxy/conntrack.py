@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import socket
 from collections.abc import Iterable
 from typing import Any
@@ -11,16 +11,20 @@ from knarr.proxy.flows import Flow
 
 
 async def udp_flows() -> list[Flow]:
-    """Every tracked IPv4 UDP flow."""
+    """Every tracked IPv4 UDP flow. Raises `OSError` when the kernel does not tell."""
+    from pyroute2.netlink.exceptions import NetlinkError
     from pyroute2.netlink.nfnetlink.nfctsocket import AsyncNFCTSocket, NFCTAttrTuple
 
     async with AsyncNFCTSocket() as conntrack:
         wanted = NFCTAttrTuple(proto=socket.IPPROTO_UDP)
-        return [_flow(message) async for message in await conntrack.dump(tuple_orig=wanted)]
+        try:
+            return [_flow(message) async for message in await conntrack.dump(tuple_orig=wanted)]
+        except NetlinkError as error:
+            raise OSError(error.code, f"reading UDP flows: {error}") from error
 
 
 async def forget(flows: Iterable[Flow]) -> None:
-    """Delete flows; one that has ended meanwhile is no error."""
+    """Delete flows; one that has ended meanwhile is no error. Raises `OSError` for other failures."""
     from pyroute2.netlink.exceptions import NetlinkError
     from pyroute2.netlink.nfnetlink.nfctsocket import AsyncNFCTSocket, NFCTAttrTuple
 
@@ -33,8 +37,11 @@ async def forget(flows: Iterable[Flow]) -> None:
                 sport=flow.source[1],
                 dport=flow.destination[1],
             )
-            with contextlib.suppress(NetlinkError):
+            try:
                 await conntrack.entry("del", tuple_orig=key)
+            except NetlinkError as error:
+                if error.code != errno.ENOENT:
+                    raise OSError(error.code, f"deleting the UDP flow {flow}: {error}") from error
 
 
 def _flow(message: Any) -> Flow:
