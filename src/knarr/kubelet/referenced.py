@@ -7,25 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 from knarr.api.resources import Resource
 from knarr.apimachinery import fields
 from knarr.apimachinery.errors import StatusError, not_found
 from knarr.apimachinery.types import Object
 from knarr.client.client import Client
-from knarr.component_base import logs
+from knarr.client.reflector import Reflector, Selection
 from knarr.component_base.clock import Clock
 from knarr.component_base.tasks import Tasks
 from knarr.kubelet import references
 from knarr.kubelet.references import Reference
 
-_log = logs.get("kubelet.referenced")
-#: Seconds until a failed watch is tried again: the first time, and at most.
-_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
-#: A watch that the server ends sooner than this many seconds is not opened again at once.
-_SHORT = 1.0
 #: Seconds that a reader waits for the first answer.
 _PATIENCE = 5.0
 
@@ -37,16 +31,43 @@ class NotRead(StatusError):
         super().__init__(504, "Timeout", f"failed to sync {reference.resource.singular} cache: {why}")
 
 
-@dataclass(slots=True, eq=False)
 class _Followed:
-    """One object: None while it does not exist. `users` are uids of pods."""
+    """One object: None while it does not exist. `users` are uids of pods. Takes what a reflector sees."""
 
-    reference: Reference
-    users: set[str] = field(default_factory=set)
-    object: Object | None = None
-    read: asyncio.Event = field(default_factory=asyncio.Event)
-    trouble: str = "timed out waiting for the condition"
-    task: asyncio.Task[None] | None = None
+    def __init__(self, reference: Reference, changed: Callable[[Reference], None]) -> None:
+        self.reference = reference
+        self.users: set[str] = set()
+        self.object: Object | None = None
+        self.read = asyncio.Event()
+        self.trouble = "timed out waiting for the condition"
+        self.task: asyncio.Task[None] | None = None
+        self._changed = changed
+
+    def replace(self, objects: Sequence[Object], revision: int) -> None:
+        """The object as a list gives it."""
+        self._set(next(iter(objects), None))
+
+    def apply(self, kind: str, obj: Object, revision: int) -> None:
+        """The object has changed."""
+        self._set(None if kind == "DELETED" else obj)
+
+    def reached(self, revision: int) -> None:
+        """Nothing has changed."""
+
+    def failed(self, error: Exception) -> None:
+        """Why nothing can be read now."""
+        self.trouble = str(error)
+
+    def never_changes(self) -> bool:
+        """Whether there is nothing more to follow."""
+        return bool((self.object or {}).get("immutable"))
+
+    def _set(self, obj: Object | None) -> None:
+        before, self.object = self.object, obj
+        first = not self.read.is_set()
+        self.read.set()
+        if not first and _version(before) != _version(obj):
+            self._changed(self.reference)
 
 
 class Referenced:
@@ -115,9 +136,11 @@ class Referenced:
     def _follow(self, reference: Reference) -> _Followed:
         followed = self._followed.get(reference)
         if followed is None:
-            followed = self._followed[reference] = _Followed(reference)
-            name = f"watch {reference.resource.plural} {reference.namespace}/{reference.name}"
-            followed.task = self._tasks.start(self._keep_following(followed), name)
+            followed = self._followed[reference] = _Followed(reference, self._tell)
+            selector = f"metadata.name={fields.escape(reference.name)}"
+            selection = Selection(reference.resource, reference.namespace, selector)
+            reflector = Reflector(self._client, selection, followed, self._clock)
+            followed.task = self._tasks.start(reflector.run(followed.never_changes), f"watch {selection}")
         return followed
 
     def _release(self, uid: str, unwanted: frozenset[Reference]) -> None:
@@ -129,48 +152,10 @@ class Referenced:
                 if followed.task is not None:
                     followed.task.cancel()
 
-    async def _keep_following(self, followed: _Followed) -> None:
-        pause = _PAUSE
-        while True:
-            try:
-                await self._follow_once(followed)
-                return
-            except (StatusError, ConnectionError) as error:
-                followed.trouble = str(error)
-                if not isinstance(error, StatusError) or error.code != 410:
-                    _log.warning("watch failed", object=_show(followed.reference), error=str(error))
-            pause = _PAUSE if followed.read.is_set() else min(pause * 2, _LONGEST_PAUSE)
-            await self._clock.sleep(pause)
-
-    async def _follow_once(self, followed: _Followed) -> None:
-        """Read, then watch until the watch fails. Returns for an object that can never change."""
-        resource, namespace, name = followed.reference
-        selector = f"metadata.name={fields.escape(name)}"
-        listed = await self._client.list(resource, namespace, fieldSelector=selector)
-        self._set(followed, next(iter(listed.get("items") or ()), None))
-        version = listed["metadata"]["resourceVersion"]
-        while not (followed.object or {}).get("immutable"):
-            began = self._clock.monotonic()
-            options = {"fieldSelector": selector, "resourceVersion": version, "allowWatchBookmarks": "true"}
-            async for event in self._client.watch(resource, namespace, **options):
-                version = event.object["metadata"]["resourceVersion"]
-                if event.type != "BOOKMARK":
-                    self._set(followed, None if event.type == "DELETED" else event.object)
-            if self._clock.monotonic() - began < _SHORT:
-                await self._clock.sleep(_PAUSE)
-
-    def _set(self, followed: _Followed, obj: Object | None) -> None:
-        before, followed.object = followed.object, obj
-        first = not followed.read.is_set()
-        followed.read.set()
-        if not first and _version(before) != _version(obj):
-            for listener in self._listeners:
-                listener(followed.reference)
+    def _tell(self, reference: Reference) -> None:
+        for listener in self._listeners:
+            listener(reference)
 
 
 def _version(obj: Object | None) -> str | None:
     return None if obj is None else f"{obj['metadata'].get('uid')} {obj['metadata'].get('resourceVersion')}"
-
-
-def _show(reference: Reference) -> str:
-    return f"{reference.resource.plural}/{reference.namespace}/{reference.name}"

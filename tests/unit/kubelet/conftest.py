@@ -91,6 +91,10 @@ class FakeServer:
         queue: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
         entry = (path, query.get("fieldSelector", ""), queue)
         self._watchers.append(entry)
+        name = entry[1].removeprefix("metadata.name=")
+        current = self.objects.get(f"{path}/{name}")
+        if current is not None and int(current["metadata"]["resourceVersion"]) > int(query["resourceVersion"]):
+            queue.put_nowait(orjson.dumps({"type": "MODIFIED", "object": current}))
         try:
             while (line := await queue.get()) is not None:
                 if isinstance(line, Exception):

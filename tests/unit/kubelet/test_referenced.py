@@ -46,7 +46,7 @@ def test_one_watch_an_object_for_all_pods_until_the_last_is_gone(server: Any) ->
             referenced.add(pod(uid, "cm"))
             assert (await referenced.get(*REFERENCE))["data"] == {"k": "1"}
         await until(lambda: server.watches == 1)
-        assert [query for _, _, query in server.requests] == [{"fieldSelector": "metadata.name=cm"}]
+        assert [query for _, _, query in server.requests] == [{"fieldSelector": "metadata.name=cm", "limit": "500"}]
         referenced.remove("a")
         assert referenced.users(REFERENCE) == {"b"}
         referenced.add(pod("b"))

@@ -1,0 +1,178 @@
+"""The cache of one followed collection, with its indexes and listeners."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from knarr.apimachinery.types import Object
+from knarr.client.reflector import Selection
+from knarr.component_base import logs
+from knarr.controller_runtime.snapshot import index_values
+
+Callback: TypeAlias = Callable[[Object | None, Object | None], None]
+Place: TypeAlias = tuple[str, str]
+_log = logs.get("informers")
+
+
+class Informer:
+    """Objects of a collection as the watch has shown them. What it gives must not be changed: copy first."""
+
+    def __init__(self, selection: Selection, *, keep_managed_fields: bool = False) -> None:
+        self.selection = selection
+        #: Set when the first list has been taken over.
+        self.synced = asyncio.Event()
+        #: The revision the watch has reached.
+        self.revision = 0
+        self._keep_managed_fields = keep_managed_fields
+        self._objects: dict[Place, Object] = {}
+        self._namespaces: dict[str, dict[str, Object]] = {}
+        self._lists: dict[str, list[Object]] = {}
+        self._indexes: dict[str, dict[str, dict[Place, Object]]] = {}
+        self._callbacks: list[Callback] = []
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+
+    def listen(self, callback: Callback) -> None:
+        """Call back with (old, new) on every change, and with (None, object) for what is there already."""
+        self._callbacks.append(callback)
+        for obj in list(self._objects.values()):
+            _call(callback, None, obj)
+
+    def get(self, namespace: str, name: str) -> Object | None:
+        """One object, or None."""
+        return self._objects.get((namespace, name))
+
+    def list(self, namespace: str = "") -> Sequence[Object]:
+        """The objects of a namespace, or of all."""
+        found = self._lists.get(namespace)
+        if found is None:
+            source = self._objects if not namespace else self._namespaces.get(namespace, {})
+            found = self._lists[namespace] = list(source.values())
+        return found
+
+    def indexed(self, index: str, value: str) -> Sequence[Object]:
+        """The objects that an index files under a value. Raises `KeyError` for an index there is not."""
+        table = self._indexes.get(index)
+        if table is None:
+            table = self._indexes[index] = {}
+            for place, obj in self._objects.items():
+                _file(table, index, place, obj)
+        return list(table.get(value, {}).values())
+
+    async def until(self, revision: int) -> None:
+        """Wait until the watch has reached a revision."""
+        if self.revision < revision:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append((revision, waiter))
+            await waiter
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    # Sink
+
+    def replace(self, objects: Sequence[Object], revision: int) -> None:
+        """Take over a list, and tell what differs from what was known."""
+        present = {_place(obj): self._lean(obj) for obj in objects}
+        changes: list[tuple[Object | None, Object | None]] = []
+        for place, old in list(self._objects.items()):
+            if place not in present or _uid(present[place]) != _uid(old):
+                self._set(place, None)
+                changes.append((old, None))
+        for place, new in present.items():
+            before = self._objects.get(place)
+            if before is None or _version(before) != _version(new):
+                self._set(place, new)
+                changes.append((before, new))
+        # Listeners may read: what they read stands at one revision.
+        self._reach(revision)
+        for before, after in changes:
+            self._tell(before, after)
+        self.synced.set()
+
+    def apply(self, kind: str, obj: Object, revision: int) -> None:
+        """Take over one event."""
+        place = _place(obj)
+        old = self._objects.get(place)
+        new = None if kind == "DELETED" else self._lean(obj)
+        self._set(place, new)
+        self._reach(revision)
+        if old is not None or new is not None:
+            self._tell(old, new)
+
+    def reached(self, revision: int) -> None:
+        """Take over a bookmark."""
+        self._reach(revision)
+
+    def failed(self, error: Exception) -> None:
+        """The cache stays as it is until the watch goes on."""
+
+    def _lean(self, obj: Object) -> Object:
+        if not self._keep_managed_fields:
+            obj["metadata"].pop("managedFields", None)
+        return obj
+
+    def _set(self, place: Place, new: Object | None) -> None:
+        old = self._objects.pop(place, None)
+        namespace, name = place
+        of_namespace = self._namespaces.setdefault(namespace, {})
+        of_namespace.pop(name, None)
+        self._lists.pop("", None)
+        self._lists.pop(namespace, None)
+        for index, table in self._indexes.items():
+            _unfile(table, index, place, old)
+        if new is None:
+            if not of_namespace:
+                del self._namespaces[namespace]
+            return
+        self._objects[place] = of_namespace[name] = new
+        for index, table in self._indexes.items():
+            _file(table, index, place, new)
+
+    def _reach(self, revision: int) -> None:
+        self.revision = revision
+        for waiting in [waiting for waiting in self._waiters if waiting[0] <= revision]:
+            self._waiters.remove(waiting)
+            if not waiting[1].done():
+                waiting[1].set_result(None)
+
+    def _tell(self, old: Object | None, new: Object | None) -> None:
+        for callback in self._callbacks:
+            _call(callback, old, new)
+
+
+def _call(callback: Callback, old: Object | None, new: Object | None) -> None:
+    try:
+        callback(old, new)
+    except Exception as error:  # noqa: BLE001 - one listener's fault must not keep a change from the others
+        _log.error("listener failed", kind=(new or old or {}).get("kind", ""), error=error)
+
+
+def _file(table: dict[str, dict[Place, Object]], index: str, place: Place, obj: Object) -> None:
+    for value in index_values(index, obj):
+        table.setdefault(value, {})[place] = obj
+
+
+def _unfile(table: dict[str, dict[Place, Object]], index: str, place: Place, obj: Object | None) -> None:
+    if obj is None:
+        return
+    for value in index_values(index, obj):
+        filed = table.get(value)
+        if filed is not None:
+            filed.pop(place, None)
+            if not filed:
+                del table[value]
+
+
+def _place(obj: Object) -> Place:
+    meta = obj["metadata"]
+    return meta.get("namespace", ""), meta["name"]
+
+
+def _uid(obj: Object) -> str:
+    return str(obj["metadata"].get("uid", ""))
+
+
+def _version(obj: Object) -> str:
+    return str(obj["metadata"].get("resourceVersion", ""))

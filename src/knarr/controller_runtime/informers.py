@@ -1,0 +1,88 @@
+"""The watches of a component: one informer a selection, followed in the background, read as a snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+
+from knarr.api.resources import Resource
+from knarr.apimachinery.types import Object
+from knarr.client.client import Client
+from knarr.client.reflector import Reflector, Selection
+from knarr.component_base.clock import Clock, RealClock
+from knarr.component_base.tasks import Tasks
+from knarr.controller_runtime.informer import Informer
+
+
+class Informers:
+    """Follows what has been added, from `run` on. As a `Snapshot` it reads the first informer added of a resource."""
+
+    def __init__(self, client: Client, clock: Clock | None = None, spread: Callable[[], float] = random.random) -> None:
+        self._client = client
+        self._clock = clock or RealClock()
+        self._spread = spread
+        self._tasks = Tasks()
+        self._informers: dict[Selection, Informer] = {}
+        self._by_resource: dict[Resource, Informer] = {}
+        self._running = False
+
+    def add(
+        self,
+        resource: Resource,
+        /,
+        *,
+        namespace: str = "",
+        field_selector: str = "",
+        label_selector: str = "",
+        keep_managed_fields: bool = False,
+    ) -> Informer:
+        """The informer of a selection; the same one each time."""
+        selection = Selection(resource, namespace, field_selector, label_selector)
+        informer = self._informers.get(selection)
+        if informer is None:
+            informer = Informer(selection, keep_managed_fields=keep_managed_fields)
+            self._informers[selection] = informer
+            self._by_resource.setdefault(resource, informer)
+            if self._running:
+                self._follow(informer)
+        return informer
+
+    def run(self) -> None:
+        """Begin to follow, in the background; what is added later is followed at once."""
+        if not self._running:
+            self._running = True
+            for informer in self._informers.values():
+                self._follow(informer)
+
+    async def synced(self) -> None:
+        """Wait until all that have been added have taken over their first list."""
+        await asyncio.gather(*(informer.synced.wait() for informer in self._informers.values()))
+
+    async def close(self) -> None:
+        """Stop following. The caches stay readable."""
+        await self._tasks.close()
+
+    def _follow(self, informer: Informer) -> None:
+        reflector = Reflector(self._client, informer.selection, informer, self._clock, self._spread)
+        self._tasks.forever(reflector.run, f"informer {informer.selection}")
+
+    # Snapshot
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """One object, or None. Raises `LookupError` for a resource that has not been added."""
+        return self._of(resource).get(namespace, name)
+
+    def list(self, resource: Resource, namespace: str = "") -> Sequence[Object]:
+        """The objects of a namespace, or of all."""
+        return self._of(resource).list(namespace)
+
+    def indexed(self, resource: Resource, index: str, value: str) -> Sequence[Object]:
+        """The objects that an index files under a value."""
+        return self._of(resource).indexed(index, value)
+
+    def _of(self, resource: Resource) -> Informer:
+        informer = self._by_resource.get(resource)
+        if informer is None:
+            raise LookupError(f"{resource.plural} are not watched")
+        return informer
