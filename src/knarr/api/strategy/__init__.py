@@ -14,6 +14,7 @@ from knarr.api.resources import Resource
 from knarr.api.strategy import (
     certificates,
     claims,
+    devices,
     dropped,
     extensions,
     jobs,
@@ -63,6 +64,7 @@ _CHANGES: Mapping[tuple[str, str, str], _Change] = {
     ("certificates.k8s.io", "certificatesigningrequests", ""): certificates.update,
     ("certificates.k8s.io", "certificatesigningrequests", "status"): certificates.update_status,
     ("discovery.k8s.io", "endpointslices", ""): slices.update,
+    ("resource.k8s.io", "resourceclaims", "status"): devices.update_claim_status,
 }
 #: Subresources that change a part of the object of their own choice.
 _PARTS: Mapping[tuple[str, str, str], _Change] = {

@@ -13,8 +13,8 @@ from knarr.api.resources import Resource
 
 Path: TypeAlias = tuple[str, ...]
 #: What an update of the status may change of the metadata: everything a client may, all but labels or owners, or
-#: nothing but managed fields.
-StatusMetadata: TypeAlias = Literal["open", "no-labels", "no-owners", "reset"]
+#: nothing but managed fields (`kept`: managers own what they tried to change all the same).
+StatusMetadata: TypeAlias = Literal["open", "no-labels", "no-owners", "reset", "kept"]
 GarbageCollection: TypeAlias = Literal["background", "orphan", "unsupported"]
 
 #: The members of `metadata` that a reset takes from the old object.
@@ -25,6 +25,7 @@ KEPT_METADATA: Mapping[StatusMetadata, Path] = {
     "no-labels": ("labels",),
     "no-owners": ("ownerReferences", "deletionTimestamp"),
     "reset": RESET_METADATA,
+    "kept": RESET_METADATA,
 }
 
 
@@ -49,8 +50,15 @@ class Rules:
     def reset_fields(self, subresource: str = "") -> tuple[Path, ...]:
         """The fields a request cannot set, which no manager therefore owns: paths below the object."""
         if subresource == "status":
-            return (("spec",), *(("metadata", part) for part in KEPT_METADATA[self.status_metadata]))
+            return (("spec",), *self._reset_metadata())
         return (("status",),) if self.status else ()
+
+    def _reset_metadata(self) -> tuple[Path, ...]:
+        if self.status_metadata == "kept":
+            return ()
+        if self.status_metadata == "reset":
+            return (("metadata",),)
+        return tuple(("metadata", part) for part in KEPT_METADATA[self.status_metadata])
 
 
 _SPEC = ("spec",)
@@ -110,7 +118,7 @@ _RULES: Mapping[tuple[str, str], Rules] = {
     ("networking.k8s.io", "ingresses"): _WORKLOAD,
     ("networking.k8s.io", "ingressclasses"): Rules(generation=_SPEC),
     ("networking.k8s.io", "networkpolicies"): Rules(generation=_SPEC),
-    ("networking.k8s.io", "servicecidrs"): Rules(status=True, status_metadata="reset"),
+    ("networking.k8s.io", "servicecidrs"): Rules(status_metadata="kept"),
     ("node.k8s.io", "runtimeclasses"): Rules(create_on_update=True, unconditional_update=False),
     ("policy", "poddisruptionbudgets"): Rules(generation=_SPEC, status=True, unconditional_update=False),
     ("rbac.authorization.k8s.io", "clusterrolebindings"): _CREATED_BY_UPDATE,
@@ -119,7 +127,7 @@ _RULES: Mapping[tuple[str, str], Rules] = {
     ("rbac.authorization.k8s.io", "roles"): _CREATED_BY_UPDATE,
     ("resource.k8s.io", "deviceclasses"): Rules(generation=_SPEC),
     ("resource.k8s.io", "devicetaintrules"): Rules(generation=_SPEC, status=True, status_metadata="reset"),
-    ("resource.k8s.io", "resourceclaims"): Rules(status=True, status_metadata="reset"),
+    ("resource.k8s.io", "resourceclaims"): Rules(status=True, status_metadata="kept"),
     ("resource.k8s.io", "resourcepoolstatusrequests"): Rules(status=True, status_metadata="reset"),
     ("resource.k8s.io", "resourceslices"): Rules(generation=_SPEC),
     ("scheduling.k8s.io", "priorityclasses"): Rules(generation=("value",)),

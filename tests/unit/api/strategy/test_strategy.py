@@ -269,3 +269,18 @@ def test_a_limit_range_without_a_name_gets_one() -> None:
     del limits["metadata"]["name"]
     strategy.prepare_create(registry.LIMITRANGES, limits)
     assert limits["metadata"]["name"] == "u"
+
+
+def test_the_report_on_a_device_goes_with_the_device() -> None:
+    group = "resource.k8s.io"
+    claim = created("resourceclaims", {}, group)
+    devices = [{"driver": "d", "pool": "p", "device": name} for name in ("a", "b")]
+
+    def allocation(*chosen: Object) -> Object:
+        return {"devices": {"results": [{"request": "r", **device} for device in chosen]}}
+
+    claim["status"] = {"allocation": allocation(*devices), "devices": devices}
+    after = changed(
+        "resourceclaims", claim, lambda obj: obj["status"].update(allocation=allocation(devices[1])), "status", group
+    )
+    assert after["status"]["devices"] == devices[1:]
