@@ -133,11 +133,25 @@ def prepare(one: Call, obj: Object) -> None:
     if obj["metadata"].pop("resourceVersion", None):
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     kinds.prepare_create(resource, obj)
+    if (resource.plural, resource.group) == ("certificatesigningrequests", "certificates.k8s.io"):
+        _stamp_requester(obj, one.user)
     escalation.check(one.attributes("CREATE", obj, None, one.info.name), one.ctx.authorizers)
     errors = kinds.validate_create(resource, obj)
     if errors:
         raise invalid(resource.kind, resource.group, obj["metadata"].get("name", ""), errors)
     one.request.warnings += kinds.warnings(resource, obj)
+
+
+def _stamp_requester(obj: Object, user: UserInfo) -> None:
+    """A signing request says who made it."""
+    spec = obj["spec"]
+    spec["username"] = user.name
+    if user.uid:
+        spec["uid"] = user.uid
+    if user.groups:
+        spec["groups"] = list(user.groups)
+    if user.extra:
+        spec["extra"] = {key: list(values) for key, values in user.extra.items()}
 
 
 async def write(one: Call, obj: Object) -> Entry | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from knarr.api import codec
+from knarr.api import codec, defaults, strategy
 from knarr.api.codec import DecodeError
 from knarr.api.resources import Resource
 from knarr.apimachinery.field import FieldError
@@ -38,15 +38,18 @@ def normalise(resource: Resource, obj: Object) -> tuple[Object, tuple[str, ...]]
 
 
 def default(resource: Resource, obj: Object) -> None:
-    """Set what the object leaves open."""
+    """Set what the object leaves open, in place."""
+    defaults.apply(resource, obj)
 
 
 def prepare_create(resource: Resource, obj: Object) -> None:
-    """Make a new object what its strategy wants."""
+    """Make a new object what its strategy wants, in place."""
+    strategy.prepare_create(resource, obj)
 
 
-def prepare_update(resource: Resource, obj: Object, old: Object, subresource: str = "") -> None:
-    """Make a changed object what its strategy wants."""
+def prepare_update(resource: Resource, obj: Object, old: Object, subresource: str, now: str) -> None:
+    """Make a changed object what its strategy wants, in place. `now` is in RFC 3339."""
+    strategy.prepare_update(resource, obj, old, subresource, now)
 
 
 def validate_create(resource: Resource, obj: Object) -> list[FieldError]:

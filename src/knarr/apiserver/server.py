@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from knarr.api import registry
 from knarr.api.bootstrap.system import Endpoint
 from knarr.apimachinery.errors import StatusError
-from knarr.apiserver import bootstrap, health, names
+from knarr.apiserver import bootstrap, cache_follower, health, names
 from knarr.apiserver.admission import plugins
 from knarr.apiserver.admission_chain import AdmissionChain
 from knarr.apiserver.authn import Authenticator
@@ -27,14 +26,9 @@ from knarr.apiserver.served import ServedResources
 from knarr.apiserver.tokens import ISSUER, TokenRequests, TokenSigner
 from knarr.apiserver.watch_cache import Change, Collection, WatchCache
 from knarr.apiserver.writer import Writer
-from knarr.component_base import logs
 from knarr.component_base.clock import Clock
 from knarr.component_base.tasks import Tasks
-from knarr.storage.store import CompactedError, Store
-
-_PREFIX = "/registry/"
-_PAGE = 1000
-_log = logs.get("apiserver")
+from knarr.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +83,12 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     served = ServedResources(cache)
     served.add_all(registry.RESOURCES)
     ctx = _context(config, store, clock, cache, served)
-    revision = await _load(store, cache)
+    tasks = Tasks()
+    following = await cache_follower.follow(store, cache, tasks)
+    checks.store_answers = lambda: not following.broken
     checks.done(health.STORE)
     ctx.authorizers.load(ctx.reader)
     cache.listen(_follower(ctx))
-    tasks = Tasks()
-    following = _Following(store, cache, revision)
-    tasks.forever(following.run, "watch-cache")
-    checks.store_answers = lambda: not following.broken
     checks.done(health.CACHE)
     signer = TokenSigner(config.signing_keys[0], config.signing_keys[1:], config.issuer)
     address = f"{config.advertise_address}:{config.port}"
@@ -139,45 +131,7 @@ def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache
     )
 
 
-async def _load(store: Store, cache: WatchCache) -> int:
-    """Fill the cache with the store's state at one revision; gives that revision."""
-    page = await store.list(_PREFIX, limit=_PAGE)
-    items, revision = list(page.items), page.revision
-    while page.remaining:
-        page = await store.list(_PREFIX, after=items[-1].key, limit=_PAGE, revision=revision)
-        items += page.items
-    cache.load(items, revision)
-    return revision
-
-
-class _Following:
-    """Feeds the cache with what is committed."""
-
-    def __init__(self, store: Store, cache: WatchCache, revision: int) -> None:
-        self._store = store
-        self._cache = cache
-        self._seen = revision
-        self.broken = False
-
-    async def run(self) -> None:
-        """Follow until the store breaks off; called again it goes on from there."""
-        try:
-            async for events in self._store.watch(_PREFIX, self._seen):
-                self.broken = False
-                self._cache.apply(events)
-                self._seen = events[-1].kv.mod_revision
-        except CompactedError as error:
-            # What was missed cannot be read any more: only a fresh start knows the whole state.
-            _log.error("the store has compacted what this server has not seen", error=error)
-            raise
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            self.broken = True
-            raise
-
-
-def _follower(ctx: Context):  # type: ignore[no-untyped-def]
+def _follower(ctx: Context) -> Callable[[Collection, Change], None]:
     """Keeps authorizers and authenticator current."""
     followed = frozenset(FOLLOWED)
 

@@ -186,8 +186,9 @@ def _check_version(one: Call, obj: Object, old: Object) -> None:
 def _prepare(one: Call, change: Change, obj: Object, old: Object) -> None:
     """Strategy, escalation check, validation, warnings. Raises `StatusError`."""
     resource = one.scope.resource
-    metadata.keep_system_fields(obj, old, one.now())
-    kinds.prepare_update(resource, obj, old, change.subresource)
+    now = one.now()
+    metadata.keep_system_fields(obj, old, now)
+    kinds.prepare_update(resource, obj, old, change.subresource, now)
     escalation.check(one.attributes("UPDATE", obj, old, one.info.name), one.ctx.authorizers)
     errors = kinds.validate_update(resource, obj, old, change.subresource)
     if errors:

@@ -1,0 +1,84 @@
+"""Keeps the watch cache what the store is: the whole state at start, then every committed change in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from knarr.apiserver.watch_cache import WatchCache
+from knarr.component_base import logs
+from knarr.component_base.tasks import Tasks
+from knarr.storage.store import CompactedError, Event, Store
+
+_PREFIX = "/registry/"
+_PAGE = 1000
+_log = logs.get("apiserver")
+
+
+@runtime_checkable
+class Subscribable(Protocol):
+    """A store in this process: it calls back with each committed batch before the writers are answered."""
+
+    def subscribe(self, subscriber: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        """Call `subscriber` with every batch from now on; gives what ends that."""
+        ...
+
+
+class Following:
+    """The link between a store and a cache."""
+
+    def __init__(self, store: Store, cache: WatchCache) -> None:
+        self._store = store
+        self._cache = cache
+        self._seen = 0
+        #: What was committed while the state was being read; None once that is over.
+        self._early: list[Event] | None = []
+        #: Whether the store does not answer at the moment.
+        self.broken = False
+
+    async def load(self) -> None:
+        """Read the whole state, at one revision."""
+        page = await self._store.list(_PREFIX, limit=_PAGE)
+        items, revision = list(page.items), page.revision
+        while page.remaining:
+            page = await self._store.list(_PREFIX, after=items[-1].key, limit=_PAGE, revision=revision)
+            items += page.items
+        self._cache.load(items, revision)
+        self._seen = revision
+        early, self._early = self._early or [], None
+        self._cache.apply([event for event in early if event.kv.mod_revision > revision])
+
+    def push(self, events: Sequence[Event]) -> None:
+        """Take a committed batch from a store that calls."""
+        if self._early is not None:
+            self._early += events
+        else:
+            self._cache.apply(events)
+
+    async def run(self) -> None:
+        """Follow a store's watch until it breaks off; called again it goes on from there."""
+        try:
+            async for events in self._store.watch(_PREFIX, self._seen):
+                self.broken = False
+                self._cache.apply(events)
+                self._seen = events[-1].kv.mod_revision
+        except CompactedError as error:
+            # What was missed cannot be read any more: only a fresh start knows the whole state.
+            self.broken = True
+            _log.error("the store has compacted what this server has not seen", error=error)
+            raise
+        except Exception:
+            self.broken = True
+            raise
+
+
+async def follow(store: Store, cache: WatchCache, tasks: Tasks) -> Following:
+    """Fill the cache and keep it current."""
+    following = Following(store, cache)
+    if isinstance(store, Subscribable):
+        store.subscribe(following.push)
+        await following.load()
+    else:
+        await following.load()
+        tasks.forever(following.run, "watch-cache")
+    return following
