@@ -60,7 +60,7 @@ class Context:
     writer: Writer
     token_requests: TokenRequests
     metrics: Metrics
-    hooks: Mapping[tuple[str, str], Hook] = field(default_factory=dict)
+    hooks: dict[tuple[str, str], Hook] = field(default_factory=dict)
     #: (plural, subresource) → handler.
     connectors: dict[tuple[str, str], Connector] = field(default_factory=dict)
     field_manager: FieldManager | None = None

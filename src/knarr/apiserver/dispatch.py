@@ -14,12 +14,15 @@ from knarr.apiserver import (
     binding,
     creating,
     deleting,
+    eviction,
     listing,
     negotiation,
     patching,
     read,
     responses,
     reviews,
+    scale,
+    token_subresource,
     updating,
     watching,
 )
@@ -49,6 +52,11 @@ _PART_NAMES = frozenset({"status", "approval", "ephemeralcontainers", "resize", 
 #: Other subresources: what answers (subresource, verb).
 SUBRESOURCES: dict[tuple[str, str], Verb] = {
     ("binding", "create"): binding.bind,
+    ("eviction", "create"): eviction.evict,
+    ("token", "create"): token_subresource.create,
+    ("scale", "get"): scale.get,
+    ("scale", "update"): scale.update,
+    ("scale", "patch"): scale.patch,
 }
 #: Collections that take a POST and keep nothing.
 _CREATE_ONLY: dict[str, Verb] = {"bindings": binding.bind, **dict.fromkeys(reviews.REVIEWS, reviews.review)}
@@ -79,6 +87,8 @@ def quick(ctx: Context, request: Request, info: RequestInfo) -> Response | None:
     verb = info.verb
     if verb not in scope.resource.verbs:
         return None
+    if scope.deprecation:
+        request.warnings.append(scope.deprecation)
     accept = request.headers.get("accept", "")
     if verb == "get":
         form = negotiation.negotiate(accept, tables=ctx.tables is not None)
@@ -93,6 +103,8 @@ async def dispatch(ctx: Context, request: Request, info: RequestInfo) -> Respons
     if scope is None:
         return responses.page_not_found()
     request.resource = scope.resource
+    if scope.deprecation and scope.deprecation not in request.warnings:
+        request.warnings.append(scope.deprecation)
     if info.subresource:
         return await _subresource(ctx, scope, request, info)
     verb = info.verb

@@ -9,11 +9,12 @@ from typing import Any
 
 import orjson
 
+from knarr.api.resources import Resource
 from knarr.apimachinery import field, json_patch, merge_patch, strategic
 from knarr.apimachinery.errors import StatusError, bad_request, invalid, unsupported_media_type
 from knarr.apimachinery.go_text import plain
 from knarr.apimachinery.types import Object
-from knarr.apiserver import bodies, creating, kinds, updating
+from knarr.apiserver import bodies, creating, kinds, metadata, updating
 from knarr.apiserver.context import Context
 from knarr.apiserver.creating import Call
 from knarr.apiserver.kinds import DecodeError
@@ -80,11 +81,12 @@ def maker(one: Call, media: str, body: Any) -> Make:
         if old is None:
             raise LookupError("there is nothing to patch")
         patched = patch_object(old, media, body, resource_schema(one.scope))
-        obj, problems = _normalised(one, media, body, patched)
+        obj, problems = _normalised(resource, media, body, patched)
         if problems and not told:
             _complain(one, media, body, patched, problems)
             told = True
         kinds.default(resource, obj)
+        metadata.check_name(obj, one.info.namespace, one.info.name)
         return obj
 
     return make
@@ -104,9 +106,17 @@ def patch_object(old: Object, media: str, body: Any, schema: strategic.MergeSche
     return strategic.apply(old, body, schema)
 
 
-def _normalised(one: Call, media: str, body: Any, patched: Any) -> tuple[Object, tuple[str, ...]]:
+def normalised(one: Call, resource: Resource, media: str, body: Any, patched: Any) -> Object:
+    """A patched object of a kind, canonical, with complaints dealt with. Raises `StatusError` 422."""
+    obj, problems = _normalised(resource, media, body, patched)
+    if problems:
+        _complain(one, media, body, patched, problems)
+    return obj
+
+
+def _normalised(resource: Resource, media: str, body: Any, patched: Any) -> tuple[Object, tuple[str, ...]]:
     try:
-        return kinds.normalise(one.scope.resource, patched)
+        return kinds.normalise(resource, patched)
     except DecodeError as error:
         raise _bad_patch(media, body, patched, error.cause) from error
 

@@ -13,6 +13,11 @@ from knarr.apiserver.selectable import Getter
 from knarr.apiserver.traits import Traits
 from knarr.apiserver.watch_cache import Collection, WatchCache
 
+_DEPRECATED = {
+    ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+    ("", "v1", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
+
 
 @dataclass(slots=True, eq=False)
 class Scope:
@@ -27,6 +32,8 @@ class Scope:
     getters: dict[str, Getter]
     transform: fields.Transform
     subresources: dict[str, Subresource] = field(default_factory=dict)
+    #: Warned of with every answer.
+    deprecation: str = ""
 
     @property
     def converts(self) -> bool:
@@ -75,6 +82,7 @@ class ServedResources:
             getters=getters,
             transform=selectors.transform_of(resource),
             subresources={item.name: item for item in resource.subresources},
+            deprecation=_DEPRECATED.get((resource.group, resource.version, resource.plural), ""),
         )
         self._scopes[resource.group, resource.version, resource.plural] = scope
         versions = self._versions.setdefault(resource.group, {})

@@ -23,6 +23,7 @@ from knarr.apiserver.nonresource import NonResource
 from knarr.apiserver.pipeline import Pipeline
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import ServedResources
+from knarr.apiserver.services import ServiceHooks
 from knarr.apiserver.tokens import ISSUER, TokenRequests, TokenSigner
 from knarr.apiserver.watch_cache import Change, Collection, WatchCache
 from knarr.apiserver.writer import Writer
@@ -88,6 +89,9 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     checks.store_answers = lambda: not following.broken
     checks.done(health.STORE)
     ctx.authorizers.load(ctx.reader)
+    allocator = ServiceHooks(config.service_cidr, config.node_ports)
+    allocator.load(ctx.reader.list("services", ""))
+    ctx.hooks["services", ""] = allocator
     cache.listen(_follower(ctx))
     checks.done(health.CACHE)
     signer = TokenSigner(config.signing_keys[0], config.signing_keys[1:], config.issuer)

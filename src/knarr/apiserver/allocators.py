@@ -1,0 +1,113 @@
+"""Numbers from a range, each given out once: cluster IPs and node ports. In memory; the Services are the record.
+
+The lower part of a range is left for those that ask for a number of their own, as long as the upper has any.
+Source: https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+from collections.abc import Container
+
+
+class RangeError(Exception):
+    """A number cannot be given; the text says why, in Kubernetes' words."""
+
+
+class NumberRange:
+    """Numbers from `first` to `last`, those below `dynamic` only when the rest is used up."""
+
+    def __init__(self, first: int, last: int, dynamic: int) -> None:
+        self.first = first
+        self.last = last
+        self.dynamic = min(max(dynamic, first), last)
+        self._used: set[int] = set()
+
+    def __contains__(self, number: int) -> bool:
+        return self.first <= number <= self.last
+
+    def is_used(self, number: int) -> bool:
+        """Whether somebody has the number."""
+        return number in self._used
+
+    def take(self, number: int) -> None:
+        """Mark a number as used, whether it was or not."""
+        self._used.add(number)
+
+    def release(self, number: int) -> None:
+        """Give a number back."""
+        self._used.discard(number)
+
+    def free(self, but: Container[int] = ()) -> int:
+        """Some number that nobody has and that is not in `but`. Raises `RangeError`."""
+        for low, high in ((self.dynamic, self.last), (self.first, self.dynamic - 1)):
+            found = self._free_between(low, high, but)
+            if found is not None:
+                return found
+        raise RangeError("range is full")
+
+    def _free_between(self, low: int, high: int, but: Container[int]) -> int | None:
+        if high < low:
+            return None
+        begin = random.randint(low, high)  # noqa: S311 - no secret
+        for part in (range(begin, high + 1), range(low, begin)):
+            for number in part:
+                if number not in self._used and number not in but:
+                    return number
+        return None
+
+
+class AddressRange(NumberRange):
+    """The addresses of a CIDR that Services may have."""
+
+    def __init__(self, cidr: str) -> None:
+        self.network = ipaddress.ip_network(cidr)
+        first = int(self.network.network_address) + 1
+        last = int(self.network.broadcast_address) - (1 if self.network.version == 4 else 0)
+        size = last - first + 1
+        offset = 0 if size < 16 else min(max(16, size // 16), 256)
+        super().__init__(first, last, first + offset)
+
+    @property
+    def family(self) -> str:
+        """`IPv4` or `IPv6`."""
+        return f"IPv{self.network.version}"
+
+    def check(self, text: str) -> int:
+        """The number of an address that is free. Raises `RangeError`."""
+        number = self.number(text)
+        if number not in self:
+            raise RangeError(
+                f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {self.network}"
+            )
+        if self.is_used(number):
+            raise RangeError("provided IP is already allocated")
+        return number
+
+    def number(self, text: str) -> int:
+        """The number of an address."""
+        return int(ipaddress.ip_address(text))
+
+    def show(self, number: int) -> str:
+        """The address of a number."""
+        return str(ipaddress.IPv4Address(number) if self.network.version == 4 else ipaddress.IPv6Address(number))
+
+
+class PortRange(NumberRange):
+    """The node ports."""
+
+    def __init__(self, first: int, last: int) -> None:
+        size = last - first + 1
+        offset = 0 if size < 16 else min(max(16, size // 32), 128)
+        super().__init__(first, last, first + offset)
+
+    def check(self, number: int) -> int:
+        """A port that is free. Raises `RangeError`."""
+        if number not in self:
+            raise RangeError(
+                f"provided port is not in the valid range. The range of valid ports is {self.first}-{self.last}"
+            )
+        if self.is_used(number):
+            raise RangeError("provided port is already allocated")
+        return number

@@ -1,0 +1,131 @@
+"""The scale subresource: the replicas of a workload, whatever its kind, as a Scale.
+
+Source of the rules: pkg/registry/apps/*/storage (ScaleREST).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from knarr.api.resources import Resource
+from knarr.apimachinery import field, labels
+from knarr.apimachinery.errors import MODIFIED, StatusError, bad_request, conflict, invalid
+from knarr.apimachinery.types import Object
+from knarr.apiserver import bodies, creating, kinds, patching, projection, read, updating
+from knarr.apiserver.context import Context
+from knarr.apiserver.creating import Call
+from knarr.apiserver.negotiation import Form
+from knarr.apiserver.request import Request, Response
+from knarr.apiserver.served import Scope
+from knarr.apiserver.updating import Change, Outcome
+
+#: The kind of the bodies.
+SCALE = Resource("autoscaling", "v1", "scales", "Scale", namespaced=True)
+_Edit = Callable[[Object], Object]
+
+
+async def get(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
+    """Answer a GET. Raises `StatusError`."""
+    if request.info is None:
+        raise LookupError("the request has not passed the pipeline")
+    entry = read.find(scope, request.info.namespace, request.info.name)
+    return read.object_response(ctx, scope, of(projection.served(scope, entry)), request, form)
+
+
+async def update(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
+    """Answer a PUT. Raises `StatusError`."""
+    one = creating.call(ctx, scope, request, "UpdateOptions")
+    body = bodies.read(request, SCALE, one.opts.validation)
+    _check_name(one, body)
+    outcome = await _apply(one, lambda _old: body)
+    return read.object_response(ctx, scope, _answer(outcome), request, form)
+
+
+async def patch(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
+    """Answer a PATCH. Raises `StatusError`."""
+    bodies.check_size(request)
+    media = patching.media_type(request)
+    one = creating.call(ctx, scope, request, "PatchOptions")
+    content = patching.load(request.body)
+    outcome = await _apply(one, lambda old: _patched(one, old, media, content))
+    return read.object_response(ctx, scope, _answer(outcome), request, form)
+
+
+def _patched(one: Call, old: Object, media: str, content: Any) -> Object:
+    changed = patching.patch_object(old, media, content, kinds.merge_schema(SCALE))
+    return patching.normalised(one, SCALE, media, content, changed)
+
+
+def _check_name(one: Call, body: Object) -> None:
+    name = body["metadata"].get("name", "")
+    if name != one.info.name:
+        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({one.info.name})")
+
+
+async def _apply(one: Call, edit: _Edit) -> Outcome:
+    async def make(old: Object | None) -> Object:
+        if old is None:
+            raise LookupError("a scale makes no workload")
+        wanted = edit(of(old))
+        _validate(one, wanted, old)
+        spec = {**(old.get("spec") or {}), "replicas": (wanted.get("spec") or {}).get("replicas", 0)}
+        return {**old, "metadata": dict(old["metadata"]), "spec": spec}
+
+    return await updating.apply(one, Change(make=make, subresource="scale"))
+
+
+def _validate(one: Call, wanted: Object, old: Object) -> None:
+    version = wanted["metadata"].get("resourceVersion")
+    if version and version != old["metadata"]["resourceVersion"]:
+        resource = one.scope.resource
+        raise conflict(resource.plural, resource.group, one.info.name, MODIFIED)
+    replicas = (wanted.get("spec") or {}).get("replicas", 0)
+    if replicas < 0:
+        error = field.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+        raise invalid("Scale", "autoscaling", one.info.name, [error])
+
+
+def _answer(outcome: Outcome) -> Object:
+    obj = outcome.obj
+    if outcome.entry is not None:
+        obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(outcome.entry.revision)}}
+    return of(obj)
+
+
+def of(obj: Object) -> Object:
+    """The Scale of a workload. Raises `StatusError` 500 for a selector that is not valid."""
+    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    replicas = spec.get("replicas") or 0
+    out_status: Object = {"replicas": status.get("replicas", 0)}
+    text = _selector(obj)
+    if text:
+        out_status["selector"] = text
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {name: meta[name] for name in kept if meta.get(name)},
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": out_status,
+    }
+
+
+def _selector(obj: Object) -> str:
+    selector = (obj.get("spec") or {}).get("selector")
+    if obj.get("kind") == "ReplicationController":
+        return ",".join(f"{key}={value}" for key, value in sorted((selector or {}).items()))
+    try:
+        found = labels.from_object(selector)
+    except ValueError as error:
+        raise StatusError(500, "InternalError", f"Internal error occurred: {error}") from error
+    return _show(found)
+
+
+def _show(selector: labels.Selector) -> str:
+    """The text of a selector, with one-valued requirements as equations."""
+    parts = []
+    for item in selector.requirements:
+        single = item.operator == labels.IN and len(item.values) == 1
+        parts.append(f"{item.key}={next(iter(item.values))}" if single else str(item))
+    return ",".join(parts)
