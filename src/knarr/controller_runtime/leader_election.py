@@ -39,10 +39,7 @@ class Terms:
 
 
 class LeaderElection:
-    """Competes for a Lease and calls `lead` while it is held.
-
-    `lead` is started when the Lease is won and cancelled when it is lost; after that the competition begins anew.
-    """
+    """Competes for a Lease and calls `lead` while it is held. An instance leads once."""
 
     def __init__(self, client: Client, clock: Clock, terms: Terms, lead: Callable[[], Awaitable[None]]) -> None:
         self._client = client
@@ -55,11 +52,10 @@ class LeaderElection:
         self.leading = asyncio.Event()
 
     async def run(self) -> None:
-        """Compete and lead, until cancelled; then let go of the Lease."""
+        """Compete, then lead until the Lease is lost or `lead` ends; when cancelled, let go of the Lease."""
         try:
-            while True:
-                await self._acquire()
-                await self._hold()
+            await self._acquire()
+            await self._hold()
         finally:
             await self._tasks.close()
             if self.leading.is_set():

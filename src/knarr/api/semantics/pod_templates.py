@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
+from knarr.api.semantics import go_dump
 from knarr.apimachinery.types import Object
 
 #: The label that tells apart the pods of a Deployment's ReplicaSets.
@@ -21,9 +20,10 @@ def equal_ignoring_hash(one: Object, other: Object) -> bool:
 
 
 def template_hash(template: Object, collisions: int = 0) -> str:
-    """A short name for a template: the same for the same template and count of collisions."""
-    text = orjson.dumps(_bare(template), option=orjson.OPT_SORT_KEYS) + str(collisions).encode()
-    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(_fnv32a(text)))
+    """A short name for a template, the same as Kubernetes gives it; collisions counted so far are hashed in."""
+    text = go_dump.dump(template, "core.v1.PodTemplateSpec").encode()
+    counted = collisions.to_bytes(8, "little") if collisions else b""
+    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(_fnv32a(text + counted)))
 
 
 def _fnv32a(data: bytes) -> int:
