@@ -16,7 +16,7 @@ from pathlib import Path
 
 from knarr.apiserver.connect import connectors
 from knarr.apiserver.server import ApiServer, ServerConfig, build
-from knarr.cmd.server_files import Files
+from knarr.cmd.server_files import Files, node_name
 from knarr.component_base import logs
 from knarr.component_base.clock import RealClock
 from knarr.component_base.http_server import HttpServer
@@ -39,10 +39,21 @@ class Running:
     clock: RealClock
 
 
+async def _control_plane(running: Running) -> None:
+    """Controllers and scheduler. Imported late: a bare API server needs none of it."""
+    from knarr.cmd.control_plane import ControlPlane, Settings
+
+    settings = Settings(
+        root_ca=running.files.authority.certificate.decode(),
+        cluster_cidrs=tuple(running.arguments.cluster_cidr.split(",")),
+    )
+    await ControlPlane(running.api.handler, running.clock, settings, node_name(running.arguments)).run()
+
+
 #: A component runs until it is cancelled.
 Component = Callable[[Running], Awaitable[None]]
 #: What runs beside the API server with `--role all`, by name, in the order it is started.
-COMPONENTS: tuple[tuple[str, Component], ...] = ()
+COMPONENTS: tuple[tuple[str, Component], ...] = (("control-plane", _control_plane),)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

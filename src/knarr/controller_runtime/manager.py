@@ -101,6 +101,14 @@ class Manager:
         self.workers = [_Worker(controller, shared) for controller in controllers]
         self._sweeping = False
 
+    async def run(self) -> None:
+        """Run the controllers until cancelled; an instance runs once. The watches belong to the caller."""
+        try:
+            await self.start()
+            await asyncio.Event().wait()
+        finally:
+            await self.close()
+
     async def start(self) -> None:
         """Begin when all watches have synced."""
         await asyncio.gather(*(informer.synced.wait() for informer in self._watched.values()))

@@ -111,7 +111,7 @@ def prepare_update(resource: Resource, obj: Object, old: Object, subresource: st
     special = _CHANGES.get(key)
     if special is not None:
         special(obj, old, now)
-    _count(rules.of(resource), obj, old)
+    _count(rules.of(resource), obj, old, of_status=subresource == "status")
     finish = _FINISHES.get((resource.group, resource.plural))
     if finish is not None:
         finish(obj, old, now)
@@ -136,12 +136,13 @@ def _keep_all_but_status(resource: Resource, obj: Object, old: Object) -> None:
     keep(obj["metadata"], old["metadata"], *rules.KEPT_METADATA[kept])
 
 
-def _count(rule: rules.Rules, obj: Object, old: Object) -> None:
-    """The generation is the old one, or one more when a member that counts has changed."""
+def _count(rule: rules.Rules, obj: Object, old: Object, *, of_status: bool) -> None:
+    """The generation is the old one, or one more when a member that counts has changed; a status never counts."""
     if not rule.generation:
         return
     generation = old["metadata"].get("generation", 0)
-    if any(obj.get(name) != old.get(name) for name in rule.generation) or _counts_otherwise(obj, old):
+    changed = any(obj.get(name) != old.get(name) for name in rule.generation) or _counts_otherwise(obj, old)
+    if changed and not of_status:
         generation += 1
     _set(obj["metadata"], "generation", generation or None)
 
