@@ -252,6 +252,8 @@ class PodWorker(PodState):
 
     def _advance(self, now: Moment, out: list[Instruction]) -> None:
         self._check_deadline(now, out)
+        if not self.ending and self.deleting:
+            self._end(self._grace_of_pod(), out)
         if not self.ending and (self.foreign_end or restarts.all_done(self)):
             self._end(self._spec_grace(), out)
         if self.ending:
