@@ -33,6 +33,11 @@ class NodePaths:
         return self.agent / "logs" / "pods"
 
     @property
+    def services_kubeconfig(self) -> Path:
+        """The credentials of the node's proxy, DNS and network; the server beside it writes them."""
+        return self.agent / "services.kubeconfig"
+
+    @property
     def imported_images(self) -> Path:
         """What `knarr images import` brought."""
         return self.agent / "images.json"

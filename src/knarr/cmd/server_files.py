@@ -81,6 +81,9 @@ class Files:
         path = arguments.data_dir / "agent" / "kubeconfig"
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         kubeconfig.write(path, name, self._access(f"https://{shown}:{port}", f"node-{node}", leaf))
+        services = Leaf("system:kube-proxy", ("knarr:node-services",), client=True)
+        path = path.with_name("services.kubeconfig")
+        kubeconfig.write(path, name, self._access(f"https://{shown}:{port}", "node-services", services))
         self.node_leaf = Leaf(leaf.common_name, leaf.organizations, (node,), ("127.0.0.1", address), server=True)
         self.write_kubelet_serving()
 

@@ -41,6 +41,8 @@ class NodeAgent:
         self._changed = asyncio.Event()
         self._unready_since = clock.monotonic()
         self.object: Object = {}
+        #: What is wrong with the runtime; empty when nothing is.
+        self.trouble = ""
         #: Set once the node was told to be Ready.
         self.ready = asyncio.Event()
 
@@ -135,7 +137,9 @@ class NodeAgent:
             unready = node_status.unready_reason(await self._runtime.status())
             images = await self._runtime.list_images()
         except CriError as error:
-            return Observed(read_pressure(self._disk), f"container runtime is down: {error}", (), self._runtime_version)
+            self.trouble = f"container runtime is down: {error}"
+            return Observed(read_pressure(self._disk), self.trouble, (), self._runtime_version)
+        self.trouble = ""
         return Observed(read_pressure(self._disk), unready, images, self._runtime_version)
 
     async def keep_lease(self) -> None:

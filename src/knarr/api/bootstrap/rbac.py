@@ -34,6 +34,18 @@ _CLUSTER_BINDINGS: dict[str, tuple[tuple[str, str], ...]] = {
     "system:volume-scheduler": (("User", "system:kube-scheduler"),),
 }
 
+#: knarr's own: what a node's proxy, DNS and network read beside `system:node-proxier`.
+_OWN_ROLES: dict[str, tuple[str, ...]] = {
+    "knarr:node-services": (
+        "list,watch core namespaces",
+        "get,list,watch core nodes",
+        "list,watch core services",
+        "list,watch discovery.k8s.io endpointslices",
+        "list,watch networking.k8s.io networkpolicies",
+    ),
+}
+_OWN_BINDINGS: dict[str, tuple[tuple[str, str], ...]] = {"knarr:node-services": (("Group", "knarr:node-services"),)}
+
 _MANAGER, _SCHEDULER = "system::leader-locking-kube-controller-manager", "system::leader-locking-kube-scheduler"
 _READER = "extension-apiserver-authentication-reader"
 
@@ -80,7 +92,7 @@ def objects() -> Iterator[Object]:
     for key, rules in NAMESPACE_ROLES.items():
         namespace, name = key.split("/", 1)
         yield {**_head("Role", name, namespace), "rules": rules_of(rules)}
-    for name, subjects in _CLUSTER_BINDINGS.items():
+    for name, subjects in {**_CLUSTER_BINDINGS, **_OWN_BINDINGS}.items():
         yield _binding("ClusterRoleBinding", name, "", ("ClusterRole", name), subjects)
     for controller in CONTROLLER_ROLES:
         name = f"system:controller:{controller}"
@@ -96,7 +108,7 @@ def cluster_roles() -> Iterator[Object]:
         role = _head("ClusterRole", name, "", into)
         role["aggregationRule"] = {"clusterRoleSelectors": [{"matchLabels": {_AGGREGATE + name: "true"}}]}
         yield {**role, "rules": None}
-    for name, rules in CLUSTER_ROLES.items():
+    for name, rules in {**CLUSTER_ROLES, **_OWN_ROLES}.items():
         yield {**_head("ClusterRole", name, "", _PARTS.get(name, "")), "rules": rules_of(rules)}
     for controller, rules in CONTROLLER_ROLES.items():
         yield {**_head("ClusterRole", f"system:controller:{controller}", ""), "rules": rules_of(rules)}

@@ -1,0 +1,38 @@
+"""Whether this node can take a pod at all.
+
+Input: the pod, the pods that are here, what the node offers. Output: (reason, message) of a refusal, or None.
+The scheduler has looked before, but it may have been wrong, or not have been asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from knarr.api.semantics.pod_requests import amount, effective_requests
+from knarr.apimachinery.types import Object
+
+#: What the node keeps books of; other resources belong to device plugins.
+_COUNTED = ("cpu", "memory", "ephemeral-storage")
+
+
+def admit(pod: Object, others: Sequence[Object], allocatable: Mapping[str, object]) -> tuple[str, str] | None:
+    """The first thing that does not fit."""
+    most = amount("pods", allocatable.get("pods", "0"))
+    if len(others) + 1 > most:
+        return "OutOfpods", _message("pods", 1, len(others), most)
+    used = [effective_requests(other) for other in others]
+    for resource, asked in sorted(effective_requests(pod).items()):
+        if not asked or not (resource in _COUNTED or resource.startswith("hugepages-")):
+            continue
+        taken = sum(each.get(resource, 0) for each in used)
+        capacity = amount(resource, allocatable.get(resource, "0"))
+        if taken + asked > capacity:
+            return f"OutOf{resource}", _message(resource, asked, taken, capacity)
+    return None
+
+
+def _message(resource: str, asked: int, used: int, capacity: int) -> str:
+    return (
+        f"Pod was rejected: Node didn't have enough resource: {resource}, requested: {asked}, used: {used}, "
+        f"capacity: {capacity}"
+    )

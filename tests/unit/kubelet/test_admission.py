@@ -1,0 +1,36 @@
+"""Pods that the node cannot take."""
+
+from __future__ import annotations
+
+import pytest
+
+from knarr.apimachinery.types import Object
+from knarr.kubelet.admission import admit
+
+NODE = {"cpu": "2", "memory": "1Gi", "pods": "2"}
+
+
+def pod(**requests: str) -> Object:
+    return {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "resources": {"requests": requests}}]}}
+
+
+@pytest.mark.parametrize(
+    ("others", "wanted", "refusal"),
+    [
+        ([], pod(cpu="2", memory="1Gi"), None),
+        ([pod(cpu="1500m")], pod(cpu="500m"), None),
+        (
+            [pod(cpu="1500m")],
+            pod(cpu="501m"),
+            "Pod was rejected: Node didn't have enough resource: cpu, requested: 501, used: 1500, capacity: 2000",
+        ),
+        (
+            [pod(), pod()],
+            pod(),
+            "Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: 2, capacity: 2",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(others: list[Object], wanted: Object, refusal: str | None) -> None:
+    found = admit(wanted, others, NODE)
+    assert (found and found[1]) == refusal
