@@ -30,7 +30,12 @@ def status_patch(uid: str, old: Object, new: Object) -> Object | None:
 
 def _conditions(old: Iterable[Object], new: Iterable[Object]) -> list[Object]:
     before = {each["type"]: _plain(each) for each in old}
-    return [each for each in new if before.get(each["type"]) != _plain(each)]
+    return [
+        # Conditions are merged field by field: what a condition no longer says has to be taken away.
+        {**dict.fromkeys(before.get(each["type"], ())), **each}
+        for each in new
+        if before.get(each["type"]) != _plain(each)
+    ]
 
 
 def _plain(condition: Object) -> Object:

@@ -38,6 +38,13 @@ def test_only_what_differs_is_told_and_foreign_conditions_stay() -> None:
     }
 
 
+def test_what_a_condition_no_longer_says_is_taken_away() -> None:
+    there = {"conditions": [condition("Ready", "False", reason="Waits", message="for it")]}
+    patch = status_patch("u", there, {"conditions": [condition("Ready", "True")]})
+    assert patch is not None
+    assert patch["status"]["conditions"] == [{"type": "Ready", "status": "True", "reason": None, "message": None}]
+
+
 def test_an_address_that_is_gone_is_replaced() -> None:
     one, other = [{"ip": "10.0.0.1"}], [{"ip": "10.0.0.2"}]
     assert status_patch("u", {}, {"podIPs": one}) == {"metadata": {"uid": "u"}, "status": {"podIPs": one}}
