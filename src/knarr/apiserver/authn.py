@@ -14,6 +14,8 @@ from knarr.apiserver.request import Request, UserInfo
 from knarr.component_base import logs
 
 ANONYMOUS = UserInfo("system:anonymous", ("system:unauthenticated",))
+#: The extra that names the credential somebody came with.
+CREDENTIAL = "authentication.kubernetes.io/credential-id"
 _WEBSOCKET_PREFIX = "base64url.bearer.authorization.k8s.io."
 _log = logs.get("authn")
 
@@ -24,15 +26,15 @@ class Authenticator:
     def __init__(self, tokens: TokenAuthenticator, *, anonymous: bool = True) -> None:
         self.tokens = tokens
         self._anonymous = anonymous
-        #: Certificate subjects and the users made of them.
-        self._peers: dict[tuple[str, tuple[str, ...]], UserInfo] = {}
+        #: Certificate subjects with fingerprints, and the users made of them.
+        self._peers: dict[tuple[str, tuple[str, ...], str], UserInfo] = {}
 
     def authenticate(self, request: Request) -> UserInfo:
         """The user of a request. Raises `StatusError` 401 for credentials that are not valid."""
         if request.trusted is not None:
             return request.trusted
         if request.peer is not None:
-            return self._peer(request.peer)
+            return self._peer(request.peer, request.peer_fingerprint)
         token = bearer_token(request)
         if token:
             return self._token(token)
@@ -40,12 +42,14 @@ class Authenticator:
             raise unauthorized()
         return ANONYMOUS
 
-    def _peer(self, peer: tuple[str, tuple[str, ...]]) -> UserInfo:
-        user = self._peers.get(peer)
+    def _peer(self, peer: tuple[str, tuple[str, ...]], fingerprint: str) -> UserInfo:
+        key = (*peer, fingerprint)
+        user = self._peers.get(key)
         if user is None:
             if len(self._peers) >= 1024:
                 self._peers.clear()
-            user = self._peers[peer] = authenticated(UserInfo(*peer))
+            extra = {CREDENTIAL: (f"X509SHA256={fingerprint}",)} if fingerprint else {}
+            user = self._peers[key] = authenticated(UserInfo(*peer, extra=extra))
         return user
 
     def _token(self, token: str) -> UserInfo:

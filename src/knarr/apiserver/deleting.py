@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from knarr.apimachinery import field, timestamps
-from knarr.apimachinery.errors import StatusError, bad_request, invalid, not_found
+from knarr.apimachinery.errors import StatusError, bad_request, conflict, invalid, not_found
 from knarr.apimachinery.gvk import parse_api_version
 from knarr.apimachinery.types import Object
 from knarr.apiserver import (
@@ -48,6 +48,13 @@ _NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "numb
 _VERSION = re.compile(r"v[0-9]+((alpha|beta)[0-9]+)?")
 
 
+#: Said when a Job is deleted and nobody said what becomes of its pods.
+_PODS_STAY = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
+    "propagationPolicy=Orphan to suppress this warning"
+)
+
+
 async def delete(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
     """Answer a DELETE on one object. Raises `StatusError`."""
     wanted = read_options(request)
@@ -77,6 +84,9 @@ def _call(ctx: Context, scope: Scope, request: Request, wanted: Object) -> Call:
     if request.info is None or request.user is None:
         raise LookupError("the request has not passed the pipeline")
     opts = WriteOptions(dry_run=bool(wanted.get("dryRun")))
+    silent = wanted.get("propagationPolicy") is None and wanted.get("orphanDependents") is None
+    if silent and (scope.resource.plural, scope.resource.group) == ("jobs", "batch"):
+        request.warnings.append(_PODS_STAY)
     return Call(ctx, scope, request, request.info, request.user, opts)
 
 
@@ -208,7 +218,7 @@ def _plan(one: Call, old: Object, wanted: Object) -> deletion.Plan:
 
 def namespace_plan(scope: Scope, old: Object, wanted: Object, stamp: str) -> deletion.Plan:
     """A namespace ends in two steps: it is marked, emptied by a controller, and goes when that has finalized it."""
-    deletion.check_preconditions(scope.resource, old, wanted)
+    _check_namespace(old, wanted)
     meta = old["metadata"]
     if not meta.get("deletionTimestamp"):
         obj = {
@@ -222,6 +232,17 @@ def namespace_plan(scope: Scope, old: Object, wanted: Object, stamp: str) -> del
     if (old.get("spec") or {}).get("finalizers") or meta.get("finalizers"):
         return deletion.Plan("nothing", old)
     return deletion.Plan("remove", old)
+
+
+def _check_namespace(old: Object, wanted: Object) -> None:
+    """Namespaces check preconditions of their own, with other words. Raises `StatusError` 409."""
+    meta, asked = old["metadata"], wanted.get("preconditions") or {}
+    for name, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        if asked.get(name) is not None and asked[name] != meta.get(name):
+            text = (
+                f"Precondition failed: {label} in precondition: {asked[name]}, {label} in object meta: {meta.get(name)}"
+            )
+            raise conflict("namespaces", "", meta["name"], text)
 
 
 async def _remove(one: Call, entry: Entry, old: Object) -> Entry:

@@ -103,8 +103,6 @@ async def dispatch(ctx: Context, request: Request, info: RequestInfo) -> Respons
     if scope is None:
         return responses.page_not_found()
     request.resource = scope.resource
-    if scope.deprecation and scope.deprecation not in request.warnings:
-        request.warnings.append(scope.deprecation)
     if info.subresource:
         return await _subresource(ctx, scope, request, info)
     verb = info.verb
@@ -113,6 +111,8 @@ async def dispatch(ctx: Context, request: Request, info: RequestInfo) -> Respons
         raise page_not_found()
     if not _served(scope, request, info):
         raise method_not_allowed()
+    if scope.deprecation and scope.deprecation not in request.warnings:
+        request.warnings.append(scope.deprecation)
     streams = verb in ("list", "watch")
     form = negotiation.negotiate(request.headers.get("accept", ""), streams=streams, tables=ctx.tables is not None)
     handler = _CREATE_ONLY.get(plural) if scope.collection is None else _VERBS[verb]

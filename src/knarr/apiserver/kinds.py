@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from knarr.api import codec, defaults, strategy
+from knarr.api import codec, conversion, defaults, strategy
 from knarr.api.codec import DecodeError
 from knarr.api.resources import Resource
 from knarr.apimachinery.field import FieldError
@@ -73,5 +73,5 @@ def merge_schema(resource: Resource) -> MergeSchema | None:
 
 
 def convert(obj: Object, source: Resource, target: Resource) -> Object:
-    """The object in another version."""
-    return {**obj, "apiVersion": target.api_version}
+    """The object in another version; may share its parts with `obj`."""
+    return conversion.convert(obj, source, target)

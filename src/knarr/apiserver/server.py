@@ -17,7 +17,9 @@ from knarr.apiserver.authz.chain import FOLLOWED, AuthorizerChain
 from knarr.apiserver.cache_reader import CacheReader, decode
 from knarr.apiserver.context import Connector, Context
 from knarr.apiserver.discovery import Discovery
+from knarr.apiserver.flow_status import FlowStatus
 from knarr.apiserver.health import Health
+from knarr.apiserver.ip_addresses import IPAddresses
 from knarr.apiserver.metrics import Metrics
 from knarr.apiserver.nonresource import NonResource
 from knarr.apiserver.pipeline import Pipeline
@@ -92,6 +94,9 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     allocator = ServiceHooks(config.service_cidr, config.node_ports)
     allocator.load(ctx.reader.list("services", ""))
     ctx.hooks["services", ""] = allocator
+    addresses = IPAddresses(ctx, tasks)
+    cache.listen(addresses.on_change)
+    cache.listen(FlowStatus(ctx, tasks).on_change)
     cache.listen(_follower(ctx))
     checks.done(health.CACHE)
     signer = TokenSigner(config.signing_keys[0], config.signing_keys[1:], config.issuer)
@@ -107,6 +112,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     )
     try:
         await bootstrap.Bootstrap(ctx, server.handler, settings, checks).run()
+        await addresses.repair()
     except StatusError:
         await server.close()
         raise

@@ -80,6 +80,8 @@ class Request:
     query_lists: dict[str, list[str]] = field(default_factory=dict)
     #: (common name, organizations) of a verified client certificate; set by the HTTP layer.
     peer: tuple[str, tuple[str, ...]] | None = None
+    #: The SHA-256 of that certificate, in hex.
+    peer_fingerprint: str = ""
     remote: str = ""
     #: The body passed the limit and was dropped.
     oversized: bool = False

@@ -7,6 +7,7 @@ Streams (watches, logs) are sent in chunks with back-pressure; an upgraded conne
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -122,6 +123,7 @@ class _Connection(asyncio.Protocol):
         "_upgrade_rest",
         "_upgraded",
         "_url",
+        "fingerprint",
         "peer",
         "remote",
         "stream",
@@ -138,6 +140,7 @@ class _Connection(asyncio.Protocol):
         self._upgrade_rest = b""
         self.stream: _Stream | None = None
         self.peer: tuple[str, tuple[str, ...]] | None = None
+        self.fingerprint = ""
         self.remote = ""
         self._begin()
 
@@ -155,6 +158,9 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
         self.peer = _identity(transport.get_extra_info("peercert"))
+        if self.peer is not None:
+            certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            self.fingerprint = hashlib.sha256(certificate).hexdigest()
         address = transport.get_extra_info("peername")
         self.remote = address[0] if isinstance(address, tuple) else ""
         self._server.connections.add(self)
@@ -234,6 +240,7 @@ class _Connection(asyncio.Protocol):
             repeated=self._repeated,
             raw_query=raw_query.decode("latin-1"),
             peer=self.peer,
+            peer_fingerprint=self.fingerprint,
             remote=self.remote,
         )
         request.oversized = self._size > self._server.max_body
