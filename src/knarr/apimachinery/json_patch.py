@@ -1,7 +1,7 @@
 """JSON patch (RFC 6902), with the liberties of the implementation kube-apiserver uses.
 
-Negative list indexes count from the end, `test` of null holds for an absent member, an operation without `value`
-writes null. Input: a document and a list of operations, neither of which is changed. Output: the patched document,
+Negative list indexes count from the end, `test` of null holds for an absent member, `replace` of one sets it, an
+operation without `value` writes null. Input: a document and a list of operations, neither of which is changed. Output: the patched document,
 which shares what the patch left alone with the input.
 """
 
@@ -88,7 +88,7 @@ class _Patched:
         self._take(_member(operation, "path"))
 
     def replace(self, operation: Object) -> None:
-        """Change what is there already."""
+        """Change an item, or set a member."""
         path, value = _member(operation, "path"), operation.get("value")
         if path == "":
             if not isinstance(value, dict | list):
@@ -96,7 +96,6 @@ class _Patched:
             self.root = value
             return
         container, key = self._own(path)
-        _get(container, key)
         container[_index(key, len(container)) if isinstance(container, list) else key] = value
 
     def move(self, operation: Object) -> None:

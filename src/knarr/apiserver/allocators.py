@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Container
+from collections.abc import Collection, Container
 
 
 class RangeError(Exception):
@@ -47,6 +47,10 @@ class NumberRange:
                 return found
         raise RangeError("range is full")
 
+    def pretend(self, mine: Collection[int]) -> int:
+        """What a dry run is shown: no number that anybody could get."""
+        return max(mine) + 1 if mine else self.last + 2
+
     def _free_between(self, low: int, high: int, but: Container[int]) -> int | None:
         if high < low:
             return None
@@ -68,6 +72,10 @@ class AddressRange(NumberRange):
         size = last - first + 1
         offset = 0 if size < 16 else min(max(16, size // 16), 256)
         super().__init__(first, last, first + offset)
+
+    def pretend(self, mine: Collection[int]) -> int:
+        """What a dry run is shown: the network's own address."""
+        return self.first - 1
 
     @property
     def family(self) -> str:

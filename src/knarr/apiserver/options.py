@@ -148,11 +148,8 @@ def _manager_errors(manager: str) -> list[FieldError]:
         errors.append(field.too_long("fieldManager", _MANAGER_LIMIT))
     for index, char in enumerate(manager):
         if not char.isprintable():
-            errors.append(
-                field.invalid(
-                    "fieldManager", manager, f"should only contain printable characters, found {char!r} at {index}"
-                )
-            )
+            why = f"invalid character U+{ord(char):04X} (at position {len(manager[:index].encode())})"
+            errors.append(field.invalid("fieldManager", manager, why))
             break
     return errors
 

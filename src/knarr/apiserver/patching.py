@@ -86,6 +86,8 @@ def maker(one: Call, media: str, body: Any) -> Make:
             _complain(one, media, body, patched, problems)
             told = True
         kinds.default(resource, obj)
+        if obj["metadata"].get("name"):
+            metadata.ensure_namespace(resource, obj, one.info.namespace)
         metadata.check_name(obj, one.info.namespace, one.info.name)
         return obj
 

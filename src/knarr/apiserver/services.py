@@ -119,6 +119,10 @@ class ServiceHooks:
             raise _invalid(obj, [failure]) from error
 
     def _free(self, source: NumberRange, transaction: Transaction, failure: str) -> int:
+        if transaction.dry_run:
+            number = source.pretend(transaction.mine(source))
+            transaction.take(source, number)
+            return number
         try:
             number = source.free(transaction.mine(source))
         except RangeError as error:
