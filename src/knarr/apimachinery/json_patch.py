@@ -1,7 +1,8 @@
 """JSON patch (RFC 6902), with the liberties of the implementation kube-apiserver uses.
 
 Negative list indexes count from the end, `test` of null holds for an absent member, `replace` of one sets it, an
-operation without `value` writes null. Input: a document and a list of operations, neither of which is changed. Output: the patched document,
+operation without `value` writes null. Input: a document and a list of operations, neither of which is changed.
+Output: the patched document,
 which shares what the patch left alone with the input.
 """
 

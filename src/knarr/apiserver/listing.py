@@ -19,6 +19,7 @@ from knarr.apiserver.negotiation import JSON, TABLE, Form
 from knarr.apiserver.options import EXACT, NOT_OLDER, ListOptions
 from knarr.apiserver.read import PATIENCE, reach
 from knarr.apiserver.request import Request, RequestInfo, Response
+from knarr.apiserver.selectors import Match
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Entry
 from knarr.storage.store import CompactedError
@@ -146,6 +147,10 @@ def _select(scope: Scope, entries: Iterable[Entry], opts: ListOptions) -> Iterat
     match = opts.selectors.compile(scope.getters)
     if match is None:
         return iter(entries)
+    return iter([entry for entry in entries if match(entry.head)]) if not opts.limit else _lazily(entries, match)
+
+
+def _lazily(entries: Iterable[Entry], match: Match) -> Iterator[Entry]:
     return (entry for entry in entries if match(entry.head))
 
 
@@ -204,4 +209,9 @@ def _join(scope: Scope, entries: list[Entry], meta: Object, form: Form) -> bytes
         items = [projection.item(scope, entry, form) for entry in entries]
     else:
         items = [entry.body for entry in entries]
-    return head + b",".join(items) + b"]}"
+    if not items:
+        return head + b"]}"
+    # The ends go into the outer items: a list is megabytes, and is copied once.
+    items[0] = head + items[0]
+    items[-1] += b"]}"
+    return b",".join(items)

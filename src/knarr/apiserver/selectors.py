@@ -38,7 +38,7 @@ class Selectors:
         label = self.label
         tests = [(getters.get(term.field, _namespace), term.value, term.negated) for term in self.field.terms]
         if not tests:
-            return lambda head: label.matches(head.metadata.labels)
+            return _by_labels(label)
 
         def matches(head: Any) -> bool:
             for get, value, negated in tests:
@@ -47,6 +47,22 @@ class Selectors:
             return label.matches(head.metadata.labels)
 
         return matches
+
+
+def _by_labels(selector: labels.Selector) -> Match:
+    """A test of labels alone; the common ones, that a label has one value, without detours."""
+    pairs = [(item.key, selector.exact(item.key)) for item in selector.requirements]
+    if len({key for key, _ in pairs}) < len(pairs) or any(value is None for _, value in pairs):
+        return lambda head: selector.matches(head.metadata.labels)
+    if len(pairs) == 1:
+        key, value = pairs[0]
+        return lambda head: (have := head.metadata.labels) is not None and have.get(key) == value
+
+    def matches(head: Any) -> bool:
+        have = head.metadata.labels
+        return have is not None and all(have.get(key) == value for key, value in pairs)
+
+    return matches
 
 
 def transform_of(resource: Resource) -> fields.Transform:

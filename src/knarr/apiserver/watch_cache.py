@@ -111,17 +111,14 @@ class Watcher:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def wait(self, seconds: float) -> None:
-        """Wait for a change, at most so long."""
+    async def wait(self) -> None:
+        """Wait until there is a change, the watcher is cut, or somebody calls `wake`."""
         if self.queue or self.cut:
             return
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        timer = loop.call_later(max(seconds, 0.0), self.wake)
+        self._waiter = asyncio.get_running_loop().create_future()
         try:
             await self._waiter
         finally:
-            timer.cancel()
             self._waiter = None
 
 
@@ -157,9 +154,7 @@ class Collection:
         """The entries below a key prefix, in key order, behind the key `after`."""
         start = bisect.bisect_right(self._keys, after) if after > prefix else bisect.bisect_left(self._keys, prefix)
         end = len(self._keys) if prefix == self.prefix else bisect.bisect_left(self._keys, prefix + "\U0010ffff")
-        entries = self.entries
-        for key in self._keys[start:end]:
-            yield entries[key]
+        return map(self.entries.__getitem__, self._keys[start:end])
 
     def count(self, prefix: str) -> int:
         """How many keys stand below a prefix."""
@@ -215,11 +210,6 @@ class Collection:
     def unwatch(self, watcher: Watcher) -> None:
         """Stop receiving."""
         self._watchers.discard(watcher)
-
-    def wake_all(self) -> None:
-        """Wake every watcher, so that it looks at its deadline."""
-        for watcher in self._watchers:
-            watcher.wake()
 
     def change_of(self, event: Event) -> Change:
         """A change read from the store's history."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -40,7 +40,7 @@ _ADDED, _MODIFIED, _DELETED = "ADDED", "MODIFIED", "DELETED"
 
 @dataclass(slots=True)
 class Watch:
-    """One watch on its way."""
+    """One watch: what it is of, and how its lines are made."""
 
     ctx: Context
     scope: Scope
@@ -50,14 +50,10 @@ class Watch:
     form: Form
     query: dict[str, str]
     #: Monotonic seconds at which it ends.
-    deadline: float = 0.0
-    #: What the client has seen.
-    revision: int = 0
-
-    @property
-    def form_key(self) -> str:
-        """What tells lines of one change apart: the form, the version, and a table's options."""
-        return f"{self.scope.resource.version}/{self.form.kind}/{self.query.get('includeObject', '')}"
+    deadline: float
+    encode: Callable[[Entry], bytes]
+    #: What tells lines of one change apart: the version, the form, a table's options.
+    form_key: str
 
 
 async def watch(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
@@ -77,25 +73,16 @@ async def watch(ctx: Context, scope: Scope, request: Request, form: Form) -> Res
         form=form,
         query=request.query,
         deadline=ctx.clock.monotonic() + length,
+        encode=_encoder(ctx, scope, form, request.query),
+        form_key=f"{scope.resource.version}/{form.kind}/{request.query.get('includeObject', '')}",
     )
     if opts.initial_events and start:
         await reach(ctx, start, PATIENCE)
     elif not text and ctx.shared_store:
         await reach(ctx, await ctx.store.revision(), PATIENCE)
-    return Response(200, _counted(one, info, start), "application/json", {"Cache-Control": "no-cache, private"})
-
-
-async def _counted(one: Watch, info: RequestInfo, start: int) -> AsyncIterator[bytes]:
-    key = (info.group, info.version, info.resource)
-    watches = one.ctx.metrics.watches
-    watches[key] = watches.get(key, 0) + 1
-    stream = _stream(one, start)
-    try:
-        async for chunk in stream:
-            yield chunk
-    finally:
-        watches[key] -= 1
-        await stream.aclose()
+    old = not _sends_initial(opts) and start and start < scope.keep.kept_since
+    stream: AsyncIterator[bytes] = _from_history(one, start) if old else CacheStream(one, start)
+    return Response(200, stream, "application/json", {"Cache-Control": "no-cache, private"})
 
 
 def _prefix(scope: Scope, info: RequestInfo) -> str:
@@ -112,86 +99,127 @@ def _selectors(opts: ListOptions, info: RequestInfo) -> Selectors:
     return Selectors(opts.selectors.label, fields.Selector(terms))
 
 
-async def _stream(one: Watch, start: int) -> AsyncGenerator[bytes, None]:
-    collection = one.scope.keep
-    initial = _sends_initial(one.opts)
-    if not initial and start and start < collection.kept_since:
-        one.revision = start
-        async for chunk in _from_history(one, start):
-            yield chunk
-        return
-    watcher = collection.watch(one.prefix)
-    try:
-        # Nothing may be awaited between these two: the stream goes on exactly where the snapshot ends.
-        snapshot = list(collection.range(one.prefix)) if initial else []
-        backlog = collection.since(start, one.prefix) if start and not initial else []
-        one.revision = max(one.ctx.cache.revision, start)
-        for chunk in _initial(one, snapshot):
-            yield chunk
-        lines = [line for change in backlog if (line := _line(one, change))]
-        if lines:
-            yield b"".join(lines)
-        async for chunk in _changes(one, watcher):
-            yield chunk
-    finally:
-        collection.unwatch(watcher)
-
-
 def _sends_initial(opts: ListOptions) -> bool:
     if opts.initial_events is not None:
         return opts.initial_events
     return opts.resource_version in ("", "0")
 
 
-def _initial(one: Watch, snapshot: list[Entry]) -> Iterator[bytes]:
+def _initial(one: Watch, snapshot: list[Entry], revision: int) -> Iterator[bytes]:
     """What exists, as ADDED events, and the bookmark that says that this was all."""
     match = one.match
     chosen = [entry for entry in snapshot if match is None or match(entry.head)]
-    encode = _encoder(one)
+    encode = one.encode
     for begin in range(0, len(chosen), _CHUNK):
         yield b"".join(b'{"type":"ADDED","object":%b}\n' % encode(entry) for entry in chosen[begin : begin + _CHUNK])
     if one.opts.initial_events and one.opts.bookmarks:
-        yield _bookmark(one, ends_initial=True)
+        yield _bookmark(one, revision, ends_initial=True)
 
 
-async def _changes(one: Watch, watcher: Watcher) -> AsyncIterator[bytes]:
-    clock = one.ctx.clock
-    bookmark_at = clock.monotonic() + _BOOKMARK
-    while True:
-        now = clock.monotonic()
-        await watcher.wait(min(one.deadline, bookmark_at, now + _HEARTBEAT) - now)
-        if watcher.queue:
-            lines = _drain(one, watcher)
-            if lines:
-                yield b"".join(lines)
-            continue
-        if watcher.cut:
+class CacheStream:
+    """The lines of a watch that the cache reaches back far enough for.
+
+    One object a watch, no nested generators: what happens for each event and watcher happens a lot.
+    """
+
+    def __init__(self, one: Watch, start: int) -> None:
+        self._one = one
+        collection = one.scope.keep
+        self._watcher: Watcher = collection.watch(one.prefix)
+        # Nothing is awaited between these: the stream goes on exactly where the snapshot ends.
+        initial = _sends_initial(one.opts)
+        snapshot = list(collection.range(one.prefix)) if initial else []
+        backlog = collection.since(start, one.prefix) if start and not initial else []
+        #: What the client has seen, or will have when the first chunks are sent.
+        self._revision = max(one.ctx.cache.revision, start)
+        self._first = self._first_chunks(snapshot, backlog)
+        self._due = False
+        self._over = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._bookmark_at = one.ctx.clock.monotonic() + _BOOKMARK
+        self._counted = (one.scope.resource.group, one.scope.resource.version, one.scope.resource.plural)
+        watches = one.ctx.metrics.watches
+        watches[self._counted] = watches.get(self._counted, 0) + 1
+        self._closed = False
+
+    def __aiter__(self) -> CacheStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._first is not None:
+            chunk = next(self._first, None)
+            if chunk is not None:
+                return chunk
+            self._first = None
+        if self._over:
+            raise StopAsyncIteration
+        if self._timer is None:
+            self._arm()
+        while True:
+            if self._watcher.queue:
+                lines = self._drain()
+                if lines:
+                    return b"".join(lines)
+                continue
+            if self._watcher.cut:
+                raise StopAsyncIteration
+            if self._due:
+                return self._beat()
+            await self._watcher.wait()
+
+    async def aclose(self) -> None:
+        """Stop watching."""
+        if self._closed:
             return
-        now = clock.monotonic()
-        one.revision = max(one.revision, one.ctx.cache.revision)
-        over = now >= one.deadline
-        if one.opts.bookmarks and (over or now >= bookmark_at):
-            yield _bookmark(one)
-        else:
-            yield b""
-        if over:
-            return
-        if now >= bookmark_at:
-            bookmark_at = now + _BOOKMARK
+        self._closed = True
+        self._one.scope.keep.unwatch(self._watcher)
+        self._one.ctx.metrics.watches[self._counted] -= 1
+        if self._timer is not None:
+            self._timer.cancel()
 
+    def _first_chunks(self, snapshot: list[Entry], backlog: list[Change]) -> Iterator[bytes] | None:
+        """What exists as ADDED events with the bookmark that ends them, or what has happened since."""
+        one = self._one
+        if backlog:
+            return iter([b"".join(_line(one, change) for change in backlog)])
+        if _sends_initial(one.opts):
+            return _initial(one, snapshot, self._revision)
+        return None
 
-def _drain(one: Watch, watcher: Watcher) -> list[bytes]:
-    lines: list[bytes] = []
-    queue = watcher.queue
-    while queue and len(lines) < _CHUNK:
-        change = queue.popleft()
-        # A watch from the future is silent until that revision.
-        if change.entry.revision > one.revision:
-            one.revision = change.entry.revision
-            line = _line(one, change)
-            if line:
-                lines.append(line)
-    return lines
+    def _drain(self) -> list[bytes]:
+        lines: list[bytes] = []
+        one, queue = self._one, self._watcher.queue
+        while queue and len(lines) < _CHUNK:
+            change = queue.popleft()
+            # A watch from the future is silent until that revision.
+            if change.entry.revision > self._revision:
+                self._revision = change.entry.revision
+                line = _line(one, change)
+                if line:
+                    lines.append(line)
+        return lines
+
+    def _arm(self) -> None:
+        """Come back at the deadline, or to see whether the client is still there."""
+        now = self._one.ctx.clock.monotonic()
+        at = min(self._one.deadline, self._bookmark_at, now + _HEARTBEAT)
+        self._due = False
+        self._timer = asyncio.get_running_loop().call_later(max(at - now, 0.0), self._fire)
+
+    def _fire(self) -> None:
+        self._due = True
+        self._watcher.wake()
+
+    def _beat(self) -> bytes:
+        """A bookmark when it is time for one, else nothing: the server notices then that a client is gone."""
+        one, now = self._one, self._one.ctx.clock.monotonic()
+        self._revision = max(self._revision, one.ctx.cache.revision)
+        self._over = now >= one.deadline
+        wanted = one.opts.bookmarks and (self._over or now >= self._bookmark_at)
+        if now >= self._bookmark_at:
+            self._bookmark_at = now + _BOOKMARK
+        self._arm()
+        return _bookmark(one, self._revision) if wanted else b""
 
 
 async def _from_history(one: Watch, start: int) -> AsyncIterator[bytes]:
@@ -235,16 +263,16 @@ def _line(one: Watch, change: Change) -> bytes:
     entry, previous, match = change.entry, change.previous, one.match
     if match is None:
         kind = _DELETED if change.deleted else _ADDED if previous is None else _MODIFIED
-        return change.line(kind, one.form_key, _encoder(one))
+        return change.line(kind, one.form_key, one.encode)
     before = previous is not None and match(previous.head)
     if change.deleted:
         selected = before if previous is not None else match(entry.head)
-        return change.line(_DELETED, one.form_key, _encoder(one)) if selected else b""
+        return change.line(_DELETED, one.form_key, one.encode) if selected else b""
     if match(entry.head):
-        return change.line(_MODIFIED if before else _ADDED, one.form_key, _encoder(one))
+        return change.line(_MODIFIED if before else _ADDED, one.form_key, one.encode)
     if not before or previous is None:
         return b""
-    return b'{"type":"DELETED","object":%b}\n' % _encoder(one)(_left(previous, entry.revision))
+    return b'{"type":"DELETED","object":%b}\n' % one.encode(_left(previous, entry.revision))
 
 
 def _left(previous: Entry, revision: int) -> Entry:
@@ -253,23 +281,21 @@ def _left(previous: Entry, revision: int) -> Entry:
     return Entry(previous.key, revision, body, previous.head)
 
 
-def _encoder(one: Watch) -> Callable[[Entry], bytes]:
-    if one.form.kind == TABLE and one.ctx.tables is not None:
-        return lambda entry: _table(one, entry)
-    scope, form = one.scope, one.form
-    return lambda entry: projection.single(scope, entry, form)
+def _encoder(ctx: Context, scope: Scope, form: Form, query: dict[str, str]) -> Callable[[Entry], bytes]:
+    tables = ctx.tables
+    if form.kind != TABLE or tables is None:
+        return lambda entry: projection.single(scope, entry, form)
+
+    def encode(entry: Entry) -> bytes:
+        table = tables.table(scope, [projection.served(scope, entry)], query)
+        table["metadata"] = {"resourceVersion": str(entry.revision)}
+        return orjson.dumps(table)
+
+    return encode
 
 
-def _table(one: Watch, entry: Entry) -> bytes:
-    if one.ctx.tables is None:
-        raise LookupError("no tables")
-    table = one.ctx.tables.table(one.scope, [projection.served(one.scope, entry)], one.query)
-    table["metadata"] = {"resourceVersion": str(entry.revision)}
-    return orjson.dumps(table)
-
-
-def _bookmark(one: Watch, *, ends_initial: bool = False) -> bytes:
-    meta: Object = {"resourceVersion": str(one.revision)}
+def _bookmark(one: Watch, revision: int, *, ends_initial: bool = False) -> bytes:
+    meta: Object = {"resourceVersion": str(revision)}
     if ends_initial:
         meta["annotations"] = {_INITIAL_END: "true"}
     resource = one.scope.resource
