@@ -20,7 +20,7 @@ DOC = {"a": {"b": [1, 2, 3], "x/y": 1, "m~n": 2}, "s": "t", "n": None}
         ([{"op": "add", "path": "/a/b/0", "value": 0}], {"a": {**DOC["a"], "b": [0, 1, 2, 3]}}),  # type: ignore[dict-item]
         ([{"op": "remove", "path": "/a/b/-1"}], {"a": {**DOC["a"], "b": [1, 2]}}),  # type: ignore[dict-item]
         ([{"op": "replace", "path": "/a/x~1y", "value": 5}], {"a": {**DOC["a"], "x/y": 5}}),  # type: ignore[dict-item]
-        ([{"op": "replace", "path": "/none", "value": 1}], {**DOC, "none": 1}),  # type: ignore[dict-item]
+        ([{"op": "replace", "path": "/none", "value": 1}], {**DOC, "none": 1}),
         ([{"op": "replace", "path": "/a/m~0n", "value": 5}], {"a": {**DOC["a"], "m~n": 5}}),  # type: ignore[dict-item]
         ([{"op": "move", "from": "/s", "path": "/z"}], {"s": ..., "z": "t"}),
         ([{"op": "copy", "from": "/s", "path": "/z"}], {"z": "t"}),
