@@ -83,9 +83,9 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     """An API server over a store: loads what is there, writes what every cluster has. Raises `StatusError`."""
     checks = Health()
     cache = WatchCache()
-    served = ServedResources(cache)
-    served.add_all(registry.RESOURCES)
-    ctx = _context(config, store, clock, cache, served)
+    signer = TokenSigner(config.signing_keys[0], config.signing_keys[1:], config.issuer)
+    ctx = _context(config, store, clock, cache, signer)
+    served = ctx.served
     tasks = Tasks()
     following = await cache_follower.follow(store, cache, tasks)
     checks.store_answers = lambda: not following.broken
@@ -99,7 +99,6 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     cache.listen(FlowStatus(ctx, tasks).on_change)
     cache.listen(_follower(ctx))
     checks.done(health.CACHE)
-    signer = TokenSigner(config.signing_keys[0], config.signing_keys[1:], config.issuer)
     address = f"{config.advertise_address}:{config.port}"
     discovery = Discovery(served, lambda: address)
     nonresource = NonResource(discovery, checks, ctx.metrics, signer)
@@ -119,9 +118,10 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     return server
 
 
-def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache, served: ServedResources) -> Context:
+def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache, signer: TokenSigner) -> Context:
+    served = ServedResources(cache)
+    served.add_all(registry.RESOURCES)
     reader = CacheReader(cache)
-    signer = TokenSigner(config.signing_keys[0], config.signing_keys[1:], config.issuer)
     authorizers = AuthorizerChain()
     tokens = TokenAuthenticator(signer, reader, clock, (config.issuer,))
     return Context(

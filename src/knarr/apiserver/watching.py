@@ -54,6 +54,22 @@ class Watch:
     encode: Callable[[Entry], bytes]
     #: What tells lines of one change apart: the version, the form, a table's options.
     form_key: str
+    #: How lines are made after the first one, where that differs: a table shows its columns once.
+    later: tuple[Callable[[Entry], bytes], str] | None = None
+
+    def line(self, change: Change, kind: str) -> bytes:
+        """The line of a change as an event of this kind."""
+        made = change.line(kind, self.form_key, self.encode)
+        if self.later is not None:
+            (self.encode, self.form_key), self.later = self.later, None
+        return made
+
+    def fresh_line(self, entry: Entry, kind: str) -> bytes:
+        """The line of an object that is no change of its own."""
+        made = b'{"type":"%b","object":%b}\n' % (kind.encode(), self.encode(entry))
+        if self.later is not None:
+            (self.encode, self.form_key), self.later = self.later, None
+        return made
 
 
 async def watch(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
@@ -64,6 +80,8 @@ async def watch(ctx: Context, scope: Scope, request: Request, form: Form) -> Res
     text = opts.resource_version
     start = options.parse_revision(text) if text else 0
     length = opts.timeout if opts.timeout else _LENGTH + random.randrange(_LENGTH)
+    form_key = f"{scope.resource.version}/{form.kind}/{request.query.get('includeObject', '')}"
+    encode, later = _encoders(ctx, scope, form, request.query)
     one = Watch(
         ctx=ctx,
         scope=scope,
@@ -73,8 +91,9 @@ async def watch(ctx: Context, scope: Scope, request: Request, form: Form) -> Res
         form=form,
         query=request.query,
         deadline=ctx.clock.monotonic() + length,
-        encode=_encoder(ctx, scope, form, request.query),
-        form_key=f"{scope.resource.version}/{form.kind}/{request.query.get('includeObject', '')}",
+        encode=encode,
+        form_key=f"{form_key}/first" if later is not None else form_key,
+        later=(later, form_key) if later is not None else None,
     )
     if opts.initial_events and start:
         await reach(ctx, start, PATIENCE)
@@ -109,9 +128,8 @@ def _initial(one: Watch, snapshot: list[Entry], revision: int) -> Iterator[bytes
     """What exists, as ADDED events, and the bookmark that says that this was all."""
     match = one.match
     chosen = [entry for entry in snapshot if match is None or match(entry.head)]
-    encode = one.encode
     for begin in range(0, len(chosen), _CHUNK):
-        yield b"".join(b'{"type":"ADDED","object":%b}\n' % encode(entry) for entry in chosen[begin : begin + _CHUNK])
+        yield b"".join(one.fresh_line(entry, _ADDED) for entry in chosen[begin : begin + _CHUNK])
     if one.opts.initial_events and one.opts.bookmarks:
         yield _bookmark(one, revision, ends_initial=True)
 
@@ -263,16 +281,16 @@ def _line(one: Watch, change: Change) -> bytes:
     entry, previous, match = change.entry, change.previous, one.match
     if match is None:
         kind = _DELETED if change.deleted else _ADDED if previous is None else _MODIFIED
-        return change.line(kind, one.form_key, one.encode)
+        return one.line(change, kind)
     before = previous is not None and match(previous.head)
     if change.deleted:
         selected = before if previous is not None else match(entry.head)
-        return change.line(_DELETED, one.form_key, one.encode) if selected else b""
+        return one.line(change, _DELETED) if selected else b""
     if match(entry.head):
-        return change.line(_MODIFIED if before else _ADDED, one.form_key, one.encode)
+        return one.line(change, _MODIFIED if before else _ADDED)
     if not before or previous is None:
         return b""
-    return b'{"type":"DELETED","object":%b}\n' % one.encode(_left(previous, entry.revision))
+    return one.fresh_line(_left(previous, entry.revision), _DELETED)
 
 
 def _left(previous: Entry, revision: int) -> Entry:
@@ -281,17 +299,24 @@ def _left(previous: Entry, revision: int) -> Entry:
     return Entry(previous.key, revision, body, previous.head)
 
 
-def _encoder(ctx: Context, scope: Scope, form: Form, query: dict[str, str]) -> Callable[[Entry], bytes]:
+def _encoders(
+    ctx: Context, scope: Scope, form: Form, query: dict[str, str]
+) -> tuple[Callable[[Entry], bytes], Callable[[Entry], bytes] | None]:
+    """What makes an event's object, and what makes those after the first, where that differs."""
     tables = ctx.tables
     if form.kind != TABLE or tables is None:
-        return lambda entry: projection.single(scope, entry, form)
+        return (lambda entry: projection.single(scope, entry, form)), None
 
-    def encode(entry: Entry) -> bytes:
+    def first(entry: Entry) -> bytes:
         table = tables.table(scope, [projection.served(scope, entry)], query)
-        table["metadata"] = {"resourceVersion": str(entry.revision)}
-        return orjson.dumps(table)
+        return orjson.dumps({**table, "metadata": {"resourceVersion": str(entry.revision)}})
 
-    return encode
+    def later(entry: Entry) -> bytes:
+        table = tables.table(scope, [projection.served(scope, entry)], query)
+        meta = {"resourceVersion": str(entry.revision)}
+        return orjson.dumps({**table, "metadata": meta, "columnDefinitions": None})
+
+    return first, later
 
 
 def _bookmark(one: Watch, revision: int, *, ends_initial: bool = False) -> bytes:
