@@ -12,6 +12,7 @@ from knarr.api.resources import Subresource
 from knarr.apimachinery.errors import page_not_found, service_unavailable
 from knarr.apiserver import (
     binding,
+    component_statuses,
     creating,
     deleting,
     eviction,
@@ -58,8 +59,13 @@ SUBRESOURCES: dict[tuple[str, str], Verb] = {
     ("scale", "update"): scale.update,
     ("scale", "patch"): scale.patch,
 }
-#: Collections that take a POST and keep nothing.
-_CREATE_ONLY: dict[str, Verb] = {"bindings": binding.bind, **dict.fromkeys(reviews.REVIEWS, reviews.review)}
+#: What is never stored: (plural, verb).
+_UNSTORED: dict[tuple[str, str], Verb] = {
+    ("bindings", "create"): binding.bind,
+    ("componentstatuses", "get"): component_statuses.get,
+    ("componentstatuses", "list"): component_statuses.list_all,
+    **{(plural, "create"): reviews.review for plural in reviews.REVIEWS},
+}
 
 
 def find_scope(ctx: Context, info: RequestInfo) -> Scope | None:
@@ -115,7 +121,7 @@ async def dispatch(ctx: Context, request: Request, info: RequestInfo) -> Respons
         request.warnings.append(scope.deprecation)
     streams = verb in ("list", "watch")
     form = negotiation.negotiate(request.headers.get("accept", ""), streams=streams, tables=ctx.tables is not None)
-    handler = _CREATE_ONLY.get(plural) if scope.collection is None else _VERBS[verb]
+    handler = _UNSTORED.get((plural, verb)) if scope.collection is None else _VERBS[verb]
     if handler is None:
         raise page_not_found()
     return await handler(ctx, scope, request, form)

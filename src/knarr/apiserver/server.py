@@ -17,6 +17,7 @@ from knarr.apiserver.authz.chain import FOLLOWED, AuthorizerChain
 from knarr.apiserver.cache_reader import CacheReader, decode
 from knarr.apiserver.context import Connector, Context
 from knarr.apiserver.discovery import Discovery
+from knarr.apiserver.event_expiry import EventExpiry
 from knarr.apiserver.flow_status import FlowStatus
 from knarr.apiserver.health import Health
 from knarr.apiserver.ip_addresses import IPAddresses
@@ -112,6 +113,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     try:
         await bootstrap.Bootstrap(ctx, server.handler, settings, checks).run()
         await addresses.repair()
+        tasks.forever(EventExpiry(ctx).run, "event-expiry")
     except StatusError:
         await server.close()
         raise

@@ -115,7 +115,8 @@ def cluster_roles() -> Iterator[Object]:
 
 
 def _head(kind: str, name: str, namespace: str, into: str = "") -> Object:
-    labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+    # What Kubernetes does not have must not look like a default of Kubernetes.
+    labels = {"kubernetes.io/bootstrapping": "knarr-defaults" if name.startswith("knarr:") else "rbac-defaults"}
     if into:
         labels[_AGGREGATE + into] = "true"
     meta: Object = {

@@ -35,7 +35,8 @@ def test_the_roles_are_those_of_kubernetes() -> None:
     for name in FILES:
         for obj in yaml.safe_load((REFERENCE / f"{name}.yaml").read_text())["items"]:
             published[key(obj)] = obj
-    assert {key(obj): obj for obj in objects()} == published
+    made = {key(obj): obj for obj in objects() if not obj["metadata"]["name"].startswith("knarr:")}
+    assert made == published
 
 
 def stored(reader: Any) -> None:
