@@ -6,6 +6,7 @@ k8s.io/apimachinery/pkg/util/validation/field.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ _HEADS = {
     "FieldValueTypeInvalid": "Invalid value",
     "InternalError": "Internal error",
 }
+#: The value of an error whose message shows none.
+OMITTED: Any = object()
 _WITHOUT_VALUE = frozenset({"FieldValueRequired", "FieldValueForbidden", "FieldValueTooLong", "InternalError"})
 
 
@@ -39,6 +42,8 @@ class FieldError:
     def body(self) -> str:
         """The message of the cause, without the path."""
         head = _HEADS[self.reason]
+        if self.value is OMITTED:
+            return f"{head}: {self.detail}"
         if self.reason not in _WITHOUT_VALUE:
             head = f"{head}: {show(self.value)}"
         return f"{head}: {self.detail}" if self.detail else head
@@ -57,7 +62,15 @@ def show(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    return orjson.dumps(value).decode()
+    return _GO_HTML.sub(_escaped, orjson.dumps(value).decode())
+
+
+#: What Go's JSON encoder escapes.
+_GO_HTML = re.compile("[<>&]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def quote(text: str) -> str:

@@ -6,6 +6,7 @@ The writes go through the server's own pipeline, as `system:apiserver`.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -84,9 +85,11 @@ class Bootstrap:
         await self._ensure([system.service_cidr(settings.service_cidr)])
         await self._status(registry.SERVICECIDRS, "kubernetes", {"conditions": [self._ready()]})
         await self._ensure([system.kubernetes_service(settings.service_cidr, settings.endpoint)])
-        endpoints = [settings.endpoint]
-        await self._apply(registry.ENDPOINTS, system.kubernetes_endpoints(endpoints))
-        await self._apply(registry.ENDPOINTSLICES, system.kubernetes_slice(endpoints))
+        if not ipaddress.ip_address(settings.endpoint.address).is_loopback:
+            # Endpoints may not be in the loopback range: no pod could reach them.
+            endpoints = [settings.endpoint]
+            await self._apply(registry.ENDPOINTS, system.kubernetes_endpoints(endpoints))
+            await self._apply(registry.ENDPOINTSLICES, system.kubernetes_slice(endpoints))
         authentication = system.authentication_map(settings.client_authority, settings.proxy_authority)
         await self._apply(registry.CONFIGMAPS, authentication)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from knarr.api import codec, conversion, defaults, strategy
+from knarr.api import codec, conversion, defaults, strategy, validation
 from knarr.api.codec import DecodeError
 from knarr.api.resources import Resource
 from knarr.apimachinery.field import FieldError
@@ -54,17 +54,17 @@ def prepare_update(resource: Resource, obj: Object, old: Object, subresource: st
 
 def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
     """What is wrong with a new object."""
-    return []
+    return validation.validate_create(resource, obj) if validation.covers(resource) else []
 
 
 def validate_update(resource: Resource, obj: Object, old: Object, subresource: str = "") -> list[FieldError]:
     """What is wrong with a change."""
-    return []
+    return validation.validate_update(resource, obj, old, subresource) if validation.covers(resource) else []
 
 
 def warnings(resource: Resource, obj: Object, old: Object | None = None) -> list[str]:
     """What a client should be told."""
-    return []
+    return validation.warnings(resource, obj, old) if validation.covers(resource) else []
 
 
 def merge_schema(resource: Resource) -> MergeSchema | None:

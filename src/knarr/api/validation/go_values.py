@@ -1,0 +1,142 @@
+"""API objects as Kubernetes' internal types print them: `{"Name":"a","Image":"","Command":null}`.
+
+Some messages show a whole struct. Internal types have no JSON names, so that their fields appear by their Go names,
+absent ones as zero values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api.codec.types import Shape, named
+from knarr.apimachinery.types import Object
+
+#: Go names that are not the JSON name with a capital letter.
+_NAMES = {
+    "apiGroup": "APIGroup",
+    "apiVersion": "APIVersion",
+    "apiVersions": "APIVersions",
+    "awsElasticBlockStore": "AWSElasticBlockStore",
+    "azureDisk": "AzureDisk",
+    "caBundle": "CABundle",
+    "cel": "CEL",
+    "cephfs": "CephFS",
+    "chapAuthDiscovery": "DiscoveryCHAPAuth",
+    "chapAuthSession": "SessionCHAPAuth",
+    "cidrs": "CIDRs",
+    "csi": "CSI",
+    "dnsConfig": "DNSConfig",
+    "dnsPolicy": "DNSPolicy",
+    "downwardAPI": "DownwardAPI",
+    "exactly": "Exactly",
+    "fc": "FC",
+    "fsGroup": "FSGroup",
+    "fsGroupChangePolicy": "FSGroupChangePolicy",
+    "fsType": "FSType",
+    "gcePersistentDisk": "GCEPersistentDisk",
+    "gmsaCredentialSpec": "GMSACredentialSpec",
+    "gmsaCredentialSpecName": "GMSACredentialSpecName",
+    "grpc": "GRPC",
+    "httpGet": "HTTPGet",
+    "httpHeaders": "HTTPHeaders",
+    "ip": "IP",
+    "iqn": "IQN",
+    "iscsi": "ISCSI",
+    "jsonPath": "JSONPath",
+    "nfs": "NFS",
+    "nodeID": "NodeID",
+    "os": "OS",
+    "pdID": "PdID",
+    "pdName": "PDName",
+    "rbd": "RBD",
+    "readOnly": "ReadOnly",
+    "scaleIO": "ScaleIO",
+    "seLinuxChangePolicy": "SELinuxChangePolicy",
+    "seLinuxOptions": "SELinuxOptions",
+    "setHostnameAsFQDN": "SetHostnameAsFQDN",
+    "storageos": "StorageOS",
+    "targetWWNs": "TargetWWNs",
+    "tcpSocket": "TCPSocket",
+    "tty": "TTY",
+    "ttlSecondsAfterFinished": "TTLSecondsAfterFinished",
+    "uid": "UID",
+    "url": "URL",
+    "volumeID": "VolumeID",
+    "wwids": "WWIDs",
+}
+#: Names that depend on the type.
+_TYPED_NAMES = {
+    ("resource.v1.DeviceAttribute", "bool"): "BoolValue",
+    ("resource.v1.DeviceAttribute", "bools"): "BoolValues",
+    ("resource.v1.DeviceAttribute", "int"): "IntValue",
+    ("resource.v1.DeviceAttribute", "ints"): "IntValues",
+    ("resource.v1.DeviceAttribute", "string"): "StringValue",
+    ("resource.v1.DeviceAttribute", "strings"): "StringValues",
+    ("resource.v1.DeviceAttribute", "version"): "VersionValue",
+    ("resource.v1.DeviceAttribute", "versions"): "VersionValues",
+}
+#: Fields in the order of internal types, where that is not the order of the versioned one.
+_ORDERS: dict[str, tuple[str, ...]] = {
+    "core.v1.SecurityContext": (
+        "capabilities",
+        "privileged",
+        "seLinuxOptions",
+        "windowsOptions",
+        "runAsUser",
+        "runAsGroup",
+        "runAsNonRoot",
+        "readOnlyRootFilesystem",
+        "allowPrivilegeEscalation",
+        "procMount",
+        "seccompProfile",
+        "appArmorProfile",
+    ),
+}
+#: Types that have JSON names in internal types too.
+_TAGGED = ("meta.v1.",)
+_ZEROS: dict[str, Any] = {"string": "", "boolean": False, "int32": 0, "int64": 0, "double": 0, "quantity": "0"}
+
+
+def internal(type_name: str, obj: Object | None) -> Any:
+    """The object of this type (`core.v1.Toleration`) as the internal struct's JSON; None stays None."""
+    if obj is None:
+        return None
+    if type_name.startswith(_TAGGED):
+        return obj
+    info = named(type_name)
+    order = _ORDERS.get(type_name) or tuple(info.fields)
+    out: Object = {}
+    for name in order:
+        found = info.fields[name]
+        out[_go_name(type_name, name)] = _value(found.shape, obj.get(name), pointer=not found.drops_zero)
+    return out
+
+
+def internal_list(type_name: str, objects: Any) -> Any:
+    """A list of objects; None for an empty one."""
+    return [internal(type_name, obj) for obj in objects] if objects else None
+
+
+def _go_name(type_name: str, name: str) -> str:
+    typed = _TYPED_NAMES.get((type_name, name))
+    if typed is not None:
+        return typed
+    return _NAMES.get(name) or name[0].upper() + name[1:]
+
+
+def _value(shape: Shape, value: Any, *, pointer: bool) -> Any:
+    if value is None:
+        return _absent(shape, pointer=pointer)
+    if shape.kind == "struct":
+        return internal(shape.struct, value)
+    if shape.kind == "list" and shape.item is not None:
+        return [_value(shape.item, item, pointer=False) for item in value]
+    if shape.kind == "map" and shape.item is not None:
+        return {key: _value(shape.item, value[key], pointer=False) for key in sorted(value)}
+    return value
+
+
+def _absent(shape: Shape, *, pointer: bool) -> Any:
+    if pointer or shape.kind not in _ZEROS:
+        return None
+    return _ZEROS[shape.kind]

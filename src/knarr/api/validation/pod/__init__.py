@@ -1,0 +1,1 @@
+"""What a pod and a pod template must be."""
