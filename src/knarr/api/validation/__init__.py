@@ -23,7 +23,7 @@ def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
     """What is wrong with a new object; empty when it may be stored. Raises `KeyError` for a kind without rules."""
     kind = kinds.rules(resource)
     errors: list[FieldError] = []
-    meta.check_create(errors, obj.get("metadata") or {}, namespaced=resource.namespaced, name=kind.name)
+    meta.check_create(errors, kind.meta(obj), namespaced=resource.namespaced, name=kind.name)
     kind.create(errors, obj)
     return errors
 
@@ -35,7 +35,7 @@ def validate_update(resource: Resource, obj: Object, old: Object, subresource: s
     """
     kind = kinds.rules(resource)
     errors: list[FieldError] = []
-    new_meta, old_meta = obj.get("metadata") or {}, old.get("metadata") or {}
+    new_meta, old_meta = kind.meta(obj), kind.meta(old)
     meta.check_update(errors, new_meta, old_meta)
     part = kind.parts.get(subresource) if subresource else kind.update
     if part is not None:

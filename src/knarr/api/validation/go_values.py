@@ -6,6 +6,7 @@ absent ones as zero values.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from knarr.api.codec.types import Shape, named
@@ -107,9 +108,19 @@ def internal(type_name: str, obj: Object | None) -> Any:
     order = _ORDERS.get(type_name) or tuple(info.fields)
     out: Object = {}
     for name in order:
+        if name == "metadata":
+            # Embedded, with its own JSON names.
+            out |= obj.get(name) or {}
+            continue
         found = info.fields[name]
         out[_go_name(type_name, name)] = _value(found.shape, obj.get(name), pointer=not found.drops_zero)
     return out
+
+
+def internal_fields(type_name: str, obj: Object, names: Iterable[str]) -> Object:
+    """Only these fields of the object, as the internal struct that holds them alone."""
+    info = named(type_name)
+    return {_go_name(type_name, name): _value(info.fields[name].shape, obj.get(name), pointer=True) for name in names}
 
 
 def internal_list(type_name: str, objects: Any) -> Any:

@@ -26,6 +26,12 @@ def no_create(errors: Errors, obj: Object) -> None:
     """Nothing beyond metadata is checked."""
 
 
+def own_metadata(obj: Object) -> Object:
+    """The object's metadata."""
+    found: Object = obj.get("metadata") or {}
+    return found
+
+
 def no_warnings(obj: Object, old: Object | None) -> list[str]:
     """Nothing to say."""
     return []
@@ -37,7 +43,8 @@ class Kind:
 
     `create` checks a new object apart from its metadata; `update` a changed one (when it is None, the new object is
     checked as if it were created); `parts` has the subresources with rules of their own; `name` says which names are
-    good; `meta_again`: an update checks the metadata as a creation does, too.
+    good; `meta_again`: an update checks the metadata as a creation does, too; `meta` gives the metadata that is to be
+    checked.
     """
 
     create: Create
@@ -46,3 +53,4 @@ class Kind:
     name: NameCheck = names.dns_subdomain
     warnings: Warn = no_warnings
     meta_again: bool = False
+    meta: Callable[[Object], Object] = own_metadata

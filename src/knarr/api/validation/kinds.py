@@ -8,34 +8,58 @@ from importlib import import_module
 from knarr.api.resources import Resource
 from knarr.api.validation.kind import Kind
 
-#: (group, plural) -> (module here, name of its `Kind`).
-_KINDS: dict[tuple[str, str], tuple[str, str]] = {
-    ("", "configmaps"): ("core_simple", "CONFIGMAPS"),
-    ("", "endpoints"): ("endpoints", "ENDPOINTS"),
-    ("", "events"): ("events", "EVENTS"),
-    ("", "limitranges"): ("quotas", "LIMITRANGES"),
-    ("", "namespaces"): ("core_simple", "NAMESPACES"),
-    ("", "nodes"): ("nodes", "NODES"),
-    ("", "resourcequotas"): ("quotas", "RESOURCEQUOTAS"),
-    ("", "secrets"): ("core_simple", "SECRETS"),
-    ("", "serviceaccounts"): ("core_simple", "SERVICEACCOUNTS"),
-    ("", "services"): ("services", "SERVICES"),
-    ("", "pods"): ("pods", "PODS"),
-    ("", "podtemplates"): ("pods", "PODTEMPLATES"),
-    ("", "replicationcontrollers"): ("workloads", "REPLICATIONCONTROLLERS"),
-    ("", "persistentvolumeclaims"): ("persistent_volume_claim", "PERSISTENTVOLUMECLAIMS"),
-    ("apps", "controllerrevisions"): ("workloads", "CONTROLLERREVISIONS"),
-    ("apps", "daemonsets"): ("workloads", "DAEMONSETS"),
-    ("apps", "deployments"): ("workloads", "DEPLOYMENTS"),
-    ("apps", "replicasets"): ("workloads", "REPLICASETS"),
-    ("apps", "statefulsets"): ("workloads", "STATEFULSETS"),
-    ("coordination.k8s.io", "leases"): ("events", "LEASES"),
-    ("discovery.k8s.io", "endpointslices"): ("endpoints", "ENDPOINTSLICES"),
-    ("events.k8s.io", "events"): ("events", "EVENTS"),
-    ("rbac.authorization.k8s.io", "clusterrolebindings"): ("rbac", "CLUSTERROLEBINDINGS"),
-    ("rbac.authorization.k8s.io", "clusterroles"): ("rbac", "CLUSTERROLES"),
-    ("rbac.authorization.k8s.io", "rolebindings"): ("rbac", "ROLEBINDINGS"),
-    ("rbac.authorization.k8s.io", "roles"): ("rbac", "ROLES"),
+#: (group, plural) -> the module here; its `Kind` bears the plural in capitals.
+_KINDS: dict[tuple[str, str], str] = {
+    ("", "configmaps"): "core_simple",
+    ("", "endpoints"): "endpoints",
+    ("", "events"): "events",
+    ("", "limitranges"): "quotas",
+    ("", "namespaces"): "core_simple",
+    ("", "nodes"): "nodes",
+    ("", "persistentvolumeclaims"): "persistent_volume_claim",
+    ("", "persistentvolumes"): "persistent_volume",
+    ("", "pods"): "pods",
+    ("", "podtemplates"): "pods",
+    ("", "replicationcontrollers"): "workloads",
+    ("", "resourcequotas"): "quotas",
+    ("", "secrets"): "core_simple",
+    ("", "serviceaccounts"): "core_simple",
+    ("", "services"): "services",
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicies"): "admission_policies",
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): "admission",
+    ("apiregistration.k8s.io", "apiservices"): "aggregation",
+    ("apps", "controllerrevisions"): "workloads",
+    ("apps", "daemonsets"): "workloads",
+    ("apps", "deployments"): "workloads",
+    ("apps", "replicasets"): "workloads",
+    ("apps", "statefulsets"): "workloads",
+    ("autoscaling", "horizontalpodautoscalers"): "autoscaling",
+    ("batch", "cronjobs"): "batch",
+    ("batch", "jobs"): "batch",
+    ("certificates.k8s.io", "certificatesigningrequests"): "certificates",
+    ("coordination.k8s.io", "leases"): "events",
+    ("discovery.k8s.io", "endpointslices"): "endpoints",
+    ("events.k8s.io", "events"): "events",
+    ("flowcontrol.apiserver.k8s.io", "flowschemas"): "flow_control",
+    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): "flow_control",
+    ("networking.k8s.io", "ingressclasses"): "networking",
+    ("networking.k8s.io", "ingresses"): "networking",
+    ("networking.k8s.io", "ipaddresses"): "networking",
+    ("networking.k8s.io", "networkpolicies"): "networking",
+    ("networking.k8s.io", "servicecidrs"): "networking",
+    ("node.k8s.io", "runtimeclasses"): "policy",
+    ("policy", "poddisruptionbudgets"): "policy",
+    ("rbac.authorization.k8s.io", "clusterrolebindings"): "rbac",
+    ("rbac.authorization.k8s.io", "clusterroles"): "rbac",
+    ("rbac.authorization.k8s.io", "rolebindings"): "rbac",
+    ("rbac.authorization.k8s.io", "roles"): "rbac",
+    ("scheduling.k8s.io", "priorityclasses"): "policy",
+    ("storage.k8s.io", "csidrivers"): "storage",
+    ("storage.k8s.io", "csinodes"): "storage",
+    ("storage.k8s.io", "csistoragecapacities"): "storage",
+    ("storage.k8s.io", "storageclasses"): "storage",
+    ("storage.k8s.io", "volumeattachments"): "storage",
+    ("storage.k8s.io", "volumeattributesclasses"): "storage",
 }
 
 
@@ -54,7 +78,7 @@ _COVERED = frozenset(_KINDS)
 
 @cache
 def _load(group: str, plural: str) -> Kind:
-    module, name = _KINDS[group, plural]
+    module, name = _KINDS[group, plural], plural.upper()
     found = getattr(import_module(f"knarr.api.validation.{module}"), name)
     if not isinstance(found, Kind):
         raise TypeError(f"{module}.{name} is not the rules of a kind")

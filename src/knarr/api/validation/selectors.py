@@ -158,7 +158,7 @@ def check_topology_terms(errors: Errors, terms: Sequence[Object], path: str) -> 
     seen: list[dict[str, frozenset[str]]] = []
     for at, term in enumerate(terms):
         expressions = _topology_term(errors, term, f"{path}[{at}]")
-        if expressions in seen:
+        if not expressions or expressions in seen:
             errors.append(field.duplicate(f"{path}[{at}].matchLabelExpressions", ""))
         seen.append(expressions)
 
