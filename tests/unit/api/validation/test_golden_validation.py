@@ -20,6 +20,7 @@ CORPUS = Path(__file__).parents[4].parent / "shared" / "golden" / "corpus"
 #: Judged by what is not here: the allocator of addresses and ports, request options, CEL.
 ELSEWHERE = re.compile(
     r"rule/service-(clusterip|external-clusterip|family|nodeport-twice)|[Ee]xpression|spec\.variables|"
+    r"selectors\.\*\.cel|claim-(admin|cel-bad)|crd-|CustomResourceDefinition/spec\.versions|"
     r"policy-(syntax|type|audit-type|params-undeclared|undeclared|variable)|webhook-(cel|condition)|"
     # Empty lists that decoding leaves out before defaults are set.
     r"behavior\.scale(Up|Down)\.policies"

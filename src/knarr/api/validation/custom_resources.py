@@ -1,0 +1,274 @@
+"""CustomResourceDefinitions: names, versions, conversion, columns. Their schemas are judged where they are compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from knarr.api.validation import names
+from knarr.api.validation.admission import check_service, check_url
+from knarr.api.validation.checks import IMMUTABLE, Errors, items, one_of, required_one_of, required_text, texts
+from knarr.api.validation.go_values import internal_list
+from knarr.api.validation.kind import Kind
+from knarr.api.validation.schemas import check_root, selectable_problem
+from knarr.apimachinery import field
+from knarr.apimachinery.types import Object
+
+_SCOPES = ("Cluster", "Namespaced")
+_FORMATS = "byte,date,date-time,double,float,int32,int64,password"
+_TYPES = "boolean,date,integer,number,string"
+_PROTECTED = ("k8s.io", "kubernetes.io")
+_APPROVAL = "api-approved.kubernetes.io"
+_APPROVAL_WANTED = (
+    f'protected groups must have approval annotation "{_APPROVAL}",'
+    " see https://github.com/kubernetes/enhancements/pull/1111"
+)
+_MIXED = "may have mixed case, but should otherwise match:"
+_VERSION = "apiextensions.v1.CustomResourceDefinitionVersion"
+
+
+def _create(errors: Errors, obj: Object) -> None:
+    spec = obj.get("spec") or {}
+    name, group = (obj.get("metadata") or {}).get("name", ""), spec.get("group", "")
+    wanted = f"{(spec.get('names') or {}).get('plural', '')}.{group}"
+    if name and name != wanted:
+        errors.append(field.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
+    _check_spec(errors, spec)
+    _check_stored(errors, obj, spec)
+    _check_approval(errors, obj, group)
+
+
+def _check_spec(errors: Errors, spec: Object) -> None:
+    group = spec.get("group", "")
+    if not group:
+        errors.append(field.required("spec.group"))
+    else:
+        texts(errors, "spec.group", group, names.dns_subdomain(group))
+        if not names.dns_subdomain(group) and "." not in group:
+            errors.append(field.invalid("spec.group", group, "should be a domain with at least one dot"))
+    required_one_of(errors, "spec.scope", spec.get("scope", ""), _SCOPES)
+    _check_versions(errors, items(spec, "versions"))
+    _check_schemas(errors, items(spec, "versions"))
+    _check_names(errors, spec.get("names") or {}, "spec.names")
+    if spec.get("conversion") is not None:
+        _check_conversion(errors, spec["conversion"], "spec.conversion")
+
+
+def _check_versions(errors: Errors, versions: Sequence[Object]) -> None:
+    shown = internal_list(_VERSION, versions)
+    if sum(1 for version in versions if version.get("storage")) != 1:
+        wrong = "must have exactly one version marked as storage version"
+        errors.append(field.invalid("spec.versions", shown, wrong))
+    first = versions[0].get("name", "") if versions else ""
+    if first:
+        # The inner form repeats the first version's name.
+        texts(errors, "spec.version", first, names.dns_1035_label(first))
+    seen: list[str] = []
+    for at, version in enumerate(versions):
+        path, name = f"spec.versions[{at}]", version.get("name", "")
+        texts(errors, f"{path}.name", name, names.dns_1035_label(name))
+        if name in seen:
+            wrong = "must contain unique version names"
+            errors.append(field.invalid("spec.versions", shown, wrong))
+        seen.append(name)
+        _check_version(errors, version, path)
+    chosen = [version.get("selectableFields") for version in versions]
+    if versions and all(fields == chosen[0] for fields in chosen):
+        _check_selectable(errors, versions[0], "spec.selectableFields")
+    else:
+        for at, version in enumerate(versions):
+            _check_selectable(errors, version, f"spec.versions[{at}].selectableFields")
+
+
+def _check_version(errors: Errors, version: Object, path: str) -> None:
+    warning = version.get("deprecationWarning")
+    if warning is not None:
+        here = f"{path}.deprecationWarning"
+        if not version.get("deprecated"):
+            errors.append(field.invalid(here, warning, "can only be set for deprecated versions"))
+        if not warning:
+            errors.append(field.invalid(here, warning, "must not be an empty string"))
+        elif len(warning.encode()) > 256:
+            wrong = "must be <= 256 characters in length"
+            errors.append(field.invalid(here, warning, wrong))
+    scale = (version.get("subresources") or {}).get("scale")
+    if scale is not None:
+        _check_scale(errors, scale, f"{path}.subresources.scale")
+    for at, column in enumerate(items(version, "additionalPrinterColumns")):
+        _check_column(errors, column, f"{path}.additionalPrinterColumns[{at}]")
+
+
+def _check_selectable(errors: Errors, version: Object, path: str) -> None:
+    chosen = [selectable.get("jsonPath", "") for selectable in items(version, "selectableFields")]
+    schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+    for at, target in enumerate(chosen):
+        here = f"{path}[{at}].jsonPath"
+        if not target:
+            errors.append(field.required(here))
+        elif target in chosen[:at]:
+            errors.append(field.duplicate(here, target))
+        else:
+            wrong = selectable_problem(schema, target)
+            if wrong:
+                errors.append(field.invalid(here, target, wrong))
+
+
+def _check_schemas(errors: Errors, versions: Sequence[Object]) -> None:
+    """Each version's schema; one that all share stands in the inner form's `spec.validation`."""
+    schemas = [(version.get("schema") or {}).get("openAPIV3Schema") for version in versions]
+    first = schemas[0] if schemas else None
+    if first is not None and all(schema == first for schema in schemas):
+        check_root(errors, first, "spec.validation.openAPIV3Schema")
+        return
+    for at, schema in enumerate(schemas):
+        path = f"spec.versions[{at}].schema.openAPIV3Schema"
+        if schema is None:
+            errors.append(field.required(path, "schemas are required"))
+        else:
+            check_root(errors, schema, path)
+
+
+def _check_scale(errors: Errors, scale: Object, path: str) -> None:
+    roots = {"specReplicasPath": ".spec.", "statusReplicasPath": ".status."}
+    for key, root in roots.items():
+        target, here = scale.get(key, ""), f"{path}.{key}"
+        if not target:
+            errors.append(field.required(here))
+        elif not _is_simple(target):
+            errors.append(field.invalid(here, target, "must be a simple json path starting with ."))
+        elif not target.startswith(root):
+            wrong = f"should be a json path under {root[:-1]}"
+            errors.append(field.invalid(here, target, wrong))
+    selector = scale.get("labelSelectorPath")
+    if selector:
+        here = f"{path}.labelSelectorPath"
+        if not _is_simple(selector):
+            errors.append(field.invalid(here, selector, "must be a simple json path starting with ."))
+        elif not selector.startswith((".spec.", ".status.")):
+            errors.append(field.invalid(here, selector, "should be a json path under either .status or .spec"))
+
+
+def _is_simple(target: str) -> bool:
+    parts = target.split(".")
+    return target.startswith(".") and all(
+        part and part.replace("-", "a").replace("_", "a").isalnum() for part in parts[1:]
+    )
+
+
+def _check_column(errors: Errors, column: Object, path: str) -> None:
+    required_text(errors, f"{path}.name", column.get("name"))
+    kind, form = column.get("type", ""), column.get("format", "")
+    wrong = f"must be one of {_TYPES}"
+    if not kind:
+        errors.append(field.required(f"{path}.type", wrong))
+    elif kind not in _TYPES.split(","):
+        errors.append(field.invalid(f"{path}.type", kind, wrong))
+    if form and form not in _FORMATS.split(","):
+        errors.append(field.invalid(f"{path}.format", form, f"must be one of {_FORMATS}"))
+    target = column.get("jsonPath", "")
+    if not target:
+        errors.append(field.required(f"{path}.JSONPath"))
+    elif not _is_simple(target) and not target.startswith("."):
+        errors.append(field.invalid(f"{path}.JSONPath", target, "must be a simple json path starting with ."))
+
+
+def _check_names(errors: Errors, given: Object, path: str) -> None:
+    for key in ("plural", "singular", "kind", "listKind"):
+        value, here = given.get(key, ""), f"{path}.{key}"
+        if not value:
+            errors.append(field.required(here))
+        elif key in ("plural", "singular"):
+            texts(errors, here, value, names.dns_1035_label(value))
+        else:
+            texts(errors, here, value, (f"{_MIXED} {text}" for text in names.dns_1035_label(value.lower())))
+    for key in ("shortNames", "categories"):
+        for at, value in enumerate(items(given, key)):
+            texts(errors, f"{path}.{key}[{at}]", value, names.dns_1035_label(value))
+    if given.get("kind") and given.get("kind") == given.get("listKind"):
+        wrong = "kind and listKind may not be the same"
+        errors.append(field.invalid(f"{path}.listKind", given["listKind"], wrong))
+
+
+def _check_conversion(errors: Errors, conversion: Object, path: str) -> None:
+    strategy, webhook = conversion.get("strategy", ""), conversion.get("webhook")
+    if not strategy:
+        errors.append(field.required(f"{path}.strategy"))
+    else:
+        one_of(errors, f"{path}.strategy", strategy, ("None", "Webhook"))
+    if strategy == "Webhook":
+        _check_webhook(errors, webhook or {}, path)
+    elif strategy == "None" and webhook is not None:
+        wrong = "should not be set when strategy is not set to Webhook"
+        if webhook.get("clientConfig") is not None:
+            errors.append(field.forbidden(f"{path}.webhookClientConfig", wrong))
+        if items(webhook, "conversionReviewVersions"):
+            errors.append(field.forbidden(f"{path}.conversionReviewVersions", wrong))
+
+
+def _check_webhook(errors: Errors, webhook: Object, path: str) -> None:
+    client, versions = webhook.get("clientConfig"), items(webhook, "conversionReviewVersions")
+    here = f"{path}.webhookClientConfig"
+    if client is None:
+        errors.append(field.required(here, "required when strategy is set to Webhook"))
+    elif (client.get("url") is None) == (client.get("service") is None):
+        errors.append(field.required(here, "exactly one of url or service is required"))
+    elif client.get("url") is not None:
+        check_url(errors, client["url"], f"{here}.url")
+    else:
+        check_service(errors, client["service"], f"{here}.service")
+    here = f"{path}.conversionReviewVersions"
+    if not versions:
+        errors.append(field.required(here))
+        return
+    for at, version in enumerate(versions):
+        texts(errors, f"{here}[{at}]", version, names.dns_1035_label(version))
+        if version in versions[:at]:
+            errors.append(field.invalid(f"{here}[{at}]", version, "duplicate version"))
+    if not {"v1", "v1beta1"} & set(versions):
+        errors.append(field.invalid(here, list(versions), "must include at least one of v1, v1beta1"))
+
+
+def _check_stored(errors: Errors, obj: Object, spec: Object) -> None:
+    stored, path = items(obj.get("status") or {}, "storedVersions"), "status.storedVersions"
+    if not stored:
+        errors.append(field.invalid(path, None, "must have at least one stored version"))
+        return
+    known = {version.get("name", ""): bool(version.get("storage")) for version in items(spec, "versions")}
+    for at, name in enumerate(stored):
+        if name not in known:
+            wrong = (
+                f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions"
+                f" until a storage migration ensures no data remains persisted in {name} and removes {name} from"
+                " status.storedVersions"
+            )
+            errors.append(field.invalid(f"{path}[{at}]", name, wrong))
+    for name, storage in known.items():
+        if storage and name not in stored:
+            errors.append(field.invalid(path, list(stored), f"must have the storage version {name}"))
+
+
+def _check_approval(errors: Errors, obj: Object, group: str) -> None:
+    if not any(group == end or group.endswith(f".{end}") for end in _PROTECTED):
+        return
+    value = ((obj.get("metadata") or {}).get("annotations") or {}).get(_APPROVAL, "")
+    path = f"metadata.annotations[{_APPROVAL}]"
+    if not value:
+        errors.append(field.required(path, _APPROVAL_WANTED))
+    elif not value.startswith(("https://", "http://", "unapproved")):
+        wrong = "protected groups must have approval annotation value that is a URL or starts with unapproved"
+        errors.append(field.invalid(path, value, wrong))
+
+
+def _update(errors: Errors, obj: Object, old: Object) -> None:
+    spec, before = obj.get("spec") or {}, old.get("spec") or {}
+    _check_spec(errors, spec)
+    _check_stored(errors, obj, spec)
+    for key in ("group", "scope"):
+        if spec.get(key) != before.get(key):
+            errors.append(field.invalid(f"spec.{key}", spec.get(key), IMMUTABLE))
+    new, had = spec.get("names") or {}, before.get("names") or {}
+    for key in ("kind", "plural"):
+        if new.get(key) != had.get(key):
+            errors.append(field.invalid(f"spec.names.{key}", new.get(key), IMMUTABLE))
+
+
+CUSTOMRESOURCEDEFINITIONS = Kind(_create, _update)

@@ -1,0 +1,178 @@
+"""The schemas of custom resources: which ones are structural. Defaults, patterns' meaning and CEL are judged elsewhere.
+
+https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api.validation.checks import Errors
+from knarr.apimachinery import field
+from knarr.apimachinery.types import Object
+
+_TYPES = ("array", "boolean", "integer", "number", "object", "string")
+_LIST_TYPES = ("atomic", "set", "map")
+_JUNCTORS = ("allOf", "anyOf", "oneOf")
+_STRUCTURAL = ("type", "title", "description", "nullable")
+_OPEN = ("x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields")
+_OBJECT_FIELDS = "must not be empty for specified object fields"
+_QUADRATIC = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+
+
+def check_root(errors: Errors, schema: Object, path: str) -> None:
+    """The schema of one version."""
+    kind = schema.get("type", "")
+    if not kind:
+        errors.append(field.required(f"{path}.type", "must not be empty at the root"))
+    elif kind != "object":
+        errors.append(field.invalid(f"{path}.type", kind, "must be object at the root"))
+    _check(errors, schema, path)
+
+
+def _check(errors: Errors, schema: Object, path: str) -> None:
+    kind = schema.get("type", "")
+    if kind and kind not in _TYPES:
+        errors.append(field.not_supported(f"{path}.type", kind, _TYPES))
+    if schema.get("uniqueItems"):
+        errors.append(field.forbidden(f"{path}.uniqueItems", _QUADRATIC))
+    for name, inner in (schema.get("properties") or {}).items():
+        _check_inner(errors, inner, f"{path}.properties[{name}]", _OBJECT_FIELDS)
+    items, extra = schema.get("items"), schema.get("additionalProperties")
+    if isinstance(items, dict):
+        _check_inner(errors, items, f"{path}.items", "must not be empty for specified array items")
+    elif kind == "array" and items is None:
+        errors.append(field.required(f"{path}.items", "must be specified"))
+    if isinstance(extra, dict):
+        _check_inner(errors, extra, f"{path}.additionalProperties", _OBJECT_FIELDS)
+    _check_extensions(errors, schema, path)
+    if schema.get("default") is not None:
+        _check_default(errors, schema, kind, f"{path}.default")
+    _check_junctors(errors, schema, path)
+
+
+def _check_inner(errors: Errors, schema: Object, path: str, untyped: str) -> None:
+    if not schema.get("type") and not any(schema.get(name) for name in _OPEN):
+        errors.append(field.required(f"{path}.type", untyped))
+    _check(errors, schema, path)
+
+
+def _check_junctors(errors: Errors, schema: Object, path: str) -> None:
+    for name in _JUNCTORS:
+        for at, inner in enumerate(schema.get(name) or ()):
+            _check_value_validation(errors, inner, f"{path}.{name}[{at}]")
+    if schema.get("not") is not None:
+        _check_value_validation(errors, schema["not"], f"{path}.not")
+
+
+def _check_default(errors: Errors, schema: Object, kind: str, path: str) -> None:
+    """A default's own type and enumeration; what is below it is judged with the objects."""
+    value = schema["default"]
+    actual = _type_of(value)
+    fits = actual == kind or (kind == "number" and actual == "integer")
+    if kind and not fits:
+        detail = f' in body must be of type {kind}: "{actual}"'
+        errors.append(field.type_invalid(path, actual, detail))
+        return
+    known = schema.get("enum")
+    if known and value not in known:
+        errors.append(
+            field.not_supported(path, value, [text if isinstance(text, str) else str(text) for text in known])
+        )
+
+
+def _type_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    names = {dict: "object", list: "array", str: "string", int: "integer", float: "number"}
+    return names.get(type(value), "null")
+
+
+def selectable_problem(schema: Object, target: str) -> str:
+    """What keeps a JSON path from being a selectable field of objects of this schema; empty when nothing does."""
+    if target[:1] not in (".", "["):
+        return f"is an invalid path: expected [ or . but got: {target}"
+    found: Any = schema
+    for part in target[1:].split("."):
+        found = (found.get("properties") or {}).get(part) if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return "is an invalid path: does not refer to a valid field"
+    if found.get("type") not in ("string", "boolean", "integer"):
+        kinds = "string, boolean or integer. Enum string fields and strings with formats are allowed."
+        return f"must point to a field of type {kinds}"
+    return ""
+
+
+def _check_value_validation(errors: Errors, schema: Object, path: str) -> None:
+    """Below a junctor nothing may say what a value is, only restrict it."""
+    for name in _STRUCTURAL:
+        if schema.get(name):
+            errors.append(field.forbidden(f"{path}.{name}", "must be empty to be structural"))
+    for name, inner in (schema.get("properties") or {}).items():
+        _check_value_validation(errors, inner, f"{path}.properties[{name}]")
+    if isinstance(schema.get("items"), dict):
+        _check_value_validation(errors, schema["items"], f"{path}.items")
+
+
+def _check_extensions(errors: Errors, schema: Object, path: str) -> None:
+    for at, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
+        if not rule.get("rule", "").strip():
+            errors.append(field.required(f"{path}.x-kubernetes-validations[{at}].rule", "rule is not specified"))
+    preserve = schema.get("x-kubernetes-preserve-unknown-fields")
+    if preserve is False:
+        here = f"{path}.x-kubernetes-preserve-unknown-fields"
+        errors.append(field.invalid(here, False, "must be true or undefined"))
+    if schema.get("x-kubernetes-embedded-resource") and not preserve and not schema.get("properties"):
+        wrong = "must not be empty if x-kubernetes-embedded-resource is true without"
+        errors.append(field.required(f"{path}.properties", f"{wrong} x-kubernetes-preserve-unknown-fields"))
+    listed = schema.get("x-kubernetes-list-type")
+    if listed is not None:
+        _check_list(errors, schema, listed, path)
+
+
+def _check_list(errors: Errors, schema: Object, listed: str, path: str) -> None:
+    kind, items = schema.get("type", ""), schema.get("items")
+    if kind != "array":
+        wrong = "must be array if x-kubernetes-list-type is specified"
+        if not kind:
+            errors.append(field.required(f"{path}.type", wrong))
+        else:
+            errors.append(field.invalid(f"{path}.type", kind, wrong))
+    if listed not in _LIST_TYPES:
+        errors.append(field.not_supported(f"{path}.x-kubernetes-list-type", listed, _LIST_TYPES))
+    if listed == "map":
+        _check_map_list(errors, schema, items, path)
+    elif listed == "set" and isinstance(items, dict):
+        _check_set_item(errors, items, f"{path}.items")
+
+
+def _check_set_item(errors: Errors, item: Object, path: str) -> None:
+    if item.get("type") == "object" and item.get("x-kubernetes-map-type") != "atomic":
+        shown = item.get("x-kubernetes-map-type")
+        wrong = "must be atomic as item of a list with x-kubernetes-list-type=set"
+        errors.append(field.invalid(f"{path}.x-kubernetes-map-type", shown, wrong))
+
+
+def _check_map_list(errors: Errors, schema: Object, item: Any, path: str) -> None:
+    keys, here = schema.get("x-kubernetes-list-map-keys") or [], f"{path}.x-kubernetes-list-map-keys"
+    if not isinstance(item, dict):
+        wrong = "must have a schema if x-kubernetes-list-type is map"
+        errors.append(field.required(f"{path}.items", wrong))
+        item = None
+    elif item.get("type") != "object":
+        wrong = "must be object if parent array's x-kubernetes-list-type is map"
+        errors.append(field.invalid(f"{path}.items.type", item.get("type", ""), wrong))
+    if not keys:
+        errors.append(field.required(here, "must not be empty if x-kubernetes-list-type is map"))
+        return
+    known = (item or {}).get("properties") or {}
+    if item is not None and item.get("type") == "object" and any(key not in known for key in keys):
+        errors.append(field.invalid(here, keys, "entries must all be names of item properties"))
+    if len(set(keys)) != len(keys):
+        errors.append(field.invalid(here, keys, "must not contain duplicate entries"))
+    for key in keys:
+        if key in known and known[key].get("default") is None and key not in ((item or {}).get("required") or ()):
+            wrong = (
+                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+            )
+            errors.append(field.required(f"{path}.items.properties[{key}].default", wrong))
