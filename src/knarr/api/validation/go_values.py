@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from knarr.api.codec.types import Shape, named
+from knarr.api.validation.go_orders import IN_SECURITY_CONTEXT, ORDERS
 from knarr.apimachinery.types import Object
 
 #: Go names that are not the JSON name with a capital letter.
@@ -67,6 +68,10 @@ _NAMES = {
 }
 #: Names that depend on the type.
 _TYPED_NAMES = {
+    ("core.v1.RBDVolumeSource", "monitors"): "CephMonitors",
+    ("core.v1.RBDVolumeSource", "image"): "RBDImage",
+    ("core.v1.RBDVolumeSource", "pool"): "RBDPool",
+    ("core.v1.RBDVolumeSource", "user"): "RadosUser",
     ("resource.v1.DeviceAttribute", "bool"): "BoolValue",
     ("resource.v1.DeviceAttribute", "bools"): "BoolValues",
     ("resource.v1.DeviceAttribute", "int"): "IntValue",
@@ -75,23 +80,6 @@ _TYPED_NAMES = {
     ("resource.v1.DeviceAttribute", "strings"): "StringValues",
     ("resource.v1.DeviceAttribute", "version"): "VersionValue",
     ("resource.v1.DeviceAttribute", "versions"): "VersionValues",
-}
-#: Fields in the order of internal types, where that is not the order of the versioned one.
-_ORDERS: dict[str, tuple[str, ...]] = {
-    "core.v1.SecurityContext": (
-        "capabilities",
-        "privileged",
-        "seLinuxOptions",
-        "windowsOptions",
-        "runAsUser",
-        "runAsGroup",
-        "runAsNonRoot",
-        "readOnlyRootFilesystem",
-        "allowPrivilegeEscalation",
-        "procMount",
-        "seccompProfile",
-        "appArmorProfile",
-    ),
 }
 #: Types that have JSON names in internal types too.
 _TAGGED = ("meta.v1.",)
@@ -105,16 +93,33 @@ def internal(type_name: str, obj: Object | None) -> Any:
     if type_name.startswith(_TAGGED):
         return obj
     info = named(type_name)
-    order = _ORDERS.get(type_name) or tuple(info.fields)
+    order = ORDERS.get(type_name) or tuple(info.fields)
     out: Object = {}
     for name in order:
         if name == "metadata":
             # Embedded, with its own JSON names.
-            out |= obj.get(name) or {}
+            given = obj.get(name) or {}
+            maps = {key: dict(sorted(given[key].items())) for key in ("labels", "annotations") if given.get(key)}
+            out |= {**given, **maps}
+            continue
+        if name == "securityContext" and type_name == "core.v1.PodSpec":
+            out["SecurityContext"] = _pod_security(obj)
             continue
         found = info.fields[name]
         out[_go_name(type_name, name)] = _value(found.shape, obj.get(name), pointer=not found.drops_zero)
     return out
+
+
+def _pod_security(spec: Object) -> Any:
+    given = spec.get("securityContext")
+    if given is None and not any(spec.get(name) for name in IN_SECURITY_CONTEXT):
+        return None
+    hosts = {_go_name("", name): spec.get(name, _HOST_ZEROS.get(name)) for name in IN_SECURITY_CONTEXT}
+    return hosts | internal("core.v1.PodSecurityContext", given or {})
+
+
+#: The others are pointers.
+_HOST_ZEROS = {"hostNetwork": False, "hostPID": False, "hostIPC": False}
 
 
 def internal_fields(type_name: str, obj: Object, names: Iterable[str]) -> Object:

@@ -87,12 +87,18 @@ def check_owners(errors: Errors, owners: Sequence[Object], path: str) -> None:
             continue
         this = owner.get("name", "")
         if controller:
-            errors.append(field.invalid(path, list(owners), _two_controllers(controller, this)))
+            shown = [_owner_shown(other) for other in owners]
+            errors.append(field.invalid(path, shown, _two_controllers(controller, this)))
         controller = controller or this
 
 
 def _two_controllers(first: str, second: str) -> str:
     return f'Only one reference can have Controller set to true. Found "true" in references for {first} and {second}'
+
+
+def _owner_shown(owner: Object) -> Object:
+    order = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
+    return {key: owner[key] for key in order if key in owner}
 
 
 def _check_owner(errors: Errors, owner: Object, path: str) -> None:
@@ -104,9 +110,7 @@ def _check_owner(errors: Errors, owner: Object, path: str) -> None:
         if not owner.get(name):
             errors.append(field.invalid(f"{path}.{name}", owner.get(name, ""), "must not be empty"))
     if (group, version, kind) == ("", "v1", "Event"):
-        order = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
-        shown: Object = {key: owner[key] for key in order if key in owner}
-        errors.append(field.invalid(path, shown, "/v1, Kind=Event is disallowed from being an owner"))
+        errors.append(field.invalid(path, _owner_shown(owner), "/v1, Kind=Event is disallowed from being an owner"))
 
 
 def check_finalizers(errors: Errors, finalizers: Sequence[str], path: str) -> None:

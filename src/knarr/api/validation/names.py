@@ -17,6 +17,8 @@ NameCheck = Callable[[str], tuple[str, ...]]
 _LABEL_TEXT = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN_TEXT = rf"{_LABEL_TEXT}(\.{_LABEL_TEXT})*"
 _1035_TEXT = "[a-z]([-a-z0-9]*[a-z0-9])?"
+_UNDERSCORED_LABEL = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_UNDERSCORED_TEXT = rf"{_UNDERSCORED_LABEL}(\.{_UNDERSCORED_LABEL})*"
 _WILDCARD_TEXT = rf"\*\.{_SUBDOMAIN_TEXT}"
 _CONFIG_KEY_TEXT = "[-._a-zA-Z0-9]+"
 _C_IDENTIFIER_TEXT = "[A-Za-z_][A-Za-z0-9_]*"
@@ -25,6 +27,7 @@ _PERCENT_TEXT = "[0-9]+%"
 
 _LABEL = re.compile(_LABEL_TEXT)
 _SUBDOMAIN = re.compile(_SUBDOMAIN_TEXT)
+_UNDERSCORED = re.compile(_UNDERSCORED_TEXT)
 _1035 = re.compile(_1035_TEXT)
 _WILDCARD = re.compile(_WILDCARD_TEXT)
 _CONFIG_KEY = re.compile(_CONFIG_KEY_TEXT)
@@ -53,6 +56,12 @@ _SUBDOMAIN_WRONG = _regex(
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and"
     " end with an alphanumeric character",
     _SUBDOMAIN_TEXT,
+    "example.com",
+)
+_UNDERSCORED_WRONG = _regex(
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start"
+    " and end with an alphanumeric character",
+    _UNDERSCORED_TEXT,
     "example.com",
 )
 _1035_WRONG = _regex(
@@ -114,6 +123,12 @@ def dns_label(value: str) -> tuple[str, ...]:
     if _SUBDOMAIN.fullmatch(value):
         return (*errors, "must not contain dots")
     return (*errors, LABEL_WRONG)
+
+
+def dns_search(value: str) -> tuple[str, ...]:
+    """A subdomain whose labels may have underscores, as a resolver's search list takes it."""
+    errors = _bytes_over(value, 253)
+    return errors if _UNDERSCORED.fullmatch(value) else (*errors, _UNDERSCORED_WRONG)
 
 
 @lru_cache(maxsize=1024)

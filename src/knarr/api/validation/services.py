@@ -164,7 +164,12 @@ def _check_duplicate_ports(errors: Errors, spec: Object) -> None:
     for at, entry in enumerate(items(spec, "ports")):
         key = (entry.get("protocol", ""), entry.get("port", 0))
         if key in seen:
-            errors.append(field.duplicate(f"spec.ports[{at}]", internal("core.v1.ServicePort", entry)))
+            errors.append(
+                field.duplicate(
+                    f"spec.ports[{at}]",
+                    internal("core.v1.ServicePort", {"protocol": key[0], "port": key[1], "targetPort": 0}),
+                )
+            )
         seen.add(key)
 
 

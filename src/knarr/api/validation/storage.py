@@ -38,7 +38,7 @@ def _check_provisioner(errors: Errors, name: str, path: str) -> None:
     if not name:
         errors.append(field.required(path))
     else:
-        texts(errors, path, name, names.qualified_name(name.lower()))
+        texts(errors, path, name.lower(), names.qualified_name(name.lower()))
 
 
 def _check_parameters(errors: Errors, parameters: Object, path: str, *, empty: bool) -> None:
@@ -135,8 +135,8 @@ def _check_drivers(errors: Errors, drivers: Sequence[Object]) -> None:
         check_csi_driver(errors, name, f"{path}.name")
         if not node:
             errors.append(field.required(f"{path}.nodeID"))
-        if len(node.encode()) > 192:
-            wrong = "must be 192 characters or less"
+        if len(node.encode()) > 256:
+            wrong = "must be 256 characters or less"
             errors.append(field.invalid(f"{path}.nodeID", node, wrong))
         count = (driver.get("allocatable") or {}).get("count")
         if count is not None and count < 0:

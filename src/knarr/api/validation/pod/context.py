@@ -29,7 +29,7 @@ def context_of(spec: Object) -> PodContext:
     """The context of a spec."""
     return PodContext(
         volumes={volume.get("name", ""): volume for volume in spec.get("volumes") or ()},
-        claims=tuple(claim.get("name", "") for claim in spec.get("resourceClaims") or ()),
+        claims=tuple(claim["name"] for claim in spec.get("resourceClaims") or () if claim.get("name")),
         grace=spec.get("terminationGracePeriodSeconds") or 0,
         restart_policy=spec.get("restartPolicy", ""),
         host_users=spec.get("hostUsers", True) is not False,

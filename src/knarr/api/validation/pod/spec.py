@@ -185,9 +185,7 @@ def _check_searches(errors: Errors, searches: Sequence[str], path: str) -> None:
     for at, search in enumerate(searches):
         if search == ".":
             continue
-        name = search.removesuffix(".").replace("_", "a")
-        wrong_texts = names.dns_subdomain(name)
-        texts(errors, f"{path}[{at}]", search, wrong_texts)
+        texts(errors, f"{path}[{at}]", search, names.dns_search(search.removesuffix(".")))
 
 
 def _check_host_users(errors: Errors, spec: Object, path: str) -> None:
