@@ -27,6 +27,7 @@ from knarr.apiserver.pipeline import Pipeline
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import ServedResources
 from knarr.apiserver.services import ServiceHooks
+from knarr.apiserver.tables import TablePrinter
 from knarr.apiserver.tokens import ISSUER, TokenRequests, TokenSigner
 from knarr.apiserver.watch_cache import Change, Collection, WatchCache
 from knarr.apiserver.writer import Writer
@@ -140,6 +141,7 @@ def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache
         metrics=Metrics(),
         connectors=dict(config.connectors),
         shared_store=config.shared_store,
+        tables=TablePrinter(clock),
     )
 
 

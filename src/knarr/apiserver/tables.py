@@ -1,0 +1,58 @@
+"""Makes the Tables that `kubectl get` asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from knarr.api.printers import table
+from knarr.api.registry import EVENTS, HPAS
+from knarr.api.resources import Resource
+from knarr.apimachinery.errors import bad_request
+from knarr.apimachinery.types import Object
+from knarr.apiserver import kinds
+from knarr.apiserver.served import Scope
+from knarr.component_base.clock import Clock
+
+#: Kinds are printed in one version, whichever was asked for.
+_PRINTED = {"events": EVENTS, "horizontalpodautoscalers": HPAS}
+_INCLUDES = ("", "None", "Metadata", "Object")
+
+
+class TablePrinter:
+    """Implements `context.Tables`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def table(self, scope: Scope, objects: list[Object], options: Mapping[str, str]) -> Object:
+        """A Table without list metadata. Raises `StatusError` 400 for an unknown `includeObject`."""
+        include = options.get("includeObject", "")
+        if include not in _INCLUDES:
+            raise bad_request(
+                f'Unable to convert to Table as requested: includeObject: Invalid value: "{include}": '
+                "must be 'Metadata', 'Object', 'None', or empty"
+            )
+        resource = scope.resource
+        rows = [self._row(resource, obj, include) for obj in objects]
+        head: Object = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {}}
+        head["columnDefinitions"] = table.columns(resource)
+        head["rows"] = rows
+        return head
+
+    def _row(self, resource: Resource, obj: Object, include: str) -> Object:
+        printed = _PRINTED.get(resource.plural, resource)
+        shown = obj if printed is resource else kinds.convert(obj, resource, printed)
+        row: Object = {"cells": table.cells(resource, shown, self._clock.now())}
+        if conditions := table.row_conditions(resource, shown):
+            row["conditions"] = conditions
+        row["object"] = _included(obj, include)
+        return row
+
+
+def _included(obj: Object, include: str) -> Any:
+    if include == "None":
+        return None
+    if include == "Object":
+        return obj
+    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
