@@ -1,0 +1,58 @@
+"""One cluster with three images for the whole session, and a namespace of its own for every test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.cluster import ROOT, Cluster, needs_root
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    skip = pytest.mark.skip(reason="needs root: a node with real containers")
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            if item.get_closest_marker("rootless") is None and not needs_root():
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Image tars by name."""
+    folder = tmp_path_factory.mktemp("images")
+    out = {}
+    for name in ("nginx", "busybox", "python"):
+        out[name] = folder / f"{name}.tar"
+        script = [sys.executable, str(ROOT / "scripts/demo_image.py"), name, str(out[name])]
+        subprocess.run(script, check=True, stdout=subprocess.DEVNULL)
+    return out
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory, images: dict[str, Path]) -> Iterator[Cluster]:
+    """A one-node cluster."""
+    made = Cluster(f"e2e{os.getpid()}", tmp_path_factory.mktemp("cluster"))
+    try:
+        made.up()
+        for path in images.values():
+            made.import_image(path)
+        yield made
+    finally:
+        ended = made.down()
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.fixture
+def ns(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh namespace; it is deleted without waiting."""
+    name = request.node.name.removeprefix("test_").split("[")[0].replace("_", "-")[:50].strip("-")
+    if "[" in request.node.name:
+        name += f"-{abs(hash(request.node.name)) % 1000}"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.try_kubectl("delete", "namespace", name, "--wait=false")

@@ -1,0 +1,133 @@
+"""kill -9 in the middle of everything: no acknowledged write is lost, no container restarts, the cluster converges."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import random
+import signal
+import ssl
+import tempfile
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from tests.e2e.cluster import Cluster, until
+from tests.e2e.manifests import DEPLOYMENT
+
+from knarr.component_base import kubeconfig
+
+KILLS = 20
+
+
+class Writer:
+    """Creates one ConfigMap after another and remembers which were acknowledged."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        access = kubeconfig.load(cluster.kubeconfig)
+        self._url = urlsplit(access.server)
+        self._context = ssl.create_default_context(cadata=access.authority.decode())
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(access.certificate + b"\n" + access.key)
+            file.flush()
+            self._context.load_cert_chain(file.name)
+        self._path = f"/api/v1/namespaces/{namespace}/configmaps"
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.acknowledged: list[str] = []
+
+    def __enter__(self) -> Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        number = 0
+        while not self._stop.is_set():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                connection = http.client.HTTPSConnection(
+                    self._url.hostname or "", self._url.port or 443, timeout=10, context=self._context
+                )
+                while not self._stop.is_set():
+                    number += 1
+                    name = f"w-{number}"
+                    body = json.dumps({"metadata": {"name": name}, "data": {"n": str(number)}})
+                    connection.request("POST", self._path, body, {"Content-Type": "application/json"})
+                    answer = connection.getresponse()
+                    answer.read()
+                    if answer.status == 201:
+                        self.acknowledged.append(name)
+                    time.sleep(0.01)
+            time.sleep(0.05)
+
+
+def pid_of(cluster: Cluster, process: str) -> int | None:
+    """The process now: `server` and `agent` as `knarr status` knows them, containerd by its configuration file."""
+    if process != "containerd":
+        found = cluster.state()["processes"][process]
+        return int(found["pid"]) if found["running"] else None
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            if command[0].endswith(b"containerd") and any(str(cluster.data_dir).encode() in part for part in command):
+                return int(folder.name)
+    return None
+
+
+def containers(cluster: Cluster, namespace: str) -> dict[str, tuple[str, str, int]]:
+    """Of each running container of the steady pods: id, start time, restarts."""
+    out = {}
+    for one in cluster.json("get", "pods", "-n", namespace, "-l", "app=steady")["items"]:
+        for status in one["status"]["containerStatuses"]:
+            started = status["state"].get("running", {}).get("startedAt", "")
+            out[one["metadata"]["name"]] = (status["containerID"], started, status["restartCount"])
+    return out
+
+
+def begin_rollout(cluster: Cluster, namespace: str, number: int) -> None:
+    change = ("set", "env", "deployment/web", "-n", namespace, f"ROUND={number}")
+    until(lambda: cluster.try_kubectl(*change).returncode == 0, "the next rollout begins", 60)
+
+
+def kill(cluster: Cluster, process: str) -> None:
+    """Kill a process and wait until another has taken its place."""
+    pid = until(lambda: pid_of(cluster, process), f"{process} runs", 30)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: pid_of(cluster, process) not in (None, pid), f"{process} runs again", 30)
+
+
+@pytest.mark.parametrize("process", ["server", "agent", "containerd"])
+def test_kill_9_in_the_middle_of_a_rollout(cluster: Cluster, ns: str, process: str) -> None:
+    rng = random.Random(process)
+    cluster.apply(DEPLOYMENT, ns)
+    cluster.apply(DEPLOYMENT.replace("web", "steady"), ns)
+    for name in ("web", "steady"):
+        cluster.kubectl("rollout", "status", f"deployment/{name}", "-n", ns, "--timeout=90s")
+    before = containers(cluster, ns)
+    with Writer(cluster, ns) as writer:
+        for number in range(KILLS):
+            begin_rollout(cluster, ns, number)
+            time.sleep(rng.uniform(0, 0.5))
+            kill(cluster, process)
+        until(lambda: cluster.try_kubectl("get", "--raw", "/readyz").returncode == 0, "the server is ready", 30)
+    cluster.kubectl("rollout", "status", "deployment/web", "-n", ns, "--timeout=120s", timeout=130)
+    found = {one["metadata"]["name"] for one in cluster.json("get", "configmaps", "-n", ns)["items"]}
+    assert len(writer.acknowledged) > KILLS
+    assert set(writer.acknowledged) - found == set()
+    assert containers(cluster, ns) == before
+    template = cluster.json("get", "deployment", "web", "-n", ns)["spec"]["template"]["spec"]
+    assert template["containers"][0]["env"][0]["value"] == str(KILLS - 1)
+
+    def settled() -> bool:
+        pods = cluster.json("get", "pods", "-n", ns, "-l", "app=web")["items"]
+        return len(pods) == 2 and all(one["status"]["phase"] == "Running" for one in pods)
+
+    until(settled, "just the wanted pods are left", 60)
