@@ -122,7 +122,7 @@ def _check_schemas(errors: Errors, versions: Sequence[Object]) -> None:
     for at, schema in enumerate(schemas):
         path = f"spec.versions[{at}].schema.openAPIV3Schema"
         if schema is None:
-            errors.append(field.required(path, "schemas are required"))
+            errors.append(field.required(path))
         else:
             check_root(errors, schema, path)
 

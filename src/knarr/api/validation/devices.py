@@ -224,6 +224,6 @@ def _update_template(errors: Errors, obj: Object, old: Object) -> None:
     _template(errors, obj)
 
 
-DEVICECLASSES = Kind(_class)
+DEVICECLASSES = Kind(_class, name=names.long_name)
 RESOURCECLAIMS = Kind(_claim, _update_claim, {"status": _claim_status})
 RESOURCECLAIMTEMPLATES = Kind(_template, _update_template)

@@ -85,7 +85,7 @@ def check_owners(errors: Errors, owners: Sequence[Object], path: str) -> None:
         _check_owner(errors, owner, path)
         if not owner.get("controller"):
             continue
-        this = owner.get("name", "")
+        this = f"{owner.get('kind', '')}/{owner.get('name', '')}"
         if controller:
             shown = [_owner_shown(other) for other in owners]
             errors.append(field.invalid(path, shown, _two_controllers(controller, this)))

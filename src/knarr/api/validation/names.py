@@ -114,6 +114,12 @@ def dns_subdomain(value: str) -> tuple[str, ...]:
     return errors if _SUBDOMAIN.fullmatch(value) else (*errors, _SUBDOMAIN_WRONG)
 
 
+def long_name(value: str) -> tuple[str, ...]:
+    """A subdomain, of kinds whose names are checked declaratively: the limit is told in bytes."""
+    over = _bytes_over(value, 253, "bytes")
+    return (*over, *(text for text in dns_subdomain(value) if "no more than" not in text))
+
+
 @lru_cache(maxsize=4096)
 def dns_label(value: str) -> tuple[str, ...]:
     """Containers', volumes' and namespaces' names: one label, 63 bytes at most."""

@@ -409,7 +409,7 @@ def _warn_named(obj: Object, old: Object | None) -> list[str]:
     return [*template_name_warnings(obj, old), *_warn(obj, old)]
 
 
-REPLICATIONCONTROLLERS = Kind(_create_rc, parts={"status": _rs_status}, warnings=_warn_named)
+REPLICATIONCONTROLLERS = Kind(_create_rc, parts={"status": _rs_status}, name=names.long_name, warnings=_warn_named)
 REPLICASETS = Kind(_create_rs, _update_rs, {"status": _rs_status}, warnings=_warn_named)
 DEPLOYMENTS = Kind(_create_deployment, _update_deployment, {"status": _deployment_status}, warnings=_warn)
 DAEMONSETS = Kind(_create_daemon_set, _update_daemon_set, {"status": _daemon_set_status}, warnings=_warn)
