@@ -1,0 +1,24 @@
+"""All controllers together: their rights, and the page that lists them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from knarr.api.bootstrap.controller_roles import CONTROLLER_ROLES
+from knarr.controller.controllers import Settings, controllers
+from knarr.controller_runtime.table import table
+
+ALL = controllers(Settings(""))
+
+
+def test_every_controller_has_a_role_of_its_own() -> None:
+    assert {controller.name for controller in ALL} <= set(CONTROLLER_ROLES)
+
+
+def test_no_two_controllers_are_called_the_same() -> None:
+    assert len({controller.label for controller in ALL}) == len(ALL)
+
+
+def test_the_page_of_controllers_is_up_to_date() -> None:
+    page = Path(__file__).parents[3] / "docs" / "controllers.md"
+    assert page.read_text() == table(ALL)
