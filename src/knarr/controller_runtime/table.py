@@ -8,8 +8,8 @@ from knarr.controller_runtime.controller import Controller
 
 _HEAD = """# Controllers
 
-Each decides in a pure function (`controller/`); the manager (`controller_runtime/manager.py`) wakes it, carries out what
-it orders, and acts as the service account named here. All run in the server that holds the Lease
+Each decides in a pure function (`controller/`); the manager (`controller_runtime/manager.py`) wakes it, carries out
+what it orders, and acts as the service account named here. All run in the server that holds the Lease
 `kube-system/kube-controller-manager`.
 
 | controller | service account | watches | writes |
