@@ -64,8 +64,6 @@ def keep_system_fields(obj: Object, old: Object, stamp: str) -> None:
     meta["creationTimestamp"] = before.get("creationTimestamp") or stamp
     if before.get("deletionTimestamp"):
         meta["deletionTimestamp"] = before["deletionTimestamp"]
-    else:
-        meta.pop("deletionTimestamp", None)
     if before.get("deletionGracePeriodSeconds") is not None and meta.get("deletionGracePeriodSeconds") is None:
         meta["deletionGracePeriodSeconds"] = before["deletionGracePeriodSeconds"]
     if "generation" in before:

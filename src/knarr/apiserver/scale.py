@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from knarr.api import conversion
 from knarr.api.resources import Resource
-from knarr.apimachinery import field, labels
-from knarr.apimachinery.errors import MODIFIED, StatusError, bad_request, conflict, invalid
+from knarr.apimachinery import field
+from knarr.apimachinery.errors import MODIFIED, bad_request, conflict, internal, invalid
 from knarr.apimachinery.types import Object
 from knarr.apiserver import bodies, creating, kinds, patching, projection, read, updating
 from knarr.apiserver.context import Context
@@ -69,8 +70,7 @@ async def _apply(one: Call, edit: _Edit) -> Outcome:
             raise LookupError("a scale makes no workload")
         wanted = edit(of(old))
         _validate(one, wanted, old)
-        spec = {**(old.get("spec") or {}), "replicas": (wanted.get("spec") or {}).get("replicas", 0)}
-        return {**old, "metadata": dict(old["metadata"]), "spec": spec}
+        return conversion.set_scale(old, wanted)
 
     return await updating.apply(one, Change(make=make, subresource="scale"))
 
@@ -95,37 +95,7 @@ def _answer(outcome: Outcome) -> Object:
 
 def of(obj: Object) -> Object:
     """The Scale of a workload. Raises `StatusError` 500 for a selector that is not valid."""
-    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    replicas = spec.get("replicas") or 0
-    out_status: Object = {"replicas": status.get("replicas", 0)}
-    text = _selector(obj)
-    if text:
-        out_status["selector"] = text
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {name: meta[name] for name in kept if meta.get(name)},
-        "spec": {"replicas": replicas} if replicas else {},
-        "status": out_status,
-    }
-
-
-def _selector(obj: Object) -> str:
-    selector = (obj.get("spec") or {}).get("selector")
-    if obj.get("kind") == "ReplicationController":
-        return ",".join(f"{key}={value}" for key, value in sorted((selector or {}).items()))
     try:
-        found = labels.from_object(selector)
+        return conversion.scale_of(obj)
     except ValueError as error:
-        raise StatusError(500, "InternalError", f"Internal error occurred: {error}") from error
-    return _show(found)
-
-
-def _show(selector: labels.Selector) -> str:
-    """The text of a selector, with one-valued requirements as equations."""
-    parts = []
-    for item in selector.requirements:
-        single = item.operator == labels.IN and len(item.values) == 1
-        parts.append(f"{item.key}={next(iter(item.values))}" if single else str(item))
-    return ",".join(parts)
+        raise internal(str(error)) from error

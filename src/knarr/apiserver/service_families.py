@@ -13,6 +13,7 @@ from knarr.apimachinery.field import FieldError
 from knarr.apimachinery.types import Object
 
 _FAMILIES = ("IPv4", "IPv6")
+_NO_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 
 
@@ -86,8 +87,11 @@ def _address_errors(spec: Object) -> list[FieldError]:
         if len(plural) > 1:
             return [field.invalid("spec.clusterIPs", plural, "'None' must be the first and only value")]
         return []
-    # What is no address is left for validation, whose words are exact.
-    return []
+    return [
+        field.invalid(f"spec.clusterIPs[{index}]", text, _NO_ADDRESS)
+        for index, text in enumerate(plural)
+        if family_of(text) is None
+    ]
 
 
 def _policy_errors(spec: Object) -> list[FieldError]:
