@@ -84,7 +84,8 @@ def object_response(
     """A decoded object (of a dry run, or that is not stored as it is answered) in the wanted form."""
     if form.kind == TABLE and ctx.tables is not None:
         table = ctx.tables.table(scope, [obj], request.query)
-        table["metadata"] = {}
+        version = obj["metadata"].get("resourceVersion")
+        table["metadata"] = {"resourceVersion": version} if version else {}
         return responses.obj(table, request, form, status)
     if form.kind in projection.PARTIALS:
         obj = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}

@@ -34,16 +34,17 @@ class TablePrinter:
                 "must be 'Metadata', 'Object', 'None', or empty"
             )
         resource = scope.resource
-        rows = [self._row(resource, obj, include) for obj in objects]
+        part = "scale" if objects and objects[0]["kind"] == "Scale" else ""
+        rows = [self._row(resource, obj, include, part) for obj in objects]
         head: Object = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {}}
-        head["columnDefinitions"] = table.columns(resource)
+        head["columnDefinitions"] = table.columns(resource, part)
         head["rows"] = rows
         return head
 
-    def _row(self, resource: Resource, obj: Object, include: str) -> Object:
-        printed = _PRINTED.get(resource.plural, resource)
+    def _row(self, resource: Resource, obj: Object, include: str, part: str) -> Object:
+        printed = resource if part else _PRINTED.get(resource.plural, resource)
         shown = obj if printed is resource else kinds.convert(obj, resource, printed)
-        row: Object = {"cells": table.cells(resource, shown, self._clock.now())}
+        row: Object = {"cells": table.cells(resource, shown, self._clock.now(), part)}
         if conditions := table.row_conditions(resource, shown):
             row["conditions"] = conditions
         row["object"] = _included(obj, include)

@@ -80,7 +80,7 @@ async def watch(ctx: Context, scope: Scope, request: Request, form: Form) -> Res
     text = opts.resource_version
     start = options.parse_revision(text) if text else 0
     length = opts.timeout if opts.timeout else _LENGTH + random.randrange(_LENGTH)
-    form_key = f"{scope.resource.version}/{form.kind}/{request.query.get('includeObject', '')}"
+    form_key = f"{scope.resource.api_version}/{form.kind}/{request.query.get('includeObject', '')}"
     encode, later = _encoders(ctx, scope, form, request.query)
     one = Watch(
         ctx=ctx,
