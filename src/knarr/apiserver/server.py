@@ -23,6 +23,7 @@ from knarr.apiserver.health import Health
 from knarr.apiserver.ip_addresses import IPAddresses
 from knarr.apiserver.metrics import Metrics
 from knarr.apiserver.nonresource import NonResource
+from knarr.apiserver.openapi import OpenApi
 from knarr.apiserver.pipeline import Pipeline
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import ServedResources
@@ -104,6 +105,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     address = f"{config.advertise_address}:{config.port}"
     discovery = Discovery(served, lambda: address)
     nonresource = NonResource(discovery, checks, ctx.metrics, signer)
+    nonresource.openapi = OpenApi(registry.RESOURCES)
     server = ApiServer(ctx, Pipeline(ctx, nonresource), checks, tasks)
     settings = bootstrap.Settings(
         service_cidr=config.service_cidr,

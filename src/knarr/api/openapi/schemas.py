@@ -1,0 +1,133 @@
+"""Schemas of types: the tables turned back into OpenAPI.
+
+Names: a table's `core.v1.Pod` is `io.k8s.api.core.v1.Pod` in documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from knarr.api.tables.load import load
+
+_FOLDER = Path(__file__).parent.parent / "tables" / "types"
+_REF = "#/components/schemas/"
+_PREFIXES = (
+    ("machinery.", "io.k8s.apimachinery.pkg."),
+    ("meta.v1.", "io.k8s.apimachinery.pkg.apis.meta.v1."),
+    ("apiextensions.", "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions."),
+    ("apiregistration.", "io.k8s.kube-aggregator.pkg.apis.apiregistration."),
+    ("version.", "io.k8s.apimachinery.pkg.version."),
+)
+_SCALARS: Mapping[str, Mapping[str, str]] = {
+    "string": {"type": "string"},
+    "boolean": {"type": "boolean"},
+    "int32": {"type": "integer", "format": "int32"},
+    "int64": {"type": "integer", "format": "int64"},
+    "double": {"type": "number", "format": "double"},
+    "bytes": {"type": "string", "format": "byte"},
+    "object": {"type": "object"},
+}
+_FLAGS = (
+    ("list", "x-kubernetes-list-type"),
+    ("keys", "x-kubernetes-list-map-keys"),
+    ("map", "x-kubernetes-map-type"),
+    ("merge", "x-kubernetes-patch-merge-key"),
+    ("patch", "x-kubernetes-patch-strategy"),
+)
+
+
+def full_name(name: str) -> str:
+    """The name of a type in documents."""
+    for short, long in _PREFIXES:
+        if name.startswith(short):
+            return long + name.removeprefix(short)
+    return "io.k8s.api." + name
+
+
+def reference(name: str) -> dict[str, str]:
+    """`{"$ref": …}` to a type by its table name."""
+    return {"$ref": _REF + full_name(name)}
+
+
+def type_named(group: str, version: str, kind: str) -> str | None:
+    """The table name of a kind, or None."""
+    return _kinds().get((group, version, kind))
+
+
+def closure(names: Iterable[str]) -> dict[str, Any]:
+    """The schemas of types and of all they refer to, by full name."""
+    found: dict[str, Any] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        key = full_name(name)
+        if key not in found:
+            row = _types()[name]
+            found[key] = schema(row)
+            waiting += _references(row)
+    return dict(sorted(found.items()))
+
+
+def schema(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One type's schema, without descriptions."""
+    out: dict[str, Any] = {}
+    for key, value in row.items():
+        if key == "fields":
+            out["properties"] = {name: _field(*field) for name, field in sorted(value.items())}
+            required = [name for name, field in value.items() if len(field) > 1 and field[1].get("required")]
+            if required:
+                out["required"] = required
+        elif key == "kind":
+            group, version, kind = value
+            if group != "*":
+                out["x-kubernetes-group-version-kind"] = [{"group": group, "kind": kind, "version": version}]
+        elif key in ("type", "format", "oneOf") or key.startswith("x-"):
+            out[key] = value
+    return out
+
+
+def _field(kind: str, flags: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    flags = flags or {}
+    out: dict[str, Any] = {"allOf": [reference(kind)]} if _is_reference(kind) else _shape(kind)
+    if "default" in flags:
+        out["default"] = flags["default"]
+    out.update({name: flags[flag] for flag, name in _FLAGS if flag in flags})
+    return out
+
+
+def _shape(kind: str) -> dict[str, Any]:
+    if kind.startswith("[]"):
+        return {"type": "array", "items": _shape(kind[2:])}
+    if kind.startswith("{}"):
+        return {"type": "object", "additionalProperties": _shape(kind[2:])}
+    return dict(_SCALARS[kind]) if kind in _SCALARS else dict(reference(kind))
+
+
+def _is_reference(kind: str) -> bool:
+    return not kind.startswith(("[]", "{}")) and kind not in _SCALARS
+
+
+def _references(row: Mapping[str, Any]) -> Iterator[str]:
+    for field in row.get("fields", {}).values():
+        name = field[0]
+        while name.startswith(("[]", "{}")):
+            name = name[2:]
+        if name not in _SCALARS:
+            yield name
+
+
+@cache
+def _types() -> dict[str, dict[str, Any]]:
+    return {
+        f"{path.stem}.{kind}": row
+        for path in _FOLDER.glob("*.json")
+        for kind, row in load(f"types/{path.name}").items()
+    }
+
+
+@cache
+def _kinds() -> dict[tuple[str, str, str], str]:
+    return {tuple(row["kind"]): name for name, row in _types().items() if "kind" in row}
