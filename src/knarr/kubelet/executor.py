@@ -151,6 +151,7 @@ class PodExecutor:
                     self._work.cancel()
             case model.Prepare() | model.RunSandbox() | model.Pull() | model.Start():
                 self._work = self._tasks.start(self._guarded(order), f"{type(order).__name__} of {self._name}")
+                self._work.add_done_callback(lambda work: self._given_up(order, work))
             case _:
                 self._tasks.start(self._finish(order), f"{type(order).__name__} of {self._name}")
 
@@ -158,14 +159,15 @@ class PodExecutor:
         """Answer in any case: a worker that hears nothing waits for ever."""
         try:
             event = await self._carry_out(order)
-        except asyncio.CancelledError:
-            if self._gone or not self.worker.cancelled:
-                raise
-            event = _failure(order, "cancelled")
         except Exception as error:  # noqa: BLE001 - supervises one pod's work
             _log.error("step failed", pod=self._name, step=type(order).__name__, error=error)
             event = _failure(order, str(error))
         self.post(event)
+
+    def _given_up(self, order: Instruction, work: asyncio.Task[None]) -> None:
+        """Work that was cancelled is answered here: it may have been cancelled before its first step."""
+        if work.cancelled() and self.worker.cancelled:
+            self.post(_failure(order, "cancelled"))
 
     async def _carry_out(self, order: Instruction) -> Event:
         match order:

@@ -201,6 +201,20 @@ def test_a_deleted_pod_is_stopped_deleted_and_leaves_nothing(run: Run) -> None:
     run(test)
 
 
+def test_a_pod_deleted_at_once_goes(run: Run) -> None:
+    """Its first step is given up before it has begun, and must be answered all the same."""
+
+    async def test(node: Node) -> None:
+        leaving = node.api.put(PODS, pod())
+        leaving["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 5}
+        node.api.put(PODS, leaving)
+        await until(lambda: not node.api.list(PODS))
+        await until(lambda: not node.pods.all())
+        assert not node.runtime.containers and not node.runtime.sandboxes
+
+    run(test)
+
+
 def test_a_job_like_pod_succeeds_and_stays_so(run: Run) -> None:
     async def test(node: Node) -> None:
         node.api.put(PODS, pod(restartPolicy="Never"))
