@@ -88,7 +88,7 @@ class Cluster:
 
     def apply(self, manifest: str, namespace: str) -> str:
         """Create or change what a manifest says."""
-        return self.kubectl("apply", "--validate=ignore", "-n", namespace, "-f", "-", text=manifest)
+        return self.kubectl("apply", "-n", namespace, "-f", "-", text=manifest)
 
     def in_node(self, *command: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
         """Run a command in the node's network namespace."""

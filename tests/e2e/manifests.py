@@ -12,13 +12,15 @@ spec:
   template:
     metadata: {labels: {app: web}}
     spec:
-      terminationGracePeriodSeconds: 2
+      terminationGracePeriodSeconds: 5
       containers:
       - name: nginx
         image: nginx
         imagePullPolicy: IfNotPresent
         ports: [{containerPort: 80}]
         readinessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 1}
+        # Endpoints go while the old pod still answers, as one does it with nginx anywhere.
+        lifecycle: {preStop: {sleep: {seconds: 1}}}
         volumeMounts: [{name: conf, mountPath: /etc/nginx/conf.d}]
       volumes: [{name: conf, configMap: {name: conf}}]
 ---

@@ -38,6 +38,7 @@ class Writer:
         self._path = f"/api/v1/namespaces/{namespace}/configmaps"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
+        self._number = 0
         self.acknowledged: list[str] = []
 
     def __enter__(self) -> Writer:
@@ -49,23 +50,25 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        number = 0
         while not self._stop.is_set():
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                connection = http.client.HTTPSConnection(
-                    self._url.hostname or "", self._url.port or 443, timeout=10, context=self._context
-                )
-                while not self._stop.is_set():
-                    number += 1
-                    name = f"w-{number}"
-                    body = json.dumps({"metadata": {"name": name}, "data": {"n": str(number)}})
-                    connection.request("POST", self._path, body, {"Content-Type": "application/json"})
-                    answer = connection.getresponse()
-                    answer.read()
-                    if answer.status == 201:
-                        self.acknowledged.append(name)
-                    time.sleep(0.01)
+            connection = http.client.HTTPSConnection(
+                self._url.hostname or "", self._url.port or 443, timeout=10, context=self._context
+            )
+            with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+                self._write(connection)
             time.sleep(0.05)
+
+    def _write(self, connection: http.client.HTTPSConnection) -> None:
+        while not self._stop.is_set():
+            self._number += 1
+            name = f"w-{self._number}"
+            body = json.dumps({"metadata": {"name": name}, "data": {"n": str(self._number)}})
+            connection.request("POST", self._path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status == 201:
+                self.acknowledged.append(name)
+            time.sleep(0.01)
 
 
 def pid_of(cluster: Cluster, process: str) -> int | None:
