@@ -1,0 +1,151 @@
+"""What each kind of request costs the API server: throughput, and CPU per request of the server's process.
+
+Starts `knarr server --role apiserver` in a fresh folder on loopback. Usage: python -m bench.apibench [--requests N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from bench.measure import Connection, cpu_seconds, rss_mib, tls
+from knarr.component_base import kubeconfig
+
+CONNECTIONS = 16
+PODS = "/api/v1/namespaces/bench/pods"
+MAPS = "/api/v1/namespaces/bench/configmaps"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+
+
+def pod(number: int) -> dict[str, Any]:
+    container = {
+        "name": "c",
+        "image": "nginx:1.27",
+        "ports": [{"containerPort": 80, "name": "http"}],
+        "env": [
+            {"name": "A", "value": "1"},
+            {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        ],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
+        "readinessProbe": {"httpGet": {"path": "/", "port": "http"}},
+    }
+    labels = {"app": f"a{number % 10}", "bench": "1"}
+    spec = {"nodeName": "bench-node-does-not-exist", "containers": [container]}
+    return {"metadata": {"name": f"pod-{number}", "labels": labels}, "spec": spec}
+
+
+def config_map(number: int, value: str = "x") -> dict[str, Any]:
+    return {"metadata": {"name": f"map-{number}", "labels": {"bench": "1"}}, "data": {"key": value * 500, "n": "0"}}
+
+
+class Bench:
+    def __init__(self, access: kubeconfig.Access, pid: int) -> None:
+        self._access, self._pid, self._context = access, pid, tls(access)
+
+    async def once(self, method: str, path: str, body: object = None) -> None:
+        connection = await Connection(self._access, self._context).open()
+        assert await connection.call(method, path, body) in (200, 201, 409)
+        await connection.close()
+
+    async def many(self, name: str, count: int, call: Callable[[int], tuple[Any, ...]]) -> None:
+        """Send `count` requests over 16 connections and print what they cost."""
+        connections = [await Connection(self._access, self._context).open() for _ in range(CONNECTIONS)]
+
+        async def work(worker: int) -> None:
+            for number in range(worker, count, CONNECTIONS):
+                status = await connections[worker].call(*call(number))
+                assert status in (200, 201), (name, status)
+
+        cpu, began = cpu_seconds([self._pid]), time.monotonic()
+        await asyncio.gather(*(work(worker) for worker in range(CONNECTIONS)))
+        seconds, spent = time.monotonic() - began, cpu_seconds([self._pid]) - cpu
+        print(f"| {name} | {count / seconds:,.0f}/s | {spent / count * 1e6:,.0f} µs |", flush=True)
+        for connection in connections:
+            await connection.close()
+
+
+async def measure(bench: Bench, count: int) -> None:
+    await bench.once("POST", "/api/v1/namespaces", {"metadata": {"name": "bench"}})
+    account = {"metadata": {"name": "default"}}
+    await bench.once("POST", "/api/v1/namespaces/bench/serviceaccounts", account)
+    await bench.many("POST pod", 1000, lambda n: ("POST", PODS, pod(n)))
+    await bench.many("GET pod", count * 4, lambda n: ("GET", f"{PODS}/pod-{n % 1000}"))
+    await bench.many("LIST 1,000 pods", 160, lambda n: ("GET", PODS))
+    await bench.many(
+        "LIST 1,000 pods, selector matching 100", count // 2, lambda n: ("GET", PODS + "?labelSelector=app%3Da3")
+    )
+    await bench.many("POST ConfigMap", count, lambda n: ("POST", MAPS, config_map(n)))
+    await bench.many("PUT ConfigMap", count, lambda n: ("PUT", f"{MAPS}/map-{n}", config_map(n, "y")))
+    patch = {"data": {"key": "z"}}
+    await bench.many("merge-patch ConfigMap", count, lambda n: ("PATCH", f"{MAPS}/map-{n}", patch, MERGE))
+
+    def status(number: int) -> tuple[Any, ...]:
+        condition = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+        body = {"status": {"phase": "Running", "conditions": [condition]}}
+        return "PATCH", f"{PODS}/pod-{number}/status", body, STRATEGIC
+
+    await bench.many("strategic-merge-patch pod status", 1000, status)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--requests", type=int, default=2000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        config, log = Path(folder) / "kubeconfig", Path(folder) / "log"
+        command = [
+            sys.executable,
+            "-m",
+            "knarr.cmd.main",
+            "server",
+            "--role",
+            "apiserver",
+            "--foreground",
+            "--port",
+            "0",
+        ]
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                [*command, "--data-dir", f"{folder}/data", "--kubeconfig", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            began = time.monotonic()
+            access = wait(config, began)
+            print("| request | throughput | CPU |\n| --- | --- | --- |")
+            uvloop.run(measure(Bench(access, server.pid), arguments.requests))
+            print(f"\nRSS after it: {rss_mib(server.pid)} MiB")
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def wait(config: Path, began: float) -> kubeconfig.Access:
+    """The kubeconfig, once the server is ready."""
+    from knarr.cmd.api import Api, Unreachable
+
+    while time.monotonic() - began < 30:
+        try:
+            if Api(config).get("/readyz")[0] == 200:
+                print(f"/readyz after {time.monotonic() - began:.2f} s\n")
+                return kubeconfig.load(config)
+        except Unreachable:
+            pass
+        time.sleep(0.01)
+    raise SystemExit("the server is not ready after 30 s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""What the benches measure with: processes' CPU and memory, and a plain client that costs the server nothing extra."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import ssl
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from knarr.component_base import kubeconfig
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """User and system time the processes have used."""
+    total = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICK
+
+
+def rss_mib(pid: int) -> int:
+    """Resident memory, in MiB."""
+    found = re.search(r"Rss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())
+    return int(found[1]) // 1024 if found else 0
+
+
+def tls(access: kubeconfig.Access) -> ssl.SSLContext:
+    """A client context for the cluster of a kubeconfig."""
+    context = ssl.create_default_context(cadata=access.authority.decode())
+    if access.certificate:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(access.certificate + b"\n" + access.key)
+            file.flush()
+            context.load_cert_chain(file.name)
+    return context
+
+
+class Connection:
+    """One keep-alive connection."""
+
+    def __init__(self, access: kubeconfig.Access, context: ssl.SSLContext) -> None:
+        self._url, self._context = urlsplit(access.server), context
+
+    async def open(self) -> Connection:
+        host, port = self._url.hostname or "", self._url.port or 443
+        self._reader, self._writer = await asyncio.open_connection(host, port, ssl=self._context, limit=1 << 26)
+        return self
+
+    async def call(self, method: str, path: str, body: object = None, kind: str = "application/json") -> int:
+        """Send one request, read the whole answer; gives the status."""
+        data = b"" if body is None else json.dumps(body).encode()
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
+        head += f"Content-Type: {kind}\r\nContent-Length: {len(data)}\r\n\r\n"
+        self._writer.write(head.encode() + data)
+        answer = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = re.search(r"content-length: (\d+)", answer)
+        await self._reader.readexactly(int(length[1]) if length else 0)
+        return int(answer.split(" ", 2)[1])
+
+    async def close(self) -> None:
+        self._writer.close()
+        await self._writer.wait_closed()
