@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import orjson
 
+from knarr.api.openapi import schemas
 from knarr.api.openapi.document import document
 from knarr.api.resources import Resource
 from knarr.apiserver.request import Request, Response
@@ -50,13 +51,13 @@ class OpenApi:
         return Response(200, gzip.decompress(packed), _JSON, headers)
 
     def _index(self) -> bytes:
-        """Every document with a hash. The hash of an unmade document is that of its resources: it names it as well."""
+        """Every document with a hash. The hash is that of what a document is made of: it need not be made for it."""
         entries = {name: {"serverRelativeURL": f"{_V3}/{name}?hash={self._hash(name)}"} for name in self._groups}
         return orjson.dumps({"paths": entries})
 
     def _hash(self, name: str) -> str:
         rows = [(each.plural, each.kind, each.verbs, each.storage_version_hash) for each in self._groups[name]]
-        return hashlib.sha512(repr(rows).encode()).hexdigest().upper()
+        return hashlib.sha512(schemas.digest() + repr(rows).encode()).hexdigest().upper()
 
     def _document(self, name: str) -> tuple[str, bytes]:
         found = self._documents.get(name)

@@ -5,6 +5,7 @@ Names: a table's `core.v1.Pod` is `io.k8s.api.core.v1.Pod` in documents.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -117,6 +118,13 @@ def _references(row: Mapping[str, Any]) -> Iterator[str]:
             name = name[2:]
         if name not in _SCALARS:
             yield name
+
+
+@cache
+def digest() -> bytes:
+    """Changes with the tables, so that clients which keep documents by their hash ask for new ones."""
+    files = sorted(_FOLDER.glob("*.json"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).digest()
 
 
 @cache
