@@ -34,16 +34,16 @@ def test_an_image_that_does_not_exist(cluster: Cluster, ns: str) -> None:
             "must be less than or equal to cpu limit",
         ),
         (pod("box", "true", extra="restartPolcy: Never"), 'unknown field "spec.restartPolcy"'),
-        ("--- {apiVersion: v1, kind: Podd, metadata: {name: x}}", 'no matches for kind "Podd"'),
+        ("apiVersion: v1\nkind: Podd\nmetadata: {name: x}", 'no matches for kind "Podd"'),
         (
-            "{apiVersion: apps/v2, kind: Deployment, metadata: {name: x}}",
+            "apiVersion: apps/v2\nkind: Deployment\nmetadata: {name: x}",
             'no matches for kind "Deployment" in version "apps/v2"',
         ),
         (
-            "{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {ports: [{port: 70000}]}}",
+            "apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 70000}]}",
             "spec.ports[0].port: Invalid value",
         ),
-        ("--- {apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: [1]}", "data"),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: [1]", "data"),
     ],
     ids=["name", "image", "limits", "field", "kind", "version", "port", "type"],
 )

@@ -16,47 +16,50 @@ from tests.e2e.cluster import KNARR, Cluster, run, until
 from tests.e2e.manifests import pod
 
 
-def census() -> dict[str, object]:
-    """What clusters leave on a machine, counted."""
+def census(name: str) -> dict[str, object]:
+    """What a cluster of this name has on the machine, and what any cluster could leave in the host's own network."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     return {
-        "processes": _processes(),
-        "namespaces": sorted(path.name for path in Path("/run/netns").glob("*")) if Path("/run/netns").is_dir() else [],
-        "mounts": len(Path("/proc/self/mountinfo").read_text().splitlines()),
+        "processes": _processes(name),
+        "namespaces": [path.name for path in Path("/run/netns").glob(f"*{name}*")],
+        "mounts": [line for line in mounts if name in line],
         "links": sorted(path.name for path in Path("/sys/class/net").iterdir()),
         "tables": run(["nft", "list", "tables"]).stdout,
-        "groups": _groups(),
-        "loops": sorted(str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file")),
-        "resolvers": sorted(str(path) for path in Path("/etc/netns").glob("*")),
+        "groups": [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if name in folder],
+        "loops": [str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file") if name in path.read_text()],
+        "resolvers": [path.name for path in Path("/etc/netns").glob(f"*{name}*")],
     }
 
 
-def _processes() -> int:
-    count = 0
+def _processes(name: str) -> list[str]:
+    """Processes that carry the name in their command line or control group: containers and their shims as well."""
+    found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            command = (folder / "cmdline").read_bytes()
-            count += b"knarr" in command or b"containerd" in command or (folder / "comm").read_text() == "pause\n"
-    return count
+            said = (folder / "cmdline").read_bytes() + (folder / "cgroup").read_bytes()
+            if name.encode() in said and int(folder.name) != os.getpid():
+                found.append((folder / "comm").read_text().strip())
+    return sorted(found)
 
 
-def _groups() -> int:
-    return sum(len(folders) for _, folders, _ in os.walk("/sys/fs/cgroup"))
-
-
-def test_down_leaves_nothing_behind(tmp_path: Path, images: dict[str, Path]) -> None:
-    before = census()
-    one = Cluster(f"life{os.getpid()}", tmp_path)
+def test_down_leaves_nothing_behind(tmp_path_factory: pytest.TempPathFactory, images: dict[str, Path]) -> None:
+    name = f"life{os.getpid()}"
+    one = Cluster(name, tmp_path_factory.mktemp(name))
+    before = census(name)
     try:
         one.up()
         one.import_image(images["busybox"])
         one.apply(pod("box", "sleep 1000", "volumes: [{name: m, emptyDir: {medium: Memory}}]"), "default")
         one.kubectl("wait", "pod/box", "--for=condition=Ready", "--timeout=60s")
+        during = census(name)
+        for kind in ("processes", "namespaces", "mounts", "groups", "resolvers"):
+            assert during[kind], f"the census would not see {kind}"
     finally:
         ended = one.down()
     assert ended.returncode == 0, ended.stderr
-    until(lambda: census() == before, f"what was there before is there: {before} {census()}", 10)
+    until(lambda: census(name) == before, "what was there before is there", 10)
     assert not one.data_dir.exists()
-    assert "knarr" not in one.kubeconfig.read_text()
+    assert name not in one.kubeconfig.read_text()
 
 
 @pytest.mark.rootless
