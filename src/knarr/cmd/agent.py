@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import importlib
 import os
 import signal
 import socket
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
 
 _log = logs.get("agent")
 _KUBELET_PORT = 10250
+#: The parts, in the order in which they are needed; see `_preload`.
+_PARTS = (
+    "knarr.client.http",
+    "knarr.kubelet.pods",
+    "knarr.kubelet.run",
+    "knarr.cmd.pod_network",
+    "pyroute2",
+    "knarr.proxy.run",
+    "knarr.dns.run",
+    "knarr.kubelet.server.routes",
+)
 #: Seconds between looks for what the server writes at its start.
 _PAUSE = 0.02
 #: Seconds after which somebody should know what is being waited for.
@@ -98,6 +110,7 @@ class Agent:
     async def start(self) -> None:
         """Start everything; what does not need the server begins before it is there."""
         self.paths.agent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._tasks.start(_preload(), "preload")
         own = self._arguments.kubeconfig or self.paths.agent / "kubeconfig"
         runtime, client, reader = await asyncio.gather(
             self._runtime(), self._client(own, "kubelet"), self._client(self.paths.services_kubeconfig, "kube-proxy")
@@ -274,6 +287,13 @@ class Agent:
         await server.listen("0.0.0.0", _KUBELET_PORT)  # noqa: S104 - the node's own namespace or host
         self._exit.push_async_callback(server.close)
         self._tasks.start(files.keep_fresh(context, self._clock), "serving certificate")
+
+
+async def _preload() -> None:
+    """Import what is needed once the server is there, piece by piece, while containerd and the server start."""
+    for name in _PARTS:
+        importlib.import_module(name)
+        await asyncio.sleep(0)
 
 
 def _own_address() -> str:
