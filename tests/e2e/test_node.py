@@ -347,6 +347,76 @@ def test_a_killed_process_comes_back_and_restarts_no_container(run: Run, which: 
     run(test)
 
 
+def _pause_of(uid: str) -> int:
+    """The process that holds a pod's namespaces: the one named so in the pod's control group."""
+    [group] = [path for path in Path("/sys/fs/cgroup/memory").glob(f"**/pod{uid}") if path.is_dir()]
+    for procs in group.glob("*/cgroup.procs"):
+        for pid in procs.read_text().split():
+            if "pause" in Path(f"/proc/{pid}/cmdline").read_text():
+                return int(pid)
+    raise AssertionError(f"no pause in {group}")
+
+
+@pytest.mark.skipif(not Path("/sys/fs/cgroup/memory").is_dir(), reason="looks for processes in cgroup v1")
+def test_a_pod_whose_sandbox_dies_gets_a_new_one(run: Run) -> None:
+    async def test(cluster: Cluster) -> None:
+        await cluster.run("roofless")
+        before = app(await cluster.running("roofless"))["containerID"]
+        os.kill(_pause_of((await cluster.pod("roofless"))["metadata"]["uid"]), signal.SIGKILL)
+
+        def renewed(status: Object) -> bool:
+            return app(status)["containerID"] != before and is_ready(status)
+
+        status = await cluster.until("roofless", renewed)
+        assert app(status)["restartCount"] == 1
+        assert "SandboxChanged" in {reason for reason, _ in await cluster.events("roofless")}
+        await cluster.delete("roofless")
+
+    run(test)
+
+
+def test_a_pod_that_went_while_the_agent_was_away_is_ended(run: Run) -> None:
+    async def test(cluster: Cluster) -> None:
+        await cluster.run("orphan", "sleep 1000")
+        await cluster.running("orphan")
+        uid = (await cluster.pod("orphan"))["metadata"]["uid"]
+        found = clusters.load(NAME)
+        assert found is not None and found.supervisor is not None and found.agent is not None
+        os.kill(found.supervisor.pid, signal.SIGSTOP)
+        try:
+            os.kill(found.agent.pid, signal.SIGKILL)
+            await cluster.client.delete(PODS, "orphan", "default", {"gracePeriodSeconds": 0})
+        finally:
+            os.kill(found.supervisor.pid, signal.SIGCONT)
+
+        async def gone() -> bool:
+            return not [path for path in Path("/sys/fs/cgroup").glob(f"**/pod{uid}") if path.is_dir()]
+
+        await eventually(gone, 45)
+
+    run(test)
+
+
+def test_pods_of_the_nodes_network_and_ports_of_the_node(run: Run) -> None:
+    async def test(cluster: Cluster) -> None:
+        serve = "mkdir /w; echo 1 > /w/f; httpd -f -p 8080 -h /w"
+        await cluster.run("ported", serve, app={"ports": [{"containerPort": 8080, "hostPort": 18080}]})
+        await cluster.running("ported")
+        node = (await cluster.pod("ported"))["status"]["hostIP"]
+        ask = f"wget -q -O - http://{node}:18080/f; cat /etc/hosts | tail -1; sleep 1000"
+        await cluster.run("hosted", ask, hostNetwork=True)
+        status = await cluster.running("hosted")
+        assert status["podIP"] == status["hostIP"] == node
+
+        async def answered() -> bool:
+            return (await cluster.log("hosted")).startswith("1\n")
+
+        await eventually(answered)
+        await cluster.delete("ported", "hosted")
+
+    run(test)
+
+
 def test_nothing_of_a_pod_stays_on_the_node(run: Run) -> None:
     async def test(cluster: Cluster) -> None:
         found = clusters.load(NAME)
