@@ -347,9 +347,16 @@ def test_a_killed_process_comes_back_and_restarts_no_container(run: Run, which: 
     run(test)
 
 
+def _groups(uid: str) -> list[Path]:
+    """The control groups of a pod of class BestEffort that exist."""
+    group = f"knarr-{NAME}/kubepods/besteffort/pod{uid}"
+    top = Path("/sys/fs/cgroup")
+    return [path for path in (top / group, *top.glob(f"*/{group}")) if path.is_dir()]
+
+
 def _pause_of(uid: str) -> int:
     """The process that holds a pod's namespaces: the one named so in the pod's control group."""
-    [group] = [path for path in Path("/sys/fs/cgroup/memory").glob(f"**/pod{uid}") if path.is_dir()]
+    [group] = [path for path in _groups(uid) if path.parts[4] == "memory"]
     for procs in group.glob("*/cgroup.procs"):
         for pid in procs.read_text().split():
             if "pause" in Path(f"/proc/{pid}/cmdline").read_text():
@@ -390,7 +397,7 @@ def test_a_pod_that_went_while_the_agent_was_away_is_ended(run: Run) -> None:
             os.kill(found.supervisor.pid, signal.SIGCONT)
 
         async def gone() -> bool:
-            return not [path for path in Path("/sys/fs/cgroup").glob(f"**/pod{uid}") if path.is_dir()]
+            return not _groups(uid)
 
         await eventually(gone, 45)
 
@@ -427,10 +434,9 @@ def test_nothing_of_a_pod_stays_on_the_node(run: Run) -> None:
         uid = (await cluster.pod("brief"))["metadata"]["uid"]
         await cluster.delete("brief")
         places = [agent / "kubelet" / "pods" / uid, agent / "logs" / "pods" / f"default_brief_{uid}"]
-        places += Path("/sys/fs/cgroup").glob(f"**/pod{uid}")
 
         async def empty() -> bool:
-            return not [place for place in places if place.exists()]
+            return not [*_groups(uid), *(place for place in places if place.exists())]
 
         await eventually(empty)
         assert uid not in Path("/proc/self/mountinfo").read_text()

@@ -206,7 +206,11 @@ async def _attempt(one: Call, entry: Entry, wanted: Object) -> tuple[Entry, bool
         entry = await ctx.writer.update(scope, entry, stored)
     if plan.action == "keep":
         return entry, False
-    return await _remove(one, entry, old), True
+    try:
+        return await _remove(one, entry, old), True
+    except KeyNotFoundError:
+        # Who watches for the mark (a kubelet) was quicker to remove what we have just marked.
+        return entry, True
 
 
 def _plan(one: Call, old: Object, wanted: Object) -> deletion.Plan:
