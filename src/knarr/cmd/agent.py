@@ -213,10 +213,13 @@ class Agent:
     def _kubelet(self, runtime: CriRuntime, client: Client, informers: tuple[Informers, Informers]) -> Kubelet:
         from knarr.api.registry import SERVICES
         from knarr.cri import pause
+        from knarr.cri.images import ImportedImages
         from knarr.kubelet.node_config import NodeConfig, parse_resolver
         from knarr.kubelet.run import Kubelet
 
         arguments = self._arguments
+        # What was imported can be had from nowhere else.
+        imported = ImportedImages(self.paths.imported_images)
         resolver = Path("/etc/resolv.conf")
         node = NodeConfig(
             name=self.name,
@@ -241,7 +244,7 @@ class Agent:
             self._clock,
             services=informers[1].add(SERVICES),
             events=self._events(client),
-            kept_images=(pause.IMAGE,),
+            kept_images=lambda: {pause.IMAGE, *imported.all()},
         )
 
     async def _network(self, informers: Informers) -> None:
@@ -283,7 +286,7 @@ class Agent:
         while not all(path.exists() for path in (files.certificate, files.key, files.client_authority)):
             await self._clock.sleep(_PAUSE)
         context = files.context()
-        server: HttpServer = KubeletServer(kubelet, client, self._clock, bytes).http(context)
+        server: HttpServer = KubeletServer(kubelet, client, self._clock, kubelet.metrics).http(context)
         await server.listen("0.0.0.0", _KUBELET_PORT)  # noqa: S104 - the node's own namespace or host
         self._exit.push_async_callback(server.close)
         self._tasks.start(files.keep_fresh(context, self._clock), "serving certificate")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from knarr.api.registry import PODS, RUNTIMECLASSES
@@ -16,7 +16,7 @@ from knarr.component_base.tasks import Tasks
 from knarr.controller_runtime.informer import Informer
 from knarr.controller_runtime.informers import Informers
 from knarr.cri.runtime import Runtime
-from knarr.kubelet import admission, pod_names
+from knarr.kubelet import admission, metrics, pod_names
 from knarr.kubelet.cgroups import Cgroups
 from knarr.kubelet.container_config import log_path
 from knarr.kubelet.host import Host
@@ -42,7 +42,7 @@ class Kubelet:
     """One node's kubelet; it is a `server.KubeletView`. `informers` belong to the caller, who runs and closes them.
 
     `services` is the caller's informer of Services: containers start once it has synced.
-    `events(regarding, type, reason, message, field_path)` records an Event; `kept_images` are names that image
+    `events(regarding, type, reason, message, field_path)` records an Event; `kept_images` gives names that image
     collection leaves alone.
     """
 
@@ -56,7 +56,7 @@ class Kubelet:
         *,
         services: Informer,
         events: Callable[[Object, str, str, str, str], None],
-        kept_images: Iterable[str] = (),
+        kept_images: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self.node, self._client, self._clock = node, client, clock
         self._runtime = runtime
@@ -82,8 +82,7 @@ class Kubelet:
         self.pods_here = Pods(self._host, self._statuses, self._admit)
         self._pod_informer = informers.add(PODS, field_selector=f"spec.nodeName={fields.escape(node.name)}")
         self._objects.listen(lambda reference: self.pods_here.retry(self._objects.users(reference)))
-        kept = frozenset(kept_images)
-        self._collector = ImageCollector(runtime, clock, lambda: kept, self._short_of_disk)
+        self._collector = ImageCollector(runtime, clock, kept_images, self._short_of_disk)
 
     def _make_host(self) -> Host:
         return Host(
@@ -207,6 +206,10 @@ class Kubelet:
             "nodeStatusReportFrequency": "5m0s",
             "podLogsDir": str(node.logs),
         }
+
+    def metrics(self) -> bytes:
+        """The text of `/metrics`."""
+        return metrics.render(self.node.name, self.pods())
 
     def unhealthy(self) -> str:
         """Why the kubelet is not healthy; empty when it is."""
