@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox-static is not installed"),
 ]
 
-NAME = "node-test"
+NAME = f"node{os.getpid()}"
 _APPLETS = ("sh", "sleep", "wget", "nc", "cat", "echo", "httpd", "touch", "mkdir", "dd", "tail", "true", "id", "ls")
 
 
