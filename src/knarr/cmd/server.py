@@ -118,7 +118,7 @@ async def _serve(arguments: argparse.Namespace) -> int:
         api = await build(_config(arguments, files, address, port), store, clock)
         context, kubelets = _tls(files), _kubelet_tls(files)
         api.ctx.connectors.update(connectors.build(api.ctx.reader, kubelets))
-        http = HttpServer(api.handler, context, api.quick)
+        http = HttpServer(api.handler, context, api.quick, streams_body=connectors.streams_body)
         for sock in sockets:
             await http.listen_socket(sock)
         files.write_kubeconfigs(arguments, sockets[0].getsockname()[1], address, port)

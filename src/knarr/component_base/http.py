@@ -83,6 +83,8 @@ class Request:
     #: The SHA-256 of that certificate, in hex.
     peer_fingerprint: str = ""
     remote: str = ""
+    #: The body as it comes in, where the server was told to stream it; `body` is empty then.
+    stream: AsyncIterator[bytes] | None = None
     #: The body passed the limit and was dropped.
     oversized: bool = False
     #: Set for calls through the local transport: this identity is trusted without credentials.

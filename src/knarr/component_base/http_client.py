@@ -39,13 +39,14 @@ class Address:
 class Outgoing:
     """A request to send. `target` is the escaped path with its query. `headers` needs no Host and no lengths.
 
-    A `body` that is an iterator is sent in chunks.
+    A `body` that is an iterator is sent in chunks, unless `length` (bytes) says how much it is.
     """
 
     method: str
     target: str
     headers: Sequence[tuple[str, str]] = ()
     body: bytes | AsyncIterator[bytes] = b""
+    length: int | None = None
 
 
 class Connection:
@@ -157,7 +158,7 @@ async def send(address: Address, request: Outgoing, connect: Connect = connect) 
         if isinstance(request.body, bytes):
             connection.write(request.body)
         else:
-            await _send_chunks(connection, request.body)
+            await _send_pieces(connection, request.body, chunked=request.length is None)
         await connection.drain()
         return await _answer(connection, request.method)
     except BaseException:
@@ -172,7 +173,8 @@ def _head(address: Address, request: Outgoing) -> bytes:
         lines.append(f"Host: {address.authority}")
     lines += [f"{name}: {value}" for name, value in request.headers]
     if not isinstance(request.body, bytes):
-        lines.append("Transfer-Encoding: chunked")
+        sized = request.length is not None
+        lines.append(f"Content-Length: {request.length}" if sized else "Transfer-Encoding: chunked")
     elif request.body or request.method in ("POST", "PUT", "PATCH"):
         lines.append(f"Content-Length: {len(request.body)}")
     if "connection" not in names:
@@ -180,12 +182,13 @@ def _head(address: Address, request: Outgoing) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 
 
-async def _send_chunks(connection: Connection, body: AsyncIterator[bytes]) -> None:
-    async for chunk in body:
-        if chunk:
-            connection.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+async def _send_pieces(connection: Connection, body: AsyncIterator[bytes], *, chunked: bool) -> None:
+    async for piece in body:
+        if piece:
+            connection.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
             await connection.drain()
-    connection.write(b"0\r\n\r\n")
+    if chunked:
+        connection.write(b"0\r\n\r\n")
 
 
 async def _answer(connection: Connection, method: str) -> Incoming:

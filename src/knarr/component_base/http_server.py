@@ -12,17 +12,22 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias, cast
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 import httptools
 
 from knarr.component_base import logs
 from knarr.component_base.http import Request, Response
+from knarr.component_base.http_body import BodyStream
+from knarr.component_base.http_format import BODILESS, answer_head, identity, parse_query
 from knarr.component_base.tasks import Tasks
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 #: Gives the answer at once when no waiting is needed, else None: spares a task for cached reads.
 QuickHandler: TypeAlias = Callable[[Request], Response | None]
+
+#: Tells, by method and path, whether a request's body is handed over as it comes in (`Request.stream`).
+StreamsBody: TypeAlias = Callable[[str, str], bool]
 
 #: Bytes of a body and of a request's head that are accepted (Kubernetes' limits).
 MAX_BODY = 3 * 1024 * 1024
@@ -32,35 +37,6 @@ SLOW_CLIENT = 60.0
 #: Bytes buffered for one connection before writers wait.
 HIGH_WATER = 256 * 1024
 
-_REASONS = {
-    101: b"Switching Protocols",
-    200: b"OK",
-    201: b"Created",
-    202: b"Accepted",
-    204: b"No Content",
-    301: b"Moved Permanently",
-    302: b"Found",
-    304: b"Not Modified",
-    307: b"Temporary Redirect",
-    400: b"Bad Request",
-    401: b"Unauthorized",
-    403: b"Forbidden",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    406: b"Not Acceptable",
-    409: b"Conflict",
-    410: b"Gone",
-    413: b"Request Entity Too Large",
-    415: b"Unsupported Media Type",
-    422: b"Unprocessable Entity",
-    429: b"Too Many Requests",
-    431: b"Request Header Fields Too Large",
-    500: b"Internal Server Error",
-    502: b"Bad Gateway",
-    503: b"Service Unavailable",
-    504: b"Gateway Timeout",
-}
-_BODILESS = frozenset({101, 204, 304})
 _log = logs.get("http")
 
 
@@ -73,9 +49,11 @@ class HttpServer:
         tls: ssl.SSLContext | None,
         quick: QuickHandler | None = None,
         max_body: int = MAX_BODY,
+        streams_body: StreamsBody | None = None,
     ) -> None:
         self.handler = handler
         self.quick = quick
+        self.streams_body = streams_body
         self.max_body = max_body
         self.tasks = Tasks()
         self.connections: set[_Connection] = set()
@@ -110,6 +88,7 @@ class _Connection(asyncio.Protocol):
 
     __slots__ = (
         "_body",
+        "_body_stream",
         "_busy",
         "_can_write",
         "_head_size",
@@ -135,6 +114,7 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[tuple[Request, bool]] = deque()
         self._busy = False
+        self._body_stream: BodyStream | None = None
         self._can_write: asyncio.Event | None = None
         self._upgraded = False
         self._upgrade_rest = b""
@@ -157,7 +137,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
-        self.peer = _identity(transport.get_extra_info("peercert"))
+        self.peer = identity(transport.get_extra_info("peercert"))
         if self.peer is not None:
             certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
             self.fingerprint = hashlib.sha256(certificate).hexdigest()
@@ -173,6 +153,8 @@ class _Connection(asyncio.Protocol):
             self._can_write.set()
         if self.stream is not None:
             self.stream.feed(b"")
+        if self._body_stream is not None:
+            self._body_stream.fail()
 
     def data_received(self, data: bytes) -> None:
         if self.stream is not None:
@@ -220,8 +202,16 @@ class _Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         if self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self._server.streams_body is not None and not self._busy and self._has_body():
+            request = self._request()
+            if self._server.streams_body(request.method, request.path):
+                request.stream = self._body_stream = BodyStream(self._hold)
+                self._serve(request, keep=bool(self._parser.should_keep_alive()))
 
     def on_body(self, body: bytes) -> None:
+        if self._body_stream is not None:
+            self._body_stream.feed(body)
+            return
         self._size += len(body)
         # What passes the limit is counted and dropped: the handler answers 413 once the message is complete.
         if self._size <= self._server.max_body:
@@ -230,6 +220,31 @@ class _Connection(asyncio.Protocol):
             self._body.clear()
 
     def on_message_complete(self) -> None:
+        if self._body_stream is not None:
+            self._body_stream.finish()
+            self._body_stream = None
+            return
+        request = self._request()
+        keep = bool(self._parser.should_keep_alive())
+        if self._busy:
+            self._queue.append((request, keep))
+        else:
+            self._serve(request, keep=keep)
+
+    def _has_body(self) -> bool:
+        """Whether a body follows. An upgrade's bytes are no body."""
+        length = self._headers.get("content-length", "0")
+        return (length != "0" or "transfer-encoding" in self._headers) and "upgrade" not in self._headers
+
+    def _hold(self, hold: bool) -> None:  # noqa: FBT001 - the shape a body stream calls
+        if self._transport is None:
+            return
+        if hold:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _request(self) -> Request:
         path, _, raw_query = self._url.partition(b"?")
         request = Request(
             method=self._parser.get_method().decode("latin-1"),
@@ -245,12 +260,8 @@ class _Connection(asyncio.Protocol):
         )
         request.oversized = self._size > self._server.max_body
         if raw_query:
-            _parse_query(request)
-        keep = bool(self._parser.should_keep_alive())
-        if self._busy:
-            self._queue.append((request, keep))
-        else:
-            self._serve(request, keep=keep)
+            parse_query(request)
+        return request
 
     def _grow(self, size: int) -> None:
         self._head_size += size
@@ -275,10 +286,12 @@ class _Connection(asyncio.Protocol):
             await self._hand_over(response)
             return
         if isinstance(response.body, bytes):
+            keep = keep and self._body_stream is None
             self._send(request, response, keep=keep)
         else:
             keep = await self._send_stream(request, response, response.body) and keep
-        self._next(keep=keep)
+        # What is left of a body that nobody wanted cannot be told from a next request: the connection ends.
+        self._next(keep=keep and self._body_stream is None)
 
     def _next(self, *, keep: bool) -> None:
         self._busy = False
@@ -292,8 +305,8 @@ class _Connection(asyncio.Protocol):
         if self._transport is None:
             return
         body = cast(bytes, response.body)
-        head = _head(response, None if response.status in _BODILESS else len(body), keep=keep)
-        if request.method == "HEAD" or response.status in _BODILESS:
+        head = answer_head(response, None if response.status in BODILESS else len(body), keep=keep)
+        if request.method == "HEAD" or response.status in BODILESS:
             self._transport.write(head)
         elif len(body) < 65536:
             self._transport.write(head + body)
@@ -307,9 +320,9 @@ class _Connection(asyncio.Protocol):
             await _close_iterator(body)
             return False
         sized = "Content-Length" in response.headers
-        chunked = not sized and response.status not in _BODILESS
-        self._transport.write(_head(response, None, keep=True, chunked=chunked))
-        silent = request.method == "HEAD" or response.status in _BODILESS
+        chunked = not sized and response.status not in BODILESS
+        self._transport.write(answer_head(response, None, keep=True, chunked=chunked))
+        silent = request.method == "HEAD" or response.status in BODILESS
         try:
             async for chunk in body:
                 if self._transport is None:
@@ -342,7 +355,7 @@ class _Connection(asyncio.Protocol):
         if response.upgrade is None:
             return
         self.stream = _Stream(self, self._upgrade_rest)
-        self.stream.write(_head(response, None, keep=True))
+        self.stream.write(answer_head(response, None, keep=True))
         try:
             await response.upgrade(self.stream)
         except ConnectionError as error:
@@ -353,7 +366,7 @@ class _Connection(asyncio.Protocol):
     def _refuse(self, status: int, text: bytes) -> None:
         if self._transport is not None:
             response = Response(status, text, "text/plain; charset=utf-8")
-            self._transport.write(_head(response, len(text), keep=False) + text)
+            self._transport.write(answer_head(response, len(text), keep=False) + text)
             self._finish()
 
     def _finish(self) -> None:
@@ -428,46 +441,6 @@ class _Stream:
     def close(self) -> None:
         if self._connection.transport is not None:
             self._connection.transport.close()
-
-
-def _head(response: Response, length: int | None, *, keep: bool, chunked: bool = False) -> bytes:
-    status = response.status
-    lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b""))]
-    lines += [f"{name}: {value}".encode("latin-1", "replace") for name, value in response.headers.items()]
-    lines += [f"{name}: {value}".encode("latin-1", "replace") for name, value in response.repeated]
-    if response.content_type and status not in _BODILESS:
-        lines.append(b"Content-Type: " + response.content_type.encode("latin-1"))
-    if chunked:
-        lines.append(b"Transfer-Encoding: chunked")
-    elif length is not None and "Content-Length" not in response.headers:
-        lines.append(b"Content-Length: %d" % length)
-    if not keep:
-        lines.append(b"Connection: close")
-    return b"\r\n".join(lines) + b"\r\n\r\n"
-
-
-def _parse_query(request: Request) -> None:
-    pairs = parse_qsl(request.raw_query, keep_blank_values=True)
-    request.query = dict(reversed(pairs))
-    lists: dict[str, list[str]] = {}
-    for name, value in pairs:
-        lists.setdefault(name, []).append(value)
-    request.query_lists = lists
-
-
-def _identity(certificate: Any) -> tuple[str, tuple[str, ...]] | None:
-    """Common name and organizations of a verified client certificate as the ssl module gives it."""
-    if not certificate:
-        return None
-    name = ""
-    organizations = []
-    for part in certificate.get("subject", ()):
-        for key, value in part:
-            if key == "commonName":
-                name = value
-            elif key == "organizationName":
-                organizations.append(value)
-    return (name, tuple(organizations)) if name else None
 
 
 async def _close_iterator(body: AsyncIterator[bytes]) -> None:

@@ -21,7 +21,7 @@ from typing import TypeAlias
 import orjson
 import pytest
 from tests.component.streams.kubectl import fetch, forwarding, kubectl, kubectl_path, settings, source
-from tests.component.streams.world import NODE, World, world
+from tests.component.streams.world import NODE, World, run_loop, world
 
 from knarr.apimachinery.types import Object
 from knarr.cmd import teardown
@@ -173,7 +173,7 @@ def test_kubectl_reaches_into_containers(folder: Path) -> None:
                 await older_websockets(made, protocol)
             await forward_over_channels(made)
 
-    asyncio.run(main())
+    run_loop(main())
 
 
 async def exec_and_exit_codes(environment: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.component.streams.kubectl import fetch, forwarding, kubectl, kubectl_path, settings, source
 from tests.component.streams.runtime import ProcessWorld as World
 from tests.component.streams.runtime import processes
-from tests.component.streams.world import pod, world
+from tests.component.streams.world import pod, run_loop, world
 
 SIZE = 100 * 1000 * 1000
 DEADLINE = 60.0
@@ -33,7 +33,7 @@ def run(directory: Path, test: Callable[[World], Awaitable[None]]) -> None:
             made.add(pod())
             await test(made)
 
-    asyncio.run(main())
+    run_loop(main())
 
 
 def test_exec_keeps_outputs_apart_and_the_exit_code(environment: dict[str, str], tmp_path: Path) -> None:

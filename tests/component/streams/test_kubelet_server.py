@@ -10,7 +10,7 @@ import orjson
 import pytest
 from tests.component.streams.runtime import ProcessWorld as World
 from tests.component.streams.runtime import processes
-from tests.component.streams.world import client_tls, pod, world
+from tests.component.streams.world import client_tls, pod, run_loop, world
 
 from knarr.apimachinery.types import Object
 from knarr.component_base import http_client
@@ -25,7 +25,7 @@ def run(directory: Path, test: Callable[[World], Awaitable[None]]) -> None:
             made.add(pod())
             await test(made)
 
-    asyncio.run(main())
+    run_loop(main())
 
 
 async def get(made: World, path: str, *headers: tuple[str, str], method: str = "GET") -> tuple[int, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import orjson
 import pytest
 from tests.component.streams.runtime import ProcessWorld as World
 from tests.component.streams.runtime import processes
-from tests.component.streams.world import NODE, pod, world
+from tests.component.streams.world import NODE, pod, run_loop, world
 
 from knarr.apimachinery.types import Object
 from knarr.component_base import http_client
@@ -23,6 +23,9 @@ from knarr.component_base.http_server import HttpServer
 POD_PROXY = "/api/v1/namespaces/default/pods/p:80/proxy"
 SERVICE_PROXY = "/api/v1/namespaces/default/services/s:http/proxy"
 PAGE = b'<html><body><a href="/next?a=1&amp;b">x</a><img src="rel.png"><a href="http://other/x">y</a></body></html>'
+
+
+broken_uploads: list[int] = []
 
 
 async def backend(request: Request) -> Response:
@@ -37,6 +40,15 @@ async def backend(request: Request) -> Response:
         return Response(204, b"", "")
     if request.path == "/big":
         return Response(200, bytes(50_000_000), "application/octet-stream")
+    if request.stream is not None:
+        size = 0
+        try:
+            async for piece in request.stream:
+                size += len(piece)
+        except ConnectionError:
+            broken_uploads.append(size)
+            raise
+        return Response(200, b"%d %d" % (size, "content-length" in request.headers), "text/plain")
     if request.headers.get("upgrade") == "echo":
         return Response(101, b"", "", {"Connection": "Upgrade", "Upgrade": "echo"}, upgrade=echo)
     seen = {
@@ -60,7 +72,7 @@ async def echo(stream: RawStream) -> None:
 def run(directory: Path, test: Callable[[World], Awaitable[None]]) -> None:
     @asynccontextmanager
     async def serving():  # type: ignore[no-untyped-def]
-        server = HttpServer(backend, None)
+        server = HttpServer(backend, None, streams_body=lambda _method, path: path == "/upload")
         port = await server.listen("127.0.0.1", 0)
         try:
             yield port
@@ -75,7 +87,7 @@ def run(directory: Path, test: Callable[[World], Awaitable[None]]) -> None:
             made.detours["10.42.0.9:80"] = made.detours["10.42.0.9:8080"] = ("127.0.0.1", port)
             await test(made)
 
-    asyncio.run(main())
+    run_loop(main())
 
 
 def service() -> Object:
@@ -153,6 +165,36 @@ def test_answers_without_a_body_and_large_ones(tmp_path: Path) -> None:
         async for chunk in big:
             size += len(chunk)
         assert size == 50_000_000
+
+    run(tmp_path, test)
+
+
+def test_large_uploads_go_through(tmp_path: Path) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(500):
+            yield bytes(100_000)
+
+    async def test(made: World) -> None:
+        for length, told in ((None, b"50000000 0"), (50_000_000, b"50000000 1")):
+            upload = Outgoing("PUT", POD_PROXY + "/upload", (), pieces(), length)
+            answer = await http_client.send(made.api, upload)
+            assert (answer.status, await answer.read(100)) == (200, told)
+
+    run(tmp_path, test)
+
+
+def test_an_upload_that_breaks_off_is_no_whole_one(tmp_path: Path) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield bytes(1000)
+        raise ConnectionAbortedError
+
+    async def test(made: World) -> None:
+        broken_uploads.clear()
+        with pytest.raises(ConnectionAbortedError):
+            await http_client.send(made.api, Outgoing("PUT", POD_PROXY + "/upload", (), pieces(), 2000))
+        while not broken_uploads:  # noqa: ASYNC110 - the backend notices it in its own time
+            await asyncio.sleep(0.01)
+        assert broken_uploads == [1000]
 
     run(tmp_path, test)
 

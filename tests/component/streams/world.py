@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import orjson
+import uvloop
 
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
+from knarr.apiserver import request_info
 from knarr.apiserver.connect import connectors
 from knarr.apiserver.connect.connectors import Connector
-from knarr.apiserver.request import RequestInfo
 from knarr.client.client import Client
 from knarr.client.transport import Answer
 from knarr.component_base import http_client
@@ -114,6 +116,12 @@ class Objects:
         return [obj for (plural, where, _), obj in self.known.items() if plural == resource and where == namespace]
 
 
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run a test on the event loop that servers and agents use."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
+
+
 R = TypeVar("R", bound=RuntimeService)
 
 
@@ -174,7 +182,8 @@ async def world(directory: Path, runtime: R) -> AsyncIterator[World[R]]:
     port = await kubelet_http.listen("127.0.0.1", 0)
     tls = client_tls(directory, authority, "kube-apiserver", ("system:masters",))
     handlers = connectors.build(objects, tls, connect)
-    api = HttpServer(_api(objects, handlers), ServingFiles(*serving, directory / "ca.crt").context())
+    api_tls = ServingFiles(*serving, directory / "ca.crt").context()
+    api = HttpServer(_api(objects, handlers), api_tls, streams_body=connectors.streams_body)
     api_port = await api.listen("127.0.0.1", 0)
     objects.put("nodes", _node(port))
     kubeconfig = directory / "kubeconfig"
@@ -241,7 +250,7 @@ def _api(objects: Objects, handlers: Mapping[tuple[str, str], Connector]) -> Han
     async def handle(request: Request) -> Response:
         if request.path in _DISCOVERY:
             return Response(200, orjson.dumps(_DISCOVERY[request.path]))
-        info = _info(request)
+        info = request_info.of(request.method, request.path, request.query)
         request.info = info
         try:
             if not info.subresource:
@@ -252,23 +261,3 @@ def _api(objects: Objects, handlers: Mapping[tuple[str, str], Connector]) -> Han
             return Response(error.code, orjson.dumps(error.status()))
 
     return handle
-
-
-def _info(request: Request) -> RequestInfo:
-    parts = request.path.strip("/").split("/")[2:]
-    namespace = ""
-    if parts[0] == "namespaces":
-        namespace, parts = parts[1], parts[2:]
-    rest = "/".join(parts[3:]) + ("/" if request.path.endswith("/") and len(parts) > 3 else "")
-    resource, name, subresource = [*parts, "", "", ""][:3]
-    return RequestInfo(
-        "get",
-        request.path,
-        is_resource=True,
-        version="v1",
-        namespace=namespace,
-        resource=resource,
-        name=name,
-        subresource=subresource,
-        rest=rest,
-    )

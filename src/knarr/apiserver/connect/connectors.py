@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
+from knarr.apiserver import request_info
 from knarr.apiserver.attributes import Reader
 from knarr.apiserver.connect import proxy
 from knarr.apiserver.connect.kubelets import Kubelets
@@ -32,3 +33,9 @@ def build(
         ("services", "proxy"): proxy.services(reader, kubelets),
         ("nodes", "proxy"): proxy.nodes(reader, kubelets),
     }
+
+
+def streams_body(method: str, path: str) -> bool:
+    """Whether a request's body is passed on as it comes in: what goes through a proxy, however large."""
+    info = request_info.of(method, path, {})
+    return info.is_resource and info.subresource == "proxy"

@@ -71,7 +71,9 @@ class Proxy:
 
     async def _carry(self, request: Request, address: Address, target: str, links: Links) -> Response:
         headers = [*upgrade.forwarded_headers(request), *_forwarding(request, target, links)]
-        outgoing = Outgoing(request.method, target, headers, request.body)
+        length = request.headers.get("content-length", "")
+        body = request.body if request.stream is None else request.stream
+        outgoing = Outgoing(request.method, target, headers, body, int(length) if length.isdecimal() else None)
         try:
             answer = await http_client.send(address, outgoing, self._kubelets.connect)
         except ConnectionError as error:

@@ -1,0 +1,81 @@
+"""How HTTP/1.1 answers look on the wire, and what queries and certificates say."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from knarr.component_base.http import Request, Response
+
+#: Statuses whose answers have no body.
+BODILESS = frozenset({101, 204, 304})
+_REASONS = {
+    101: b"Switching Protocols",
+    200: b"OK",
+    201: b"Created",
+    202: b"Accepted",
+    204: b"No Content",
+    301: b"Moved Permanently",
+    302: b"Found",
+    304: b"Not Modified",
+    307: b"Temporary Redirect",
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    406: b"Not Acceptable",
+    409: b"Conflict",
+    410: b"Gone",
+    413: b"Request Entity Too Large",
+    415: b"Unsupported Media Type",
+    422: b"Unprocessable Entity",
+    429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+}
+
+
+def answer_head(response: Response, length: int | None, *, keep: bool, chunked: bool = False) -> bytes:
+    """Status line and headers. `length` (bytes) is left out where the headers tell it already."""
+    status = response.status
+    lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b""))]
+    lines += [f"{name}: {value}".encode("latin-1", "replace") for name, value in response.headers.items()]
+    lines += [f"{name}: {value}".encode("latin-1", "replace") for name, value in response.repeated]
+    if response.content_type and status not in BODILESS:
+        lines.append(b"Content-Type: " + response.content_type.encode("latin-1"))
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    elif length is not None and "Content-Length" not in response.headers:
+        lines.append(b"Content-Length: %d" % length)
+    if not keep:
+        lines.append(b"Connection: close")
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def parse_query(request: Request) -> None:
+    """Fill in a request's query parameters."""
+    pairs = parse_qsl(request.raw_query, keep_blank_values=True)
+    request.query = dict(reversed(pairs))
+    lists: dict[str, list[str]] = {}
+    for name, value in pairs:
+        lists.setdefault(name, []).append(value)
+    request.query_lists = lists
+
+
+def identity(certificate: Any) -> tuple[str, tuple[str, ...]] | None:
+    """Common name and organizations of a verified client certificate as the ssl module gives it."""
+    if not certificate:
+        return None
+    name = ""
+    organizations = []
+    for part in certificate.get("subject", ()):
+        for key, value in part:
+            if key == "commonName":
+                name = value
+            elif key == "organizationName":
+                organizations.append(value)
+    return (name, tuple(organizations)) if name else None
