@@ -157,12 +157,20 @@ class ProcessRuntime(FakeRuntime):
         if asked.get("tty"):
             tasks.start(self._resize(peer), "resize")
         assert process.stdout is not None and process.stderr is not None
-        await asyncio.gather(
-            self._drain(peer, process.stdout, peer.streams.get("stdout")),
-            self._drain(peer, process.stderr, peer.streams.get("stderr")),
-        )
+        try:
+            await asyncio.gather(
+                self._drain(peer, process.stdout, peer.streams.get("stdout")),
+                self._drain(peer, process.stderr, peer.streams.get("stderr")),
+            )
+        except asyncio.CancelledError:
+            # A process that outlives its caller would keep the event loop from closing.
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+        finally:
+            await tasks.close()
         code = await process.wait()
-        await tasks.close()
         await peer.write(peer.streams["error"], orjson.dumps(_status(code)))
         peer.hang_up()
 
