@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import pty
+import signal
 import termios
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -90,15 +91,19 @@ def test_a_terminal_is_resized(environment: dict[str, str], tmp_path: Path) -> N
         process = await asyncio.create_subprocess_exec(
             kubectl_path, "exec", "-it", "p", "--", "cat", env=environment, stdin=theirs, stdout=theirs, stderr=theirs
         )
-        await until(lambda: {"Width": 101, "Height": 33} in made.runtime.sizes)
-        termios.tcsetwinsize(theirs, (44, 120))
-        process.send_signal(28)  # SIGWINCH
-        await until(lambda: {"Width": 120, "Height": 44} in made.runtime.sizes)
-        assert made.runtime.requests[-1]["tty"] and not made.runtime.requests[-1]["stderr"]
-        process.kill()
-        await process.wait()
-        os.close(ours)
-        os.close(theirs)
+        try:
+            await until(lambda: {"Width": 101, "Height": 33} in made.runtime.sizes)
+            termios.tcsetwinsize(theirs, (44, 120))
+            while {"Width": 120, "Height": 44} not in made.runtime.sizes:
+                # kubectl tells the first size before it listens for changes: one signal may come too early.
+                process.send_signal(signal.SIGWINCH)
+                await asyncio.sleep(0.05)
+            assert made.runtime.requests[-1]["tty"] and not made.runtime.requests[-1]["stderr"]
+        finally:
+            process.kill()
+            await process.wait()
+            os.close(ours)
+            os.close(theirs)
 
     run(tmp_path, test)
 
