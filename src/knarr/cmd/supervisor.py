@@ -83,7 +83,7 @@ def supervise(cluster: Cluster, sockets: Sequence[int]) -> None:
             break
         _reap(running)
     _stop(running)
-    clusters.save(replace(cluster, supervisor=None, server=None, agent=None))
+    _note(replace(cluster, supervisor=None, server=None, agent=None))
 
 
 def _start_due(cluster: Cluster, running: list[Child], sockets: Sequence[int]) -> Cluster:
@@ -97,8 +97,14 @@ def _start_due(cluster: Cluster, running: list[Child], sockets: Sequence[int]) -
         cluster = replace(
             cluster, server=started.get("server", cluster.server), agent=started.get("agent", cluster.agent)
         )
-        clusters.save(cluster)
+        _note(cluster)
     return cluster
+
+
+def _note(cluster: Cluster) -> None:
+    """Write down the processes alone: `knarr up` adds the kubeconfig to the record after ours was read."""
+    current = clusters.load(cluster.name) or cluster
+    clusters.save(replace(current, supervisor=cluster.supervisor, server=cluster.server, agent=cluster.agent))
 
 
 def _spawn(child: Child, sockets: Sequence[int], environment: Mapping[str, str]) -> int:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from knarr.cmd import clusters
 from knarr.cmd.clusters import Cluster
-from knarr.cmd.supervisor import Child, children
+from knarr.cmd.processes import Process
+from knarr.cmd.supervisor import Child, _note, children
 
 
 def test_starts_are_put_off_while_a_child_dies_young() -> None:
@@ -34,3 +39,12 @@ def test_the_node_runs_in_its_namespace_and_the_api_alone_does_not() -> None:
     assert agent.command[:3] == server.command[:3]
     (alone,) = children(Cluster("a", 1, "/data", 6443, api_only=True), [7])
     assert alone.command[0] != "nsenter"
+
+
+def test_what_others_wrote_down_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "run_dir", lambda: tmp_path)
+    ours = Cluster("a", 1, "/data", 6443)
+    clusters.save(replace(ours, kubeconfig="/home/somebody/.kube/config"))
+    _note(replace(ours, server=Process(7, 8)))
+    noted = clusters.load("a")
+    assert noted == replace(ours, kubeconfig="/home/somebody/.kube/config", server=Process(7, 8))
