@@ -6,6 +6,7 @@ from knarr.api import codec, conversion, defaults, strategy, validation
 from knarr.api.codec import DecodeError
 from knarr.api.resources import Resource
 from knarr.apimachinery.field import FieldError
+from knarr.apimachinery.field_schema import FieldSchema
 from knarr.apimachinery.strategic import MergeSchema
 from knarr.apimachinery.types import Object
 
@@ -16,6 +17,7 @@ __all__ = [
     "default",
     "merge_schema",
     "normalise",
+    "ownership",
     "prepare_create",
     "prepare_update",
     "validate_create",
@@ -70,6 +72,11 @@ def warnings(resource: Resource, obj: Object, old: Object | None = None) -> list
 def merge_schema(resource: Resource) -> MergeSchema | None:
     """How strategic merge patches merge the kind."""
     return codec.merge_schema(resource.api_version, resource.kind)
+
+
+def ownership(resource: Resource) -> FieldSchema | None:
+    """How the fields of the kind are owned, `None` for kinds without a table."""
+    return codec.ownership(resource.api_version, resource.kind)
 
 
 def convert(obj: Object, source: Resource, target: Resource) -> Object:

@@ -162,8 +162,17 @@ def dry_run_errors(values: list[str] | tuple[()]) -> list[FieldError]:
 
 
 def manager_of(user_agent: str) -> str:
-    """The name of a field manager who did not give one."""
-    return user_agent.split("/", 1)[0][:_MANAGER_LIMIT]
+    """The name of a field manager who did not give one: what prints of the user agent's first part."""
+    head = user_agent.split("/", 1)[0]
+    if head.isascii() and head.isprintable() and len(head) <= _MANAGER_LIMIT:
+        return head
+    out, size = "", 0
+    for char in filter(str.isprintable, head):
+        size += len(char.encode())
+        if size > _MANAGER_LIMIT:
+            break
+        out += char
+    return out
 
 
 def int64(text: str) -> int | None:

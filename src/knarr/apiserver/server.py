@@ -18,6 +18,7 @@ from knarr.apiserver.cache_reader import CacheReader, decode
 from knarr.apiserver.context import Connector, Context
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.event_expiry import EventExpiry
+from knarr.apiserver.field_managers import FieldManagers
 from knarr.apiserver.flow_status import FlowStatus
 from knarr.apiserver.health import Health
 from knarr.apiserver.ip_addresses import IPAddresses
@@ -144,6 +145,7 @@ def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache
         connectors=dict(config.connectors),
         shared_store=config.shared_store,
         tables=TablePrinter(clock),
+        field_manager=FieldManagers(clock),
     )
 
 

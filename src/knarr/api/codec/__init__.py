@@ -14,6 +14,7 @@ import orjson
 
 from knarr.api.codec import custom, exact, fast, json_text
 from knarr.api.codec.merge import MergeSchema, merge_schema
+from knarr.api.codec.ownership import ownership
 from knarr.api.codec.types import FieldInfo, Shape, TypeInfo
 from knarr.api.codec.types import of_kind as type_of
 from knarr.apimachinery.errors import StatusError
@@ -31,6 +32,7 @@ __all__ = [
     "decode_custom",
     "merge_schema",
     "normalise",
+    "ownership",
     "strict_error",
     "type_of",
 ]

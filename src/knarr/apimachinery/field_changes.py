@@ -1,0 +1,182 @@
+"""What lies in an object as fields with owners, and what differs between two objects.
+
+Input: objects of one kind in canonical form, and its schema. Output: sets of fields (`field_sets`). An absent field and
+an empty one are different things, as are an empty list and none.
+Source: sigs.k8s.io/structured-merge-diff, typed (compare, toFieldSet).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from knarr.apimachinery import field_sets
+from knarr.apimachinery.field_schema import ANYTHING, FREE, KEYED, LEAF, MAP, SCALAR, SET, STRUCT, FieldSchema
+from knarr.apimachinery.field_sets import FieldSet
+
+#: Stands for a value that is not there (unlike null, which is).
+_ABSENT: Any = object()
+_NOTHING: FieldSet = {}
+
+
+class Changes(NamedTuple):
+    """The fields that were added or got another value, and those that are gone."""
+
+    changed: FieldSet
+    removed: FieldSet
+
+
+_NONE = Changes(_NOTHING, _NOTHING)
+
+
+def compare(schema: FieldSchema, old: Any, new: Any) -> Changes:
+    """What became of `old`: both are objects of the schema's kind."""
+    return _NONE if old == new else _members(schema, old, new)
+
+
+def _members(schema: FieldSchema, old: Any, new: Any) -> Changes:
+    """The differences below a map or list that both objects have."""
+    if schema.kind in (KEYED, SET):
+        return _items(schema, old or (), new or ())
+    changed: FieldSet = {}
+    removed: FieldSet = {}
+    old, new = old or {}, new or {}
+    for name, value in new.items():
+        step = _step(schema, name)
+        if step is None:
+            continue
+        before = old.get(name, _ABSENT)
+        if before is _ABSENT:
+            changed[step[0]] = everything(step[1], value)
+        elif before != value:
+            _note(step[0], _value(step[1], before, value), changed, removed)
+    for name in old.keys() - new.keys():
+        step = _step(schema, name)
+        if step is not None:
+            removed[step[0]] = everything(step[1], old[name])
+    return Changes(changed, removed)
+
+
+def _step(schema: FieldSchema, name: str) -> tuple[str, FieldSchema] | None:
+    """How a member of a map is reached; `None` for what nobody owns."""
+    if schema.kind == STRUCT:
+        return schema.steps.get(name)
+    return f"f:{name}", schema.item if schema.kind == MAP and schema.item is not None else ANYTHING
+
+
+def _note(step: str, found: Changes, changed: FieldSet, removed: FieldSet) -> None:
+    if found.changed is field_sets.LEAF or found.changed:
+        changed[step] = found.changed
+    if found.removed:
+        removed[step] = found.removed
+
+
+def _value(schema: FieldSchema, old: Any, new: Any) -> Changes:
+    """The differences of two unequal values: `LEAF` as `changed` says that the value itself has changed."""
+    if schema.kind == LEAF or not (old or new):
+        return Changes(field_sets.LEAF, _NOTHING)
+    if schema.kind != FREE:
+        return _members(schema, old, new)
+    if isinstance(old, dict) and isinstance(new, dict):
+        return _members(schema, old, new)
+    below = everything(schema, new)
+    above = _members(schema, old, {}).removed if isinstance(old, dict) else _NOTHING
+    return Changes({field_sets.SELF: field_sets.LEAF, **below} if below else field_sets.LEAF, above)
+
+
+def _items(schema: FieldSchema, old: Any, new: Any) -> Changes:
+    """The differences of two lists, whatever the order of their items."""
+    changed: FieldSet = {}
+    removed: FieldSet = {}
+    before, after = _by_step(schema, old), _by_step(schema, new)
+    for step, values in after.items():
+        was = before.get(step)
+        if was is None:
+            changed[step] = _all_of(schema, values)
+        elif was != values:
+            _note(step, _same_step(schema, was, values), changed, removed)
+    for step, values in before.items():
+        if step not in after:
+            removed[step] = _all_of(schema, values)
+    return Changes(changed, removed)
+
+
+def _by_step(schema: FieldSchema, items: Any) -> dict[str, list[Any]]:
+    """A list's items by their step. One that has no step has no owner."""
+    out: dict[str, list[Any]] = {}
+    for item in items:
+        try:
+            step = schema.step_of(item)
+        except ValueError:
+            continue
+        if step in out:
+            out[step].append(item)
+        else:
+            out[step] = [item]
+    return out
+
+
+def _all_of(schema: FieldSchema, values: list[Any]) -> FieldSet:
+    """What is owned of items with one step: of several only that they are there."""
+    return everything(schema.item or SCALAR, values[0]) if len(values) == 1 else field_sets.LEAF
+
+
+def _same_step(schema: FieldSchema, old: list[Any], new: list[Any]) -> Changes:
+    item = schema.item or SCALAR
+    if len(old) == 1 and len(new) == 1:
+        return _value(item, old[0], new[0])
+    if len(old) > 1 and len(new) > 1:
+        return Changes(field_sets.LEAF, _NOTHING)
+    if len(old) > 1:
+        return Changes(everything(item, new[0]), {field_sets.SELF: field_sets.LEAF})
+    return Changes(field_sets.LEAF, everything(item, old[0]))
+
+
+def everything(schema: FieldSchema, value: Any) -> FieldSet:
+    """The node of a value that stands or falls as a whole: it and everything below it."""
+    kind = schema.kind
+    if kind is LEAF or not value or (kind is FREE and not isinstance(value, dict)):
+        return field_sets.LEAF
+    out: FieldSet = {field_sets.SELF: field_sets.LEAF}
+    if kind is STRUCT:
+        steps = schema.steps
+        for name, item in value.items():
+            step = steps.get(name)
+            if step is not None:
+                out[step[0]] = everything(step[1], item)
+    elif kind is MAP or kind is FREE:
+        below = schema.item if kind is MAP and schema.item is not None else ANYTHING
+        for name, item in value.items():
+            out[f"f:{name}"] = everything(below, item)
+    else:
+        for step_text, items in _by_step(schema, value).items():
+            out[step_text] = _all_of(schema, items)
+    return out if len(out) > 1 else field_sets.LEAF
+
+
+def extract(schema: FieldSchema, value: Any) -> FieldSet:
+    """The fields that an applied configuration names: the set below a value."""
+    out: FieldSet = {}
+    if schema.kind in (KEYED, SET):
+        for step_text, items in _by_step(schema, value or ()).items():
+            below = extract(schema.item or SCALAR, items[0]) if len(items) == 1 else _NOTHING
+            out[step_text] = {field_sets.SELF: field_sets.LEAF, **below} if below else field_sets.LEAF
+        return out
+    if schema.kind == LEAF or not isinstance(value, dict):
+        return out
+    for name, item in value.items():
+        step = _step(schema, name)
+        if step is not None:
+            node = _extract_member(schema, step[1], item)
+            if node is not None:
+                out[step[0]] = node
+    return out
+
+
+def _extract_member(schema: FieldSchema, member: FieldSchema, value: Any) -> FieldSet | None:
+    """The node of a map's member; `None` where an empty list leaves nothing to own."""
+    if member.kind == LEAF or value is None or value == {} or (member.kind == FREE and not isinstance(value, dict)):
+        return field_sets.LEAF
+    below = extract(member, value)
+    if schema.kind == STRUCT:
+        return below or None
+    return {field_sets.SELF: field_sets.LEAF, **below} if below else field_sets.LEAF

@@ -1,0 +1,265 @@
+"""`metadata.managedFields`: who owns which fields of an object, kept current with every write.
+
+Input: the object before and after a write and who writes. Output: the entries. Nothing is changed in place but the
+new object's `metadata.managedFields`. An entry stands for one manager, operation, apiVersion (of updates) and
+subresource; none is empty.
+Source: k8s.io/apimachinery/pkg/util/managedfields; sigs.k8s.io/structured-merge-diff, merge; KEP-555.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeAlias
+
+from knarr.apimachinery import field_changes, field_sets
+from knarr.apimachinery.field_changes import Changes
+from knarr.apimachinery.field_schema import FieldSchema
+from knarr.apimachinery.field_sets import FieldSet
+from knarr.apimachinery.types import Object
+
+UPDATE, APPLY = "Update", "Apply"
+#: The manager of what was there before an object's fields were first applied.
+BEFORE_FIRST_APPLY = "before-first-apply"
+#: The manager of updates of whom only the latest are told apart, and how many those are.
+ANCIENT_CHANGES = "ancient-changes"
+MAX_UPDATE_MANAGERS = 10
+#: The manager who has no name.
+UNKNOWN = "unknown"
+
+_FIELDS_V1 = "FieldsV1"
+
+
+class Versioned(NamedTuple):
+    """An object before and after a write, in one version, with that version's schema."""
+
+    schema: FieldSchema
+    old: Object
+    new: Object
+
+
+#: Gives a write's objects in another version; `None` when that is not served any more.
+Convert: TypeAlias = Callable[[str], Versioned | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One manager's fields. `time` is in RFC 3339, empty where nobody knows it; `source` how metadata has it."""
+
+    manager: str
+    operation: str
+    api_version: str
+    fields: FieldSet
+    subresource: str = ""
+    time: str = ""
+    source: Object | None = field(default=None, compare=False)
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """What tells entries apart: one who applies has one entry, whatever the version."""
+        version = "" if self.operation == APPLY else self.api_version
+        return self.manager, self.operation, version, self.subresource
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Who writes: `now` is in RFC 3339; `unowned` is the set of fields that the write cannot set."""
+
+    manager: str
+    api_version: str
+    now: str
+    subresource: str = ""
+    unowned: FieldSet = field(default_factory=dict)
+
+
+def update(write: Write, objects: Versioned, convert: Convert) -> None:
+    """Set `metadata.managedFields` of the new object after a create, update or patch.
+
+    The old object is an empty one of the kind for a create. What a client says of managers counts unless it is
+    malformed or stands in a write of a subresource; an empty list or entry makes it forget all.
+    """
+    meta, before = objects.new["metadata"], objects.old["metadata"]
+    given = meta.pop("managedFields", None)
+    live = before.get("managedFields")
+    new_base = _client_entries(write, given, live)
+    if not (live if new_base is None else new_base) and before.get("uid"):
+        # Whose fields have no owners is left alone until somebody applies.
+        return
+    changes = _changes(write, objects)
+    if new_base is None and not changes.changed and not changes.removed:
+        if live:
+            meta["managedFields"] = live
+        return
+    entries = after_update(write, trusted(live) if new_base is None else new_base, changes, convert)
+    if entries:
+        meta["managedFields"] = [_encoded(entry) for entry in entries]
+
+
+def _changes(write: Write, objects: Versioned) -> Changes:
+    found = field_changes.compare(objects.schema, objects.old, objects.new)
+    if not write.unowned:
+        return found
+    return Changes(field_sets.without(found.changed, write.unowned), field_sets.without(found.removed, write.unowned))
+
+
+def after_update(write: Write, entries: Sequence[Entry], changes: Changes, convert: Convert) -> list[Entry]:
+    """The entries when an update has made `changes` in its own version."""
+    kept = _others(write, entries, _by_version(write, changes, convert))
+    if changes.changed:
+        mine = Entry(
+            write.manager or UNKNOWN, UPDATE, write.api_version, changes.changed, write.subresource, write.now
+        )
+        kept = _joined(kept, mine)
+    return sorted(_capped(kept), key=_order)
+
+
+def _by_version(write: Write, changes: Changes, convert: Convert) -> Callable[[str], Changes | None]:
+    known: dict[str, Changes | None] = {write.api_version: changes}
+
+    def changes_in(api_version: str) -> Changes | None:
+        if api_version not in known:
+            other = convert(api_version)
+            known[api_version] = None if other is None else _changes(write, other)
+        return known[api_version]
+
+    return changes_in
+
+
+def _others(write: Write, entries: Iterable[Entry], changes_in: Callable[[str], Changes | None]) -> list[Entry]:
+    """The entries without the fields that the write has taken or removed; none of a version that is gone."""
+    out = []
+    for entry in entries:
+        changes = changes_in(entry.api_version)
+        if changes is None:
+            continue
+        fields = field_sets.difference(entry.fields, changes.changed)
+        fields = field_sets.difference(fields, changes.removed)
+        if fields is entry.fields:
+            out.append(entry)
+        elif fields:
+            out.append(replace(entry, fields=fields, source=None))
+    return out
+
+
+def _joined(entries: list[Entry], mine: Entry) -> list[Entry]:
+    out = []
+    for entry in entries:
+        if entry.identity == mine.identity:
+            mine = replace(mine, fields=field_sets.union(mine.fields, entry.fields))
+        else:
+            out.append(entry)
+    return [*out, mine]
+
+
+def _capped(entries: list[Entry]) -> list[Entry]:
+    """The oldest updaters of a version become one when there are too many."""
+    updaters = sorted((entry for entry in entries if entry.operation == UPDATE), key=_age)
+    surplus = len(updaters) - MAX_UPDATE_MANAGERS
+    if surplus <= 0:
+        return entries
+    rest = {entry.identity: entry for entry in entries}
+    first: dict[str, Entry] = {}
+    for entry in updaters:
+        if surplus <= 0:
+            break
+        bucket = first.get(entry.api_version)
+        if bucket is None:
+            first[entry.api_version] = entry
+            continue
+        del rest[entry.identity]
+        rest.pop(bucket.identity, None)
+        fields = field_sets.union(bucket.fields, entry.fields)
+        merged = Entry(ANCIENT_CHANGES, UPDATE, entry.api_version, fields, time=entry.time)
+        rest[merged.identity] = first[entry.api_version] = merged
+        surplus -= 1
+    return list(rest.values())
+
+
+def _age(entry: Entry) -> tuple[str, tuple[str, ...]]:
+    return entry.time, (entry.manager, entry.operation, entry.api_version, entry.subresource)
+
+
+def _order(entry: Entry) -> tuple[str, ...]:
+    return entry.operation, entry.time, entry.manager, entry.api_version, entry.subresource
+
+
+def _client_entries(write: Write, given: Any, live: Any) -> list[Entry] | None:
+    """What a client says of managers; `None` where that does not count and the live object is asked."""
+    if given is None or write.subresource or given == live:
+        return None
+    if is_reset(given):
+        return []
+    try:
+        return decoded(given) or None
+    except ValueError:
+        return None
+
+
+def is_reset(given: Any) -> bool:
+    """Whether a client wants all managers forgotten."""
+    return given in ([], [{}])
+
+
+def trusted(entries: Iterable[Object] | None) -> list[Entry]:
+    """The entries of an object that this server has written."""
+    return [
+        Entry(
+            entry.get("manager", ""),
+            entry["operation"],
+            entry["apiVersion"],
+            entry["fieldsV1"],
+            entry.get("subresource", ""),
+            entry.get("time", ""),
+            entry,
+        )
+        for entry in entries or ()
+    ]
+
+
+def decoded(entries: Iterable[Object]) -> list[Entry]:
+    """The entries that a client gives. Raises `ValueError` for malformed ones."""
+    out: dict[tuple[str, ...], Entry] = {}
+    for entry in entries:
+        found = _decoded(entry)
+        out[found.identity] = found
+    return list(out.values())
+
+
+def _decoded(entry: Object) -> Entry:
+    operation, version = entry.get("operation", ""), entry.get("apiVersion", "")
+    if operation not in (UPDATE, APPLY):
+        raise ValueError("operation must be `Apply` or `Update`")
+    if not version:
+        raise ValueError("apiVersion must not be empty")
+    if entry.get("fieldsType") != _FIELDS_V1:
+        raise ValueError(f"invalid fieldsType {entry.get('fieldsType', '')!r}")
+    return Entry(
+        manager=entry.get("manager", ""),
+        operation=operation,
+        api_version=version,
+        fields=field_sets.decoded(entry.get("fieldsV1") or {}),
+        subresource=entry.get("subresource", ""),
+        time=entry.get("time") or "",
+    )
+
+
+def encoded(entries: Iterable[Entry]) -> list[Object]:
+    """The entries as they stand in metadata, in their order."""
+    return [_encoded(entry) for entry in sorted(entries, key=_order)]
+
+
+def _encoded(entry: Entry) -> Object:
+    if entry.source is not None:
+        return entry.source
+    out: Object = {}
+    if entry.manager:
+        out["manager"] = entry.manager
+    out["operation"] = entry.operation
+    out["apiVersion"] = entry.api_version
+    if entry.time:
+        out["time"] = entry.time
+    out["fieldsType"] = _FIELDS_V1
+    out["fieldsV1"] = field_sets.ordered(entry.fields)
+    if entry.subresource:
+        out["subresource"] = entry.subresource
+    return out
