@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from knarr.apimachinery import field_sets
-from knarr.apimachinery.field_schema import ANYTHING, FREE, KEYED, LEAF, MAP, SCALAR, SET, STRUCT, FieldSchema
+from knarr.apimachinery.field_schema import KEYED, LEAF, MAP, SCALAR, SET, STRUCT, FieldSchema
 from knarr.apimachinery.field_sets import FieldSet
 
 #: Stands for a value that is not there (unlike null, which is).
@@ -60,7 +60,7 @@ def _step(schema: FieldSchema, name: str) -> tuple[str, FieldSchema] | None:
     """How a member of a map is reached; `None` for what nobody owns."""
     if schema.kind == STRUCT:
         return schema.steps.get(name)
-    return f"f:{name}", schema.item if schema.kind == MAP and schema.item is not None else ANYTHING
+    return f"f:{name}", schema.item or SCALAR
 
 
 def _note(step: str, found: Changes, changed: FieldSet, removed: FieldSet) -> None:
@@ -74,13 +74,7 @@ def _value(schema: FieldSchema, old: Any, new: Any) -> Changes:
     """The differences of two unequal values: `LEAF` as `changed` says that the value itself has changed."""
     if schema.kind == LEAF or not (old or new):
         return Changes(field_sets.LEAF, _NOTHING)
-    if schema.kind != FREE:
-        return _members(schema, old, new)
-    if isinstance(old, dict) and isinstance(new, dict):
-        return _members(schema, old, new)
-    below = everything(schema, new)
-    above = _members(schema, old, {}).removed if isinstance(old, dict) else _NOTHING
-    return Changes({field_sets.SELF: field_sets.LEAF, **below} if below else field_sets.LEAF, above)
+    return _members(schema, old, new)
 
 
 def _items(schema: FieldSchema, old: Any, new: Any) -> Changes:
@@ -134,7 +128,7 @@ def _same_step(schema: FieldSchema, old: list[Any], new: list[Any]) -> Changes:
 def everything(schema: FieldSchema, value: Any) -> FieldSet:
     """The node of a value that stands or falls as a whole: it and everything below it."""
     kind = schema.kind
-    if kind is LEAF or not value or (kind is FREE and not isinstance(value, dict)):
+    if kind is LEAF or not value:
         return field_sets.LEAF
     out: FieldSet = {field_sets.SELF: field_sets.LEAF}
     if kind is STRUCT:
@@ -143,8 +137,8 @@ def everything(schema: FieldSchema, value: Any) -> FieldSet:
             step = steps.get(name)
             if step is not None:
                 out[step[0]] = everything(step[1], item)
-    elif kind is MAP or kind is FREE:
-        below = schema.item if kind is MAP and schema.item is not None else ANYTHING
+    elif kind is MAP:
+        below = schema.item or SCALAR
         for name, item in value.items():
             out[f"f:{name}"] = everything(below, item)
     else:
@@ -174,7 +168,7 @@ def extract(schema: FieldSchema, value: Any) -> FieldSet:
 
 def _extract_member(schema: FieldSchema, member: FieldSchema, value: Any) -> FieldSet | None:
     """The node of a map's member; `None` where an empty list leaves nothing to own."""
-    if member.kind == LEAF or value is None or value == {} or (member.kind == FREE and not isinstance(value, dict)):
+    if member.kind == LEAF or value is None or value == {}:
         return field_sets.LEAF
     below = extract(member, value)
     if schema.kind == STRUCT:

@@ -13,9 +13,8 @@ from typing import Any
 import orjson
 
 #: Kinds of schemas. A leaf has one owner as a whole (scalars, atomic lists and maps); a struct has named fields, a map
-#: any names; the items of a keyed list are told apart by keys, those of a set by their value; free content is a map
-#: down to its leaves where it is an object, and a leaf where it is not.
-LEAF, STRUCT, MAP, KEYED, SET, FREE = "leaf", "struct", "map", "keyed", "set", "free"
+#: any names; the items of a keyed list are told apart by keys, those of a set by their value.
+LEAF, STRUCT, MAP, KEYED, SET = "leaf", "struct", "map", "keyed", "set"
 
 
 @dataclass(eq=False)
@@ -72,8 +71,6 @@ class FieldSchema:
 
 #: A value with one owner.
 SCALAR = FieldSchema(LEAF)
-#: Content without a schema.
-ANYTHING = FieldSchema(FREE)
 
 
 def _text(value: Any) -> str:

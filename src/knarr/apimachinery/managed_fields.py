@@ -1,8 +1,7 @@
 """`metadata.managedFields`: who owns which fields of an object, kept current with every write.
 
-Input: the object before and after a write and who writes. Output: the entries. Nothing is changed in place but the
-new object's `metadata.managedFields`. An entry stands for one manager, operation, apiVersion (of updates) and
-subresource; none is empty.
+Input: the object before and after a write and who writes. Output: the entries, as they stand in metadata. An entry
+stands for one manager, operation, apiVersion (of updates) and subresource; none is empty. No argument is changed.
 Source: k8s.io/apimachinery/pkg/util/managedfields; sigs.k8s.io/structured-merge-diff, merge; KEP-555.
 """
 
@@ -27,6 +26,7 @@ MAX_UPDATE_MANAGERS = 10
 #: The manager who has no name.
 UNKNOWN = "unknown"
 
+_REPLICAS = ("f:spec", "f:replicas")
 _FIELDS_V1 = "FieldsV1"
 
 
@@ -72,27 +72,22 @@ class Write:
     unowned: FieldSet = field(default_factory=dict)
 
 
-def update(write: Write, objects: Versioned, convert: Convert) -> None:
-    """Set `metadata.managedFields` of the new object after a create, update or patch.
+def update(write: Write, objects: Versioned, convert: Convert) -> list[Object]:
+    """The new object's `metadata.managedFields` after a create, update or patch.
 
     The old object is an empty one of the kind for a create. What a client says of managers counts unless it is
     malformed or stands in a write of a subresource; an empty list or entry makes it forget all.
     """
-    meta, before = objects.new["metadata"], objects.old["metadata"]
-    given = meta.pop("managedFields", None)
-    live = before.get("managedFields")
+    before = objects.old["metadata"]
+    given, live = objects.new["metadata"].get("managedFields"), before.get("managedFields")
     new_base = _client_entries(write, given, live)
     if not (live if new_base is None else new_base) and before.get("uid"):
         # Whose fields have no owners is left alone until somebody applies.
-        return
+        return []
     changes = _changes(write, objects)
     if new_base is None and not changes.changed and not changes.removed:
-        if live:
-            meta["managedFields"] = live
-        return
-    entries = after_update(write, trusted(live) if new_base is None else new_base, changes, convert)
-    if entries:
-        meta["managedFields"] = [_encoded(entry) for entry in entries]
+        return live or []
+    return encoded(after_update(write, trusted(live) if new_base is None else new_base, changes, convert))
 
 
 def _changes(write: Write, objects: Versioned) -> Changes:
@@ -102,15 +97,38 @@ def _changes(write: Write, objects: Versioned) -> Changes:
     return Changes(field_sets.without(found.changed, write.unowned), field_sets.without(found.removed, write.unowned))
 
 
+def update_scale(write: Write, objects: Versioned) -> list[Object]:
+    """The entries of a workload whose replicas were changed through its Scale.
+
+    The Scale has owners where the replicas have; who takes them gets an entry that only tells of them. Nobody notes
+    when: entries of a Scale come without a time.
+    """
+    live = objects.old["metadata"].get("managedFields") or []
+    entries = trusted(live)
+    changes = _changes(write, objects)
+    if not changes.changed or not any(field_sets.has(entry.fields, _REPLICAS) for entry in entries):
+        return live
+    known = {entry.identity: entry.time for entry in entries}
+    mine = Entry(write.manager or UNKNOWN, UPDATE, write.api_version, changes.changed, write.subresource)
+    rest = _others(entries, lambda _version: changes)
+    return encoded(_joined(rest, replace(mine, time=known.get(mine.identity, ""))))
+
+
+def put(meta: Object, entry: Entry) -> None:
+    """Set one manager's whole entry in an object's metadata, which is changed in place."""
+    others = [item for item in trusted(meta.get("managedFields")) if item.identity != entry.identity]
+    meta["managedFields"] = encoded([*others, entry])
+
+
 def after_update(write: Write, entries: Sequence[Entry], changes: Changes, convert: Convert) -> list[Entry]:
     """The entries when an update has made `changes` in its own version."""
-    kept = _others(write, entries, _by_version(write, changes, convert))
+    kept = _others(entries, _by_version(write, changes, convert))
     if changes.changed:
         mine = Entry(
             write.manager or UNKNOWN, UPDATE, write.api_version, changes.changed, write.subresource, write.now
         )
         kept = _joined(kept, mine)
-    return sorted(_capped(kept), key=_order)
+    return _capped(kept)
 
 
 def _by_version(write: Write, changes: Changes, convert: Convert) -> Callable[[str], Changes | None]:
@@ -125,7 +143,7 @@ def _by_version(write: Write, changes: Changes, convert: Convert) -> Callable[[s
     return changes_in
 
 
-def _others(write: Write, entries: Iterable[Entry], changes_in: Callable[[str], Changes | None]) -> list[Entry]:
+def _others(entries: Iterable[Entry], changes_in: Callable[[str], Changes | None]) -> list[Entry]:
     """The entries without the fields that the write has taken or removed; none of a version that is gone."""
     out = []
     for entry in entries:

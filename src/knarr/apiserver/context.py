@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
 from knarr.apiserver.admission_chain import AdmissionChain
 from knarr.apiserver.authn import Authenticator
@@ -28,8 +29,8 @@ Connector = Callable[[Request], Awaitable[Response]]
 class FieldManager(Protocol):
     """Keeps `metadata.managedFields`; called once in the path of every write."""
 
-    def update(self, scope: Scope, obj: Object, old: Object | None, manager: str, subresource: str) -> None:
-        """Note what `manager` changed, in place."""
+    def update(self, resource: Resource, obj: Object, old: Object | None, manager: str, subresource: str) -> None:
+        """Note what `manager` changed, in place. `old` is None for a new object."""
         ...
 
     def apply(self, scope: Scope, request: Request, old: Object | None, subresource: str) -> Object:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from knarr.api.resources import Resource
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.errors import StatusError, already_exists, invalid
 from knarr.apimachinery.types import Object
@@ -99,15 +100,20 @@ async def admit(one: Call, obj: Object) -> Attributes:
     """The part before the registry: managed fields and mutating admission. Raises `StatusError`."""
     warn = one.request.warnings.append
     metadata.dedup_owners(obj, warn, after_admission=False)
-    if one.ctx.field_manager is not None:
-        one.ctx.field_manager.update(one.scope, obj, None, one.opts.manager, one.info.subresource)
-    else:
-        obj["metadata"].pop("managedFields", None)
+    manage_fields(one, one.scope.resource, obj)
     name = one.info.name or obj["metadata"].get("name", "")
     attributes = one.attributes("CREATE", obj, None, name)
     await one.ctx.admission.admit(attributes)
     metadata.dedup_owners(obj, warn, after_admission=True)
     return attributes
+
+
+def manage_fields(one: Call, resource: Resource, obj: Object) -> None:
+    """Note who owns the fields of a new object."""
+    if one.ctx.field_manager is not None:
+        one.ctx.field_manager.update(resource, obj, None, one.opts.manager, one.info.subresource)
+    else:
+        obj["metadata"].pop("managedFields", None)
 
 
 async def _store(one: Call, obj: Object, attributes: Attributes) -> Entry | None:

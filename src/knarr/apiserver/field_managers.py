@@ -18,15 +18,17 @@ from knarr.apiserver.served import Scope
 from knarr.component_base.clock import Clock
 
 
+_TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
+
 class FieldManagers:
     """Notes who owns what."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def update(self, scope: Scope, obj: Object, old: Object | None, manager: str, subresource: str) -> None:
-        """Note what `manager` changed, in place."""
-        resource = scope.resource
+    def update(self, resource: Resource, obj: Object, old: Object | None, manager: str, subresource: str) -> None:
+        """Note what `manager` changed, in place. `old` is None for a new object."""
         schema = kinds.ownership(resource)
         if schema is None:
             obj["metadata"].pop("managedFields", None)
@@ -34,11 +36,19 @@ class FieldManagers:
         now = timestamps.seconds(self._clock.now())
         write = Write(manager, resource.api_version, now, subresource, _unowned(resource, subresource))
         before = old if old is not None else _empty(resource)
+        objects = Versioned(schema, before, _seen(resource, obj))
 
         def convert(api_version: str) -> Versioned | None:
             return _in_version(resource, api_version, before, obj)
 
-        managed_fields.update(write, Versioned(schema, before, obj), convert)
+        if subresource == "scale":
+            entries = managed_fields.update_scale(write, objects)
+        else:
+            entries = managed_fields.update(write, objects, convert)
+        if entries:
+            obj["metadata"]["managedFields"] = entries
+        else:
+            obj["metadata"].pop("managedFields", None)
 
     def apply(self, scope: Scope, request: Request, old: Object | None, subresource: str) -> Object:
         """The object that a server-side apply makes of `old`. Raises `StatusError`."""
@@ -54,6 +64,17 @@ def _in_version(resource: Resource, api_version: str, old: Object, new: Object) 
     if schema is None:
         return None
     return Versioned(schema, kinds.convert(old, resource, other), kinds.convert(new, resource, other))
+
+
+def _seen(resource: Resource, obj: Object) -> Object:
+    """The object as the internal version knows it: a DaemonSet's generation of the template is always told."""
+    if (resource.plural, resource.group) != ("daemonsets", "apps"):
+        return obj
+    meta = obj["metadata"]
+    annotations = meta.get("annotations") or {}
+    if _TEMPLATE_GENERATION not in annotations:
+        meta = {**meta, "annotations": {**annotations, _TEMPLATE_GENERATION: "0"}}
+    return {**obj, "metadata": meta}
 
 
 @cache

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from knarr.api import registry
-from knarr.apimachinery import timestamps
+from knarr.apimachinery import field_sets, managed_fields, timestamps
 from knarr.apimachinery.errors import StatusError
+from knarr.apimachinery.managed_fields import Entry
 from knarr.apimachinery.types import Object
 from knarr.apiserver import guarded
 from knarr.apiserver.context import Context
@@ -12,6 +13,7 @@ from knarr.apiserver.guarded import Target
 from knarr.apiserver.watch_cache import Change, Collection
 from knarr.component_base.tasks import Tasks
 
+_MANAGER = "api-priority-and-fairness-config-consumer-v1"
 _GROUP = "flowcontrol.apiserver.k8s.io"
 
 
@@ -57,7 +59,10 @@ class FlowStatus:
             return schema
         status = schema.get("status") or {}
         others = [item for item in status.get("conditions") or () if item.get("type") != "Dangling"]
-        return {**schema, "status": {**status, "conditions": [*others, self._condition(schema)]}}
+        condition = self._condition(schema)
+        metadata = dict(schema["metadata"])
+        managed_fields.put(metadata, _owner(schema["apiVersion"], condition))
+        return {**schema, "metadata": metadata, "status": {**status, "conditions": [*others, condition]}}
 
     def _condition(self, schema: Object) -> Object:
         level = _level(schema)
@@ -70,6 +75,13 @@ class FlowStatus:
             "reason": "Found" if found else "NotFound",
             "message": f'This FlowSchema references the PriorityLevelConfiguration object named "{level}" {tail}',
         }
+
+
+def _owner(api_version: str, condition: Object) -> Entry:
+    """Kubernetes applies the condition: its manager owns it whole."""
+    item = {field_sets.SELF: field_sets.LEAF, **{f"f:{name}": field_sets.LEAF for name in condition}}
+    fields = {"f:status": {"f:conditions": {'k:{"type":"Dangling"}': item}}}
+    return Entry(_MANAGER, managed_fields.APPLY, api_version, fields, "status", condition["lastTransitionTime"])
 
 
 def _level(schema: Object) -> str:

@@ -55,6 +55,7 @@ async def review(ctx: Context, scope: Scope, request: Request, form: Form) -> Re
     one = creating.call(ctx, scope, request, "CreateOptions")
     body = bodies.read(request, scope.resource, one.opts.validation)
     kinds.default(scope.resource, body)
+    creating.manage_fields(one, scope.resource, body)
     attributes = one.attributes("CREATE", body, None, "")
     await ctx.admission.admit(attributes)
     await ctx.admission.validate(attributes)

@@ -17,6 +17,7 @@ async def create(ctx: Context, scope: Scope, request: Request, form: Form) -> Re
     """Answer a POST. Raises `StatusError`."""
     one = creating.call(ctx, scope, request, "CreateOptions")
     body = bodies.read(request, _TOKEN_REQUEST, one.opts.validation)
+    creating.manage_fields(one, _TOKEN_REQUEST, body)
     attributes = one.attributes("CREATE", body, None, one.info.name)
     await ctx.admission.admit(attributes)
 

@@ -156,7 +156,7 @@ async def _attempt(one: Call, change: Change, entry: Entry) -> Outcome:
 def _manage_fields(one: Call, change: Change, obj: Object, old: Object) -> None:
     manager = one.ctx.field_manager
     if manager is not None:
-        manager.update(one.scope, obj, old, one.opts.manager, change.subresource)
+        manager.update(one.scope.resource, obj, old, one.opts.manager, change.subresource)
     else:
         obj["metadata"].pop("managedFields", None)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache, partial
 
 from knarr.api.codec.types import FieldInfo, Shape, TypeInfo, named, of_kind
-from knarr.apimachinery.field_schema import ANYTHING, KEYED, LEAF, MAP, SET, STRUCT, FieldSchema
+from knarr.apimachinery.field_schema import KEYED, LEAF, MAP, SCALAR, SET, STRUCT, FieldSchema
 
 #: What the server itself writes into metadata, and what names the object: nobody owns it.
 _UNOWNED = frozenset(
@@ -84,7 +84,7 @@ def _defaults(info: TypeInfo, keys: tuple[str, ...]) -> Mapping[str, object]:
 
 def _of(shape: Shape | None) -> FieldSchema:
     if shape is None:
-        return ANYTHING
+        return SCALAR
     if shape.kind == "struct":
         return _struct(shape.struct)
     if shape.kind == "map":
@@ -93,9 +93,8 @@ def _of(shape: Shape | None) -> FieldSchema:
         return FieldSchema(LEAF, _of(shape.item), shape="list")
     if shape.kind == "raw" and shape.go != "v1.JSON":
         return _OBJECT
-    return _SCALAR_SCHEMAS.get(_SCALARS.get(shape.kind, ""), _UNTYPED)
+    return _SCALAR_SCHEMAS.get(_SCALARS.get(shape.kind, ""), SCALAR)
 
 
-_OBJECT = FieldSchema(MAP, ANYTHING, shape="map")
-_UNTYPED = FieldSchema(LEAF)
+_OBJECT = FieldSchema(LEAF, shape="map")
 _SCALAR_SCHEMAS = {name: FieldSchema(LEAF, shape=name) for name in ("string", "boolean", "numeric")}

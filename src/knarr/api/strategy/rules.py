@@ -6,7 +6,7 @@ Input: a resource. Output: its `Rules`. Source: k8s.io/kubernetes/pkg/registry, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from knarr.api.resources import Resource
@@ -36,6 +36,7 @@ class Rules:
     `generation` names the members whose change raises `metadata.generation`; `generation_from_start` that new objects
     have generation 1. `status` says that there is a status of the server's: wiped in new objects, kept when the main
     resource is changed, alone changed through the `status` subresource; `status_metadata` what else that may change.
+    `reset` has the fields that a request cannot set where they are others, by subresource.
     """
 
     generation: Path = ()
@@ -46,9 +47,12 @@ class Rules:
     unconditional_update: bool = True
     garbage_collection: GarbageCollection = "background"
     graceful_deletion: bool = False
+    reset: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
     def reset_fields(self, subresource: str = "") -> tuple[Path, ...]:
         """The fields a request cannot set, which no manager therefore owns: paths below the object."""
+        if subresource in self.reset:
+            return self.reset[subresource]
         if subresource == "status":
             return (("spec",), *self._reset_metadata())
         return (("status",),) if self.status else ()
@@ -104,7 +108,14 @@ _RULES: Mapping[tuple[str, str], Rules] = {
     ("autoscaling", "horizontalpodautoscalers"): _STATUS_ONLY,
     ("batch", "cronjobs"): _WORKLOAD,
     ("batch", "jobs"): Rules(generation=_SPEC, status=True, garbage_collection="orphan"),
-    ("certificates.k8s.io", "certificatesigningrequests"): _STATUS_ONLY,
+    ("certificates.k8s.io", "certificatesigningrequests"): Rules(
+        status=True,
+        reset={
+            "": (("spec",), ("status",)),
+            "status": (("spec",), ("status", "conditions")),
+            "approval": (("spec",), ("status", "certificate")),
+        },
+    ),
     ("certificates.k8s.io", "clustertrustbundles"): _VERSIONED,
     ("certificates.k8s.io", "podcertificaterequests"): Rules(status=True, unconditional_update=False),
     ("coordination.k8s.io", "leasecandidates"): Rules(create_on_update=True, unconditional_update=False),
