@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -15,6 +16,9 @@ from knarr.apiserver import kinds, negotiation
 from knarr.apiserver.negotiation import PROTOBUF, YAML
 from knarr.apiserver.request import Request
 from knarr.component_base.http_server import MAX_BODY
+
+
+_MAY_FORGET = re.compile(rb"managedFields[\"']?\s*:\s*\[\s*\]")
 
 
 def check_size(request: Request) -> None:
@@ -34,11 +38,19 @@ def read(request: Request, resource: Resource, validation: str) -> Object:
         obj, problems = _from_protobuf(request.body, resource)
     else:
         obj, problems = kinds.decode(resource, request.body, yaml=media == YAML)
+        if _MAY_FORGET.search(request.body) and forgets_managers(any_object(request.body, media)):
+            obj["metadata"]["managedFields"] = []
     if problems and validation == "Strict":
         raise codec.strict_error(resource.api_version, resource.kind, problems)
     if problems and validation == "Warn":
         request.warnings += problems
     return obj
+
+
+def forgets_managers(body: Any) -> bool:
+    """Whether an object's managed fields are an empty list, which canonical objects leave out: a wish to forget them."""
+    metadata = body.get("metadata") if isinstance(body, dict) else None
+    return isinstance(metadata, dict) and metadata.get("managedFields") == []
 
 
 def _from_protobuf(data: bytes, resource: Resource) -> tuple[Object, tuple[str, ...]]:

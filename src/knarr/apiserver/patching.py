@@ -85,6 +85,8 @@ def maker(one: Call, media: str, body: Any) -> Make:
         if problems and not told:
             _complain(one, media, body, patched, problems)
             told = True
+        if bodies.forgets_managers(patched):
+            obj["metadata"]["managedFields"] = []
         kinds.default(resource, obj)
         if obj["metadata"].get("name"):
             metadata.ensure_namespace(resource, obj, one.info.namespace)

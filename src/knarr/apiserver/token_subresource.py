@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
-from knarr.apiserver import bodies, creating, names, read
+from knarr.apiserver import bodies, creating, kinds, names, read
 from knarr.apiserver.context import Context
 from knarr.apiserver.negotiation import Form
 from knarr.apiserver.request import Request, Response
@@ -17,6 +17,7 @@ async def create(ctx: Context, scope: Scope, request: Request, form: Form) -> Re
     """Answer a POST. Raises `StatusError`."""
     one = creating.call(ctx, scope, request, "CreateOptions")
     body = bodies.read(request, _TOKEN_REQUEST, one.opts.validation)
+    kinds.default(_TOKEN_REQUEST, body)
     creating.manage_fields(one, _TOKEN_REQUEST, body)
     attributes = one.attributes("CREATE", body, None, one.info.name)
     await ctx.admission.admit(attributes)

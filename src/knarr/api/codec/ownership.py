@@ -60,6 +60,9 @@ def _field(field: FieldInfo) -> FieldSchema:
     if shape.kind == "list":
         return _list(field, shape)
     found = _of(shape)
+    if field.map_type == "granular" and shape.kind == "struct":
+        # The field says otherwise than its type.
+        return FieldSchema(STRUCT, make_fields=found.make_fields, shape=found.shape)
     if field.map_type != "atomic" or found.kind == LEAF:
         return found
     return FieldSchema(LEAF, found.item, make_fields=found.make_fields, shape=found.shape)
