@@ -21,10 +21,10 @@ LEAF, STRUCT, MAP, KEYED, SET = "leaf", "struct", "map", "keyed", "set"
 class FieldSchema:
     """The schema of one value.
 
-    `fields` gives a struct's fields (called once: types contain themselves); `hidden` are fields that exist and that
-    nobody owns. `item` is the schema of a map's values or a list's items, `keys` the names that tell items apart, and
-    `defaults` the values of keys that an item may leave out. `shape` is what the value is, for those that check it: a
-    scalar's kind, `list`, `map`, or empty for anything.
+    `make_fields` gives a struct's fields (types contain themselves: it is asked late); `hidden` are fields that exist
+    and that nobody owns. `item` is the schema of a map's values or a list's items, `keys` the names that tell items apart, and
+    `defaults` the values of keys that an item may leave out. `shape` is what a value must be: `string`, `boolean`,
+    `numeric`, `scalar` (any of them), `list`, `map`, or empty for anything.
     """
 
     kind: str
@@ -36,9 +36,14 @@ class FieldSchema:
     shape: str = ""
 
     @cached_property
+    def declared(self) -> Mapping[str, FieldSchema]:
+        """All fields of a struct."""
+        return self.make_fields()
+
+    @cached_property
     def fields(self) -> Mapping[str, FieldSchema]:
-        """The fields of a struct, without the hidden ones."""
-        return {name: schema for name, schema in self.make_fields().items() if name not in self.hidden}
+        """The fields of a struct that can be owned."""
+        return {name: schema for name, schema in self.declared.items() if name not in self.hidden}
 
     @cached_property
     def steps(self) -> Mapping[str, tuple[str, FieldSchema]]:
@@ -48,25 +53,34 @@ class FieldSchema:
     def step_of(self, item: Any) -> str:
         """The step to an item of a keyed list or a set. Raises `ValueError` for an item without a key."""
         if self.kind == SET:
-            return f"v:{_text(item)}"
+            return f"v:{_text(self._member(item))}"
         if not isinstance(item, dict):
-            raise ValueError("associative list with keys may not have non-map elements")
-        return f"k:{{{','.join([f'{_text(key)}:{_text(self._key(item, key))}' for key in self.sorted_keys])}}}"
+            what = "a null element" if item is None else "non-map elements"
+            raise ValueError(f"associative list with keys may not have {what}")
+        found = [f"{start}{_text(item[key] if key in item else self.defaults[key])}" for key, start in self._keys
+                 if key in item or key in self.defaults]
+        if not found:
+            names = " ".join(_text(key) for key in self.keys)
+            raise ValueError(
+                f"associative list with keys has an element that omits all key fields [{names}] "
+                "(and doesn't have default values for any key fields)"
+            )
+        return f"k:{{{','.join(found)}}}"
+
+    def _member(self, item: Any) -> Any:
+        """A set's item as it is. Raises `ValueError` for what a set cannot hold."""
+        if item is None:
+            raise ValueError("associative list without keys has an element that's an explicit null")
+        if isinstance(item, dict):
+            raise ValueError("associative list without keys has an element that's a map type")
+        if isinstance(item, list):
+            raise ValueError("not supported: associative list with lists as elements")
+        return item
 
     @cached_property
-    def sorted_keys(self) -> tuple[str, ...]:
-        """The keys in the order in which a step shows them."""
-        return tuple(sorted(self.keys))
-
-    def _key(self, item: Mapping[str, Any], key: str) -> Any:
-        found = item.get(key)
-        if found is None:
-            found = self.defaults.get(key)
-        if found is None and key not in item:
-            raise ValueError(
-                f'associative list with keys has an element that omits key field "{key}" (and doesn\'t have default value)'
-            )
-        return found
+    def _keys(self) -> tuple[tuple[str, str], ...]:
+        """The keys in the order in which a step shows them, each with the text before its value."""
+        return tuple((key, f"{_text(key)}:") for key in sorted(self.keys))
 
 
 #: A value with one owner.

@@ -141,15 +141,32 @@ def of_paths(paths: Iterable[Iterable[str]]) -> FieldSet:
 
 
 def paths(fields: FieldSet) -> Iterator[tuple[str, ...]]:
-    """The path of every field of the set, a node before what lies below it, each level in the order of its steps."""
-    for step in sorted(fields, key=_rank):
-        if step == SELF:
-            continue
-        node = fields[step]
-        if not node or SELF in node:
+    """The path of every field of the set: at each level first the fields, then what lies below, in order of steps."""
+    steps = sorted((step for step in fields if step != SELF), key=_rank)
+    for step in steps:
+        if not fields[step] or SELF in fields[step]:
             yield (step,)
-        for below in paths(node):
+    for step in steps:
+        for below in paths(fields[step]):
             yield (step, *below)
+
+
+def path_text(path: Iterable[str]) -> str:
+    """A path as errors show it: `.spec.ports[port=80,protocol="TCP"].name`, `.metadata.finalizers[="a"]`."""
+    return "".join(step_text(step) for step in path)
+
+
+def step_text(step: str) -> str:
+    """One step as errors show it."""
+    head, text = step[:2], step[2:]
+    if head == "f:":
+        return f".{text}"
+    if head == "i:":
+        return f"[{text}]"
+    if head == "v:":
+        return f"[={text}]"
+    keys: dict[str, Any] = orjson.loads(text)
+    return f"[{','.join(f'{key}={orjson.dumps(value).decode()}' for key, value in keys.items())}]"
 
 
 def _rank(step: str) -> tuple[int, str]:

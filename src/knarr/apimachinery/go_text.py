@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from knarr.apimachinery.field import quote
+
 _TYPES = {dict: "map[string]interface {}", list: "[]interface {}", str: "string", bool: "bool", int: "int64"}
 
 
@@ -23,3 +25,16 @@ def plain(value: Any) -> str:
 def type_name(value: Any) -> str:
     """The Go type a decoded JSON value has."""
     return "%!s(<nil>)" if value is None else _TYPES.get(type(value), "float64")
+
+
+def sharp(value: Any) -> str:
+    """As `%#v` prints it: `map[string]interface {}{"a":1}`."""
+    if value is None:
+        return "interface {}(nil)"
+    if isinstance(value, dict):
+        return f"map[string]interface {{}}{{{', '.join(f'{sharp(key)}:{sharp(value[key])}' for key in sorted(value))}}}"
+    if isinstance(value, list):
+        return f"[]interface {{}}{{{', '.join(sharp(item) for item in value)}}}"
+    if isinstance(value, str):
+        return quote(value)
+    return plain(value)

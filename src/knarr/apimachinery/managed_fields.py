@@ -84,13 +84,14 @@ def update(write: Write, objects: Versioned, convert: Convert) -> list[Object]:
     if not (live if new_base is None else new_base) and before.get("uid"):
         # Whose fields have no owners is left alone until somebody applies.
         return []
-    changes = _changes(write, objects)
-    if new_base is None and not changes.changed and not changes.removed:
+    found = changes(write, objects)
+    if new_base is None and not found.changed and not found.removed:
         return live or []
-    return encoded(after_update(write, trusted(live) if new_base is None else new_base, changes, convert))
+    return encoded(after_update(write, trusted(live) if new_base is None else new_base, found, convert))
 
 
-def _changes(write: Write, objects: Versioned) -> Changes:
+def changes(write: Write, objects: Versioned) -> Changes:
+    """What a write changes, of what it can set."""
     found = field_changes.compare(objects.schema, objects.old, objects.new)
     if not write.unowned:
         return found
@@ -105,13 +106,48 @@ def update_scale(write: Write, objects: Versioned) -> list[Object]:
     """
     live = objects.old["metadata"].get("managedFields") or []
     entries = trusted(live)
-    changes = _changes(write, objects)
-    if not changes.changed or not any(field_sets.has(entry.fields, _REPLICAS) for entry in entries):
+    found = changes(write, objects)
+    if not found.changed or not any(field_sets.has(entry.fields, _REPLICAS) for entry in entries):
         return live
     known = {entry.identity: entry.time for entry in entries}
-    mine = Entry(write.manager or UNKNOWN, UPDATE, write.api_version, changes.changed, write.subresource)
-    rest = _others(entries, lambda _version: changes)
+    mine = Entry(write.manager or UNKNOWN, UPDATE, write.api_version, found.changed, write.subresource)
+    rest = _others(entries, lambda _version: found)
     return encoded(_joined(rest, replace(mine, time=known.get(mine.identity, ""))))
+
+
+def scale_entries(entries: Iterable[Entry], api_version: str) -> list[Entry]:
+    """Who owns a workload's replicas, as owners of those of its Scale."""
+    fields: FieldSet = field_sets.of_paths([_REPLICAS])
+    return [
+        replace(entry, api_version=api_version, fields=fields, source=None)
+        for entry in entries
+        if field_sets.has(entry.fields, _REPLICAS)
+    ]
+
+
+def with_scale_entries(entries: Iterable[Entry], scale: Iterable[Entry], api_version: str) -> list[Entry]:
+    """A workload's entries when its Scale's owners are others than before."""
+    replicas = field_sets.of_paths([_REPLICAS])
+    owners = {(entry.manager, entry.operation, entry.subresource): entry for entry in scale}
+    out = []
+    for entry in entries:
+        still = owners.pop((entry.manager, entry.operation, entry.subresource), None)
+        fields = entry.fields if still is not None else field_sets.difference(entry.fields, replicas)
+        if fields:
+            out.append(entry if fields is entry.fields else replace(entry, fields=fields, source=None))
+    # Nobody notes when a Scale's owners came to be.
+    added = (replace(entry, api_version=api_version, fields=replicas, time="", source=None) for entry in owners.values())
+    return [*out, *added]
+
+
+def same_but_times(new: Object, old: Object) -> bool:
+    """Whether nothing but the times of managers sets two objects apart: not worth a write."""
+    mine, before = new["metadata"].get("managedFields"), old["metadata"].get("managedFields")
+    if not mine or not before or mine == before or len(mine) != len(before):
+        return False
+    if any({**entry, "time": ""} != {**was, "time": ""} for entry, was in zip(mine, before, strict=True)):
+        return False
+    return {**new, "metadata": {**new["metadata"], "managedFields": before}} == old
 
 
 def put(meta: Object, entry: Entry) -> None:
@@ -120,24 +156,23 @@ def put(meta: Object, entry: Entry) -> None:
     meta["managedFields"] = encoded([*others, entry])
 
 
-def after_update(write: Write, entries: Sequence[Entry], changes: Changes, convert: Convert) -> list[Entry]:
-    """The entries when an update has made `changes` in its own version."""
-    kept = _others(entries, _by_version(write, changes, convert))
-    if changes.changed:
-        mine = Entry(
-            write.manager or UNKNOWN, UPDATE, write.api_version, changes.changed, write.subresource, write.now
-        )
+def after_update(write: Write, entries: Sequence[Entry], found: Changes, convert: Convert) -> list[Entry]:
+    """The entries when an update has made the `found` changes in its own version."""
+    kept = _others(entries, _by_version(write, found, convert))
+    fields = field_sets.difference(found.changed, found.removed)
+    if fields:
+        mine = Entry(write.manager or UNKNOWN, UPDATE, write.api_version, fields, write.subresource, write.now)
         kept = _joined(kept, mine)
     return _capped(kept)
 
 
-def _by_version(write: Write, changes: Changes, convert: Convert) -> Callable[[str], Changes | None]:
-    known: dict[str, Changes | None] = {write.api_version: changes}
+def _by_version(write: Write, found: Changes, convert: Convert) -> Callable[[str], Changes | None]:
+    known: dict[str, Changes | None] = {write.api_version: found}
 
     def changes_in(api_version: str) -> Changes | None:
         if api_version not in known:
             other = convert(api_version)
-            known[api_version] = None if other is None else _changes(write, other)
+            known[api_version] = None if other is None else changes(write, other)
         return known[api_version]
 
     return changes_in
@@ -147,11 +182,10 @@ def _others(entries: Iterable[Entry], changes_in: Callable[[str], Changes | None
     """The entries without the fields that the write has taken or removed; none of a version that is gone."""
     out = []
     for entry in entries:
-        changes = changes_in(entry.api_version)
-        if changes is None:
+        found = changes_in(entry.api_version)
+        if found is None:
             continue
-        fields = field_sets.difference(entry.fields, changes.changed)
-        fields = field_sets.difference(fields, changes.removed)
+        fields = field_sets.difference(field_sets.difference(entry.fields, found.changed), found.removed)
         if fields is entry.fields:
             out.append(entry)
         elif fields:

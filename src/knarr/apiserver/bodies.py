@@ -11,6 +11,7 @@ from knarr.api import codec
 from knarr.api.codec import json_text
 from knarr.api.resources import Resource
 from knarr.apimachinery.errors import bad_request, request_entity_too_large
+from knarr.apimachinery.go_text import type_name
 from knarr.apimachinery.types import Object
 from knarr.apiserver import kinds, negotiation
 from knarr.apiserver.negotiation import PROTOBUF, YAML
@@ -71,6 +72,24 @@ def parse(data: bytes) -> Any:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         return json_text.plain(json_text.parse(data))
+
+
+def yaml_object(data: bytes) -> tuple[Object, list[str]]:
+    """An object in JSON or YAML, and its repeated keys. Raises `StatusError` 400."""
+    from knarr.api.codec import yaml_text
+
+    try:
+        value, problems = yaml_text.parse(data)
+    except ValueError as error:
+        raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error}") from error
+    found = json_text.plain(value)
+    if found is None:
+        return {}, problems
+    if not isinstance(found, dict):
+        what = type_name(found)
+        text = f"json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
+        raise bad_request(f"error decoding YAML: error unmarshaling JSON: {text}")
+    return found, problems
 
 
 def any_object(data: bytes, media: str) -> Any:

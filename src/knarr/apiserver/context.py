@@ -26,6 +26,15 @@ from knarr.storage.store import Store
 Connector = Callable[[Request], Awaitable[Response]]
 
 
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """How a configuration is applied: by whom, to which subresource, and whether conflicts are overruled."""
+
+    manager: str
+    subresource: str = ""
+    force: bool = False
+
+
 class FieldManager(Protocol):
     """Keeps `metadata.managedFields`; called once in the path of every write."""
 
@@ -33,8 +42,12 @@ class FieldManager(Protocol):
         """Note what `manager` changed, in place. `old` is None for a new object."""
         ...
 
-    def apply(self, scope: Scope, request: Request, old: Object | None, subresource: str) -> Object:
-        """The object that a server-side apply makes of `old`. Raises `StatusError`."""
+    def apply(self, resource: Resource, config: Object, old: Object | None, how: Apply) -> Object:
+        """The canonical object that a server-side apply makes of `old`, managed fields set. Raises `StatusError`."""
+        ...
+
+    def apply_scale(self, resource: Resource, config: Object, old: Object, how: Apply) -> Object:
+        """The workload `old` after an apply to its Scale. Raises `StatusError`."""
         ...
 
 

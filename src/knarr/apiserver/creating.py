@@ -110,6 +110,9 @@ async def admit(one: Call, obj: Object) -> Attributes:
 
 def manage_fields(one: Call, resource: Resource, obj: Object) -> None:
     """Note who owns the fields of a new object."""
+    if one.opts.applies:
+        # What an apply makes has its owners already.
+        return
     if one.ctx.field_manager is not None:
         one.ctx.field_manager.update(resource, obj, None, one.opts.manager, one.info.subresource)
     else:

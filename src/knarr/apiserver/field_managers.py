@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import cache
 
-from knarr.api import registry
+from knarr.api import conversion, registry
 from knarr.api.resources import Resource
 from knarr.api.strategy import rules
-from knarr.apimachinery import field_sets, managed_fields, timestamps
+from knarr.apimachinery import apply, field_check, field_sets, managed_fields, timestamps
+from knarr.apimachinery.apply import Applied, Conflicts
+from knarr.apimachinery.errors import StatusError, bad_request
+from knarr.apimachinery.field_schema import FieldSchema
 from knarr.apimachinery.field_sets import FieldSet
 from knarr.apimachinery.gvk import parse_api_version
-from knarr.apimachinery.managed_fields import Versioned, Write
+from knarr.apimachinery.managed_fields import Entry, Versioned, Write
 from knarr.apimachinery.types import Object
 from knarr.apiserver import kinds
-from knarr.apiserver.request import Request
-from knarr.apiserver.served import Scope
+from knarr.apiserver.context import Apply
 from knarr.component_base.clock import Clock
 
 
+#: The kind of a scale's body.
+SCALE = Resource("autoscaling", "v1", "scales", "Scale", namespaced=True)
 _TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
@@ -45,23 +50,135 @@ class FieldManagers:
             entries = managed_fields.update_scale(write, objects)
         else:
             entries = managed_fields.update(write, objects, convert)
-        if entries:
-            obj["metadata"]["managedFields"] = entries
-        else:
-            obj["metadata"].pop("managedFields", None)
+        _set(obj, entries)
 
-    def apply(self, scope: Scope, request: Request, old: Object | None, subresource: str) -> Object:
-        """The object that a server-side apply makes of `old`. Raises `StatusError`."""
-        raise NotImplementedError
+    def apply(self, resource: Resource, config: Object, old: Object | None, how: Apply) -> Object:
+        """The canonical object that a server-side apply makes of `old`, managed fields set. Raises `StatusError`."""
+        schema = _checked(resource, config)
+        write = self._write(resource, how)
+        live = _without_entries(old if old is not None else _empty(resource))
+        entries = _decoded(old["metadata"].get("managedFields") if old is not None else None)
+        if not entries:
+            entries = self._before_first_apply(resource, schema, live, how)
+        found = _merged(write, (live, config), entries, _Versions(resource), force=how.force)
+        obj = live if found.obj is None else _canonical(resource, found.obj)
+        _set(obj, managed_fields.encoded(found.entries))
+        return obj
+
+    def apply_scale(self, resource: Resource, config: Object, old: Object, how: Apply) -> Object:
+        """The workload `old` after an apply to its Scale. Raises `StatusError`."""
+        _checked(SCALE, config)
+        scale = conversion.scale_of(old)
+        entries = _decoded(old["metadata"].get("managedFields"))
+        ours = managed_fields.scale_entries(entries, SCALE.api_version)
+        found = _merged(self._write(SCALE, how), (scale, config), ours, _Versions(SCALE), force=how.force)
+        obj = old if found.obj is None else conversion.set_scale(old, _canonical(SCALE, found.obj))
+        obj = _without_entries(obj)
+        after = managed_fields.with_scale_entries(entries, found.entries, resource.api_version)
+        _set(obj, managed_fields.encoded(after))
+        return obj
+
+    def _write(self, resource: Resource, how: Apply) -> Write:
+        now = timestamps.seconds(self._clock.now())
+        unowned = _unowned(resource, how.subresource)
+        return Write(how.manager, resource.api_version, now, how.subresource, unowned)
+
+    def _before_first_apply(self, resource: Resource, schema: FieldSchema, live: Object, how: Apply) -> list[Entry]:
+        """Whose fields nobody has kept track of has an owner from now on: all of its fields have."""
+        write = self._write(resource, replace(how, manager=managed_fields.BEFORE_FIRST_APPLY))
+        found = managed_fields.changes(write, Versioned(schema, _empty(resource), live))
+        return managed_fields.after_update(write, [], found, lambda _version: None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Versions:
+    """A kind's versions, for apply."""
+
+    resource: Resource
+
+    def schema(self, api_version: str) -> FieldSchema | None:
+        """How the fields of that version are owned."""
+        other = _other_version(self.resource, api_version)
+        return None if other is None else kinds.ownership(other)
+
+    def convert(self, obj: Object, api_version: str) -> Object:
+        """The object in another version. Raises `StatusError`."""
+        if obj["apiVersion"] == api_version:
+            return obj
+        source, target = _other_version(self.resource, obj["apiVersion"]), _other_version(self.resource, api_version)
+        if source is None or target is None:
+            raise LookupError(f"no version {api_version} of {self.resource.plural}")
+        return kinds.convert(_canonical(source, obj), source, target)
+
+
+def _merged(
+    write: Write, objects: tuple[Object, Object], entries: list[Entry], versions: _Versions, *, force: bool
+) -> Applied:
+    """Apply the second object to the first. Raises `StatusError` 409."""
+    live, config = objects
+    try:
+        return apply.apply(write, live, config, entries, versions, force=force)
+    except Conflicts as conflicts:
+        raise conflicts.status_error() from conflicts
+
+
+def _checked(resource: Resource, config: Object) -> FieldSchema:
+    """The schema that the configuration fits. Raises `StatusError` 400, 500."""
+    group, version = parse_api_version(str(config.get("apiVersion") or ""))
+    kind = config.get("kind") or ""
+    if (group, version, kind) != (resource.group, resource.version, resource.kind):
+        raise bad_request(f"invalid object type: {group}/{version}, Kind={kind}")
+    schema = kinds.ownership(resource)
+    if schema is None:
+        raise LookupError(f"{resource.plural} have no schema")
+    meta = config.get("metadata")
+    named = meta if isinstance(meta, dict) else {}
+    if named.get("managedFields") is not None:
+        raise bad_request("metadata.managedFields must be nil")
+    fault = field_check.complaint(schema, config)
+    if fault:
+        head = f"{named.get('namespace') or ''}/{named.get('name') or ''}; {resource.api_version}, Kind={kind}"
+        shown = head if resource.group else head.replace(f"; {resource.version}", f"; /{resource.version}")
+        raise StatusError(500, "", f"failed to create typed patch object ({shown}): {fault}")
+    return schema
+
+
+def _canonical(resource: Resource, obj: Object) -> Object:
+    """A merged object as canonical as a decoded one. Raises `StatusError` 500."""
+    try:
+        return kinds.normalise(resource, obj)[0]
+    except kinds.DecodeError as error:
+        raise StatusError(500, "", error.cause) from error
+
+
+def _decoded(entries: list[Object] | None) -> list[Entry]:
+    return managed_fields.trusted(entries)
+
+
+def _without_entries(obj: Object) -> Object:
+    return {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key != "managedFields"}}
+
+
+def _set(obj: Object, entries: list[Object]) -> None:
+    if entries:
+        obj["metadata"]["managedFields"] = entries
+    else:
+        obj["metadata"].pop("managedFields", None)
+
+
+def _other_version(resource: Resource, api_version: str) -> Resource | None:
+    """The resource in another version of the same stored kind."""
+    if api_version == resource.api_version:
+        return resource
+    other = registry.by_kind(*parse_api_version(api_version), resource.kind)
+    return other if other is not None and other.storage_group == resource.storage_group else None
 
 
 def _in_version(resource: Resource, api_version: str, old: Object, new: Object) -> Versioned | None:
     """A write's objects in another version of the kind, `None` when there is no such version."""
-    other = registry.by_kind(*parse_api_version(api_version), resource.kind)
-    if other is None or other.storage_group != resource.storage_group:
-        return None
-    schema = kinds.ownership(other)
-    if schema is None:
+    other = _other_version(resource, api_version)
+    schema = None if other is None else kinds.ownership(other)
+    if other is None or schema is None:
         return None
     return Versioned(schema, kinds.convert(old, resource, other), kinds.convert(new, resource, other))
 

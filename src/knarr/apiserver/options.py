@@ -15,6 +15,8 @@ from knarr.apimachinery.field import FieldError
 from knarr.apiserver.request_info import is_true
 from knarr.apiserver.selectors import Selectors
 
+#: Stands for the PatchOptions of a server-side apply, which have rules of their own.
+APPLY_OPTIONS = "ApplyOptions"
 _META = "meta.k8s.io"
 _INT = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _MATCH = "resourceVersionMatch"
@@ -46,6 +48,8 @@ class WriteOptions:
     manager: str = ""
     validation: str = "Warn"
     force: bool | None = None
+    #: A server-side apply.
+    applies: bool = False
 
 
 def list_options(query: Mapping[str, str], transform: fields.Transform, *, watch: bool) -> ListOptions:
@@ -111,27 +115,30 @@ def _watch_errors(options: ListOptions) -> list[FieldError]:
 
 
 def write_options(kind: str, query: Mapping[str, str], lists: Mapping[str, list[str]], user_agent: str) -> WriteOptions:
-    """The options of a write; `kind` is `CreateOptions`, `UpdateOptions` or `PatchOptions`.
+    """The options of a write; `kind` is `CreateOptions`, `UpdateOptions`, `PatchOptions` or `ApplyOptions`.
 
     Raises `StatusError` 422. The manager is the first part of the user agent unless the query names one.
     """
-    if not query:
+    if not query and kind != APPLY_OPTIONS:
         return WriteOptions(manager=manager_of(user_agent))
     force = query.get("force")
     forced = None if force is None else is_true(force)
     errors = _write_errors(kind, query, lists.get("dryRun", ()))
     if errors:
-        raise invalid(kind, _META, "", errors)
+        raise invalid("PatchOptions" if kind == APPLY_OPTIONS else kind, _META, "", errors)
     return WriteOptions(
         dry_run="dryRun" in query,
         manager=query.get("fieldManager", "") or manager_of(user_agent),
         validation=query.get("fieldValidation", "") or "Warn",
         force=forced,
+        applies=kind == APPLY_OPTIONS,
     )
 
 
 def _write_errors(kind: str, query: Mapping[str, str], dry_run: list[str] | tuple[()]) -> list[FieldError]:
     errors = []
+    if kind == APPLY_OPTIONS and not query.get("fieldManager"):
+        errors.append(field.required("fieldManager", "is required for apply patch"))
     if kind == "PatchOptions" and "force" in query:
         errors.append(field.forbidden("force", "may not be specified for non-apply patch"))
     errors += _manager_errors(query.get("fieldManager", ""))

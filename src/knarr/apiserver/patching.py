@@ -14,8 +14,8 @@ from knarr.apimachinery import field, json_patch, merge_patch, strategic
 from knarr.apimachinery.errors import StatusError, bad_request, invalid, unsupported_media_type
 from knarr.apimachinery.go_text import plain
 from knarr.apimachinery.types import Object
-from knarr.apiserver import bodies, creating, kinds, metadata, updating
-from knarr.apiserver.context import Context
+from knarr.apiserver import bodies, creating, kinds, metadata, options, updating
+from knarr.apiserver.context import Apply, Context, FieldManager
 from knarr.apiserver.creating import Call
 from knarr.apiserver.kinds import DecodeError
 from knarr.apiserver.negotiation import Form
@@ -50,17 +50,37 @@ def media_type(request: Request) -> str:
 
 
 async def _apply(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
-    manager = ctx.field_manager
-    if manager is None:
-        raise unsupported_media_type(ACCEPTED[:-1])
-    one = creating.call(ctx, scope, request, "ApplyOptions")
+    one = creating.call(ctx, scope, request, options.APPLY_OPTIONS)
+    manager, how = appliers(one)
     subresource = one.info.subresource
+    config = configuration(one)
 
     async def make(old: Object | None) -> Object:
-        return manager.apply(scope, request, old, subresource)
+        obj = manager.apply(scope.resource, config, old, how)
+        kinds.default(scope.resource, obj)
+        metadata.check_name(obj, one.info.namespace if old is not None else "", one.info.name)
+        metadata.ensure_namespace(scope.resource, obj, one.info.namespace)
+        return obj
 
     change = Change(make=make, subresource=subresource, may_create=not subresource)
     return updating.respond(ctx, scope, request, form, await updating.apply(one, change))
+
+
+def appliers(one: Call) -> tuple[FieldManager, Apply]:
+    """Who applies, and how. Raises `StatusError` 415 where nobody keeps managed fields."""
+    if one.ctx.field_manager is None:
+        raise unsupported_media_type(ACCEPTED[:-1])
+    return one.ctx.field_manager, Apply(one.opts.manager, one.info.subresource, force=bool(one.opts.force))
+
+
+def configuration(one: Call) -> Object:
+    """The body of an apply: JSON or YAML. What strict decoding says of it is dealt with. Raises `StatusError` 400."""
+    body, problems = bodies.yaml_object(one.request.body)
+    if problems and one.opts.validation == "Strict":
+        raise bad_request(f"error strict decoding YAML: {', '.join(problems)}")
+    if problems and one.opts.validation == "Warn":
+        one.request.warnings += problems
+    return body
 
 
 def load(data: bytes) -> Any:

@@ -13,7 +13,7 @@ from knarr.api.resources import Resource
 from knarr.apimachinery import field
 from knarr.apimachinery.errors import MODIFIED, bad_request, conflict, internal, invalid
 from knarr.apimachinery.types import Object
-from knarr.apiserver import bodies, creating, kinds, patching, projection, read, updating
+from knarr.apiserver import bodies, creating, kinds, options, patching, projection, read, updating
 from knarr.apiserver.context import Context
 from knarr.apiserver.creating import Call
 from knarr.apiserver.negotiation import Form
@@ -47,9 +47,27 @@ async def patch(ctx: Context, scope: Scope, request: Request, form: Form) -> Res
     """Answer a PATCH. Raises `StatusError`."""
     bodies.check_size(request)
     media = patching.media_type(request)
+    if media == patching.APPLY:
+        return await _applied(ctx, scope, request, form)
     one = creating.call(ctx, scope, request, "PatchOptions")
     content = patching.load(request.body)
     outcome = await _apply(one, lambda old: _patched(one, old, media, content))
+    return read.object_response(ctx, scope, _answer(outcome), request, form)
+
+
+async def _applied(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
+    one = creating.call(ctx, scope, request, options.APPLY_OPTIONS)
+    manager, how = patching.appliers(one)
+    config = patching.configuration(one)
+
+    async def make(old: Object | None) -> Object:
+        if old is None:
+            raise LookupError("a scale makes no workload")
+        obj = manager.apply_scale(scope.resource, config, old, how)
+        _validate(one, of(obj), old)
+        return obj
+
+    outcome = await updating.apply(one, Change(make=make, subresource="scale"))
     return read.object_response(ctx, scope, _answer(outcome), request, form)
 
 

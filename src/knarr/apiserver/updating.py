@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from knarr.apimachinery import field
+from knarr.apimachinery import field, managed_fields
 from knarr.apimachinery.errors import MODIFIED, StatusError, conflict, invalid, not_found
 from knarr.apimachinery.types import Object
 from knarr.apiserver import bodies, creating, guarded, kinds, metadata, options, projection, read
@@ -155,6 +155,9 @@ async def _attempt(one: Call, change: Change, entry: Entry) -> Outcome:
 
 def _manage_fields(one: Call, change: Change, obj: Object, old: Object) -> None:
     manager = one.ctx.field_manager
+    if one.opts.applies:
+        # What an apply makes has its owners already.
+        return
     if manager is not None:
         manager.update(one.scope.resource, obj, old, one.opts.manager, change.subresource)
     else:
@@ -197,6 +200,8 @@ def _prepare(one: Call, change: Change, obj: Object, old: Object) -> None:
 
 
 async def _store(one: Call, obj: Object, old: Object, entry: Entry) -> Outcome:
+    if managed_fields.same_but_times(obj, old):
+        obj["metadata"]["managedFields"] = old["metadata"]["managedFields"]
     if obj == old:
         return Outcome(obj, entry)
     scope = one.scope

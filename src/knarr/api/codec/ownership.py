@@ -15,6 +15,7 @@ _UNOWNED = frozenset(
 )
 _HEAD = frozenset({"kind", "apiVersion"})
 _METADATA = "meta.v1.ObjectMeta"
+#: What a shape's JSON must be, of those that are scalars.
 _SCALARS = {
     "string": "string",
     "boolean": "boolean",
@@ -22,6 +23,10 @@ _SCALARS = {
     "int64": "numeric",
     "double": "numeric",
     "bytes": "string",
+    "quantity": "scalar",
+    "int_or_string": "scalar",
+    "time": "scalar",
+    "micro_time": "scalar",
 }
 
 
@@ -100,4 +105,4 @@ def _of(shape: Shape | None) -> FieldSchema:
 
 
 _OBJECT = FieldSchema(LEAF, shape="map")
-_SCALAR_SCHEMAS = {name: FieldSchema(LEAF, shape=name) for name in ("string", "boolean", "numeric")}
+_SCALAR_SCHEMAS = {name: FieldSchema(LEAF, shape=name) for name in ("string", "boolean", "numeric", "scalar")}
