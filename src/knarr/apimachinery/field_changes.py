@@ -1,7 +1,7 @@
 """What lies in an object as fields with owners, and what differs between two objects.
 
-Input: objects of one kind in canonical form, and its schema. Output: sets of fields (`field_sets`). An absent field and
-an empty one are different things, as are an empty list and none.
+Input: objects of one kind in canonical form, and its schema. Output: sets of fields (`field_sets`), in order.
+An absent field and an empty one are different things, as are an empty list and none.
 Source: sigs.k8s.io/structured-merge-diff, typed (compare, toFieldSet).
 """
 
@@ -40,14 +40,16 @@ def _members(schema: FieldSchema, old: Any, new: Any) -> Changes:
     changed: FieldSet = {}
     removed: FieldSet = {}
     old, new = old or {}, new or {}
-    for name, value in new.items():
+    for name in sorted(new):
+        value, before = new[name], old.get(name, _ABSENT)
+        if before == value:
+            continue
         step = _step(schema, name)
         if step is None:
             continue
-        before = old.get(name, _ABSENT)
         if before is _ABSENT:
             changed[step[0]] = everything(step[1], value)
-        elif before != value:
+        else:
             _note(step[0], _value(step[1], before, value), changed, removed)
     for name in old.keys() - new.keys():
         step = _step(schema, name)
@@ -82,8 +84,8 @@ def _items(schema: FieldSchema, old: Any, new: Any) -> Changes:
     changed: FieldSet = {}
     removed: FieldSet = {}
     before, after = _by_step(schema, old), _by_step(schema, new)
-    for step, values in after.items():
-        was = before.get(step)
+    for step in sorted(after):
+        values, was = after[step], before.get(step)
         if was is None:
             changed[step] = _all_of(schema, values)
         elif was != values:
@@ -126,24 +128,27 @@ def _same_step(schema: FieldSchema, old: list[Any], new: list[Any]) -> Changes:
 
 
 def everything(schema: FieldSchema, value: Any) -> FieldSet:
-    """The node of a value that stands or falls as a whole: it and everything below it."""
+    """The node of a value that stands or falls as a whole: it and everything below it, in order."""
     kind = schema.kind
     if kind is LEAF or not value:
         return field_sets.LEAF
     out: FieldSet = {field_sets.SELF: field_sets.LEAF}
     if kind is STRUCT:
         steps = schema.steps
-        for name, item in value.items():
+        for name in sorted(value):
             step = steps.get(name)
             if step is not None:
-                out[step[0]] = everything(step[1], item)
+                below = step[1]
+                # Most fields are leaves: no call for them.
+                out[step[0]] = field_sets.LEAF if below.kind is LEAF else everything(below, value[name])
     elif kind is MAP:
         below = schema.item or SCALAR
-        for name, item in value.items():
-            out[f"f:{name}"] = everything(below, item)
+        for name in sorted(value):
+            out[f"f:{name}"] = everything(below, value[name])
     else:
-        for step_text, items in _by_step(schema, value).items():
-            out[step_text] = _all_of(schema, items)
+        found = _by_step(schema, value)
+        for text in sorted(found):
+            out[text] = _all_of(schema, found[text])
     return out if len(out) > 1 else field_sets.LEAF
 
 
@@ -151,14 +156,14 @@ def extract(schema: FieldSchema, value: Any) -> FieldSet:
     """The fields that an applied configuration names: the set below a value."""
     out: FieldSet = {}
     if schema.kind in (KEYED, SET):
-        for step_text, items in _by_step(schema, value or ()).items():
+        for step_text, items in sorted(_by_step(schema, value or ()).items(), key=lambda pair: pair[0]):
             below = extract(schema.item or SCALAR, items[0]) if len(items) == 1 else _NOTHING
             out[step_text] = {field_sets.SELF: field_sets.LEAF, **below} if below else field_sets.LEAF
         return out
     if schema.kind == LEAF or not isinstance(value, dict):
         return out
-    for name, item in value.items():
-        step = _step(schema, name)
+    for name in sorted(value):
+        step, item = _step(schema, name), value[name]
         if step is not None:
             node = _extract_member(schema, step[1], item)
             if node is not None:

@@ -23,7 +23,7 @@ def complaint(schema: FieldSchema, value: Any) -> str:
 
 
 def _faults(schema: FieldSchema, value: Any) -> Iterator[tuple[str, str]]:
-    """(path, what is wrong)"""
+    """Give (path, what is wrong) of each."""
     if value is None or not schema.shape:
         return
     if schema.shape == "map":

@@ -22,9 +22,9 @@ class FieldSchema:
     """The schema of one value.
 
     `make_fields` gives a struct's fields (types contain themselves: it is asked late); `hidden` are fields that exist
-    and that nobody owns. `item` is the schema of a map's values or a list's items, `keys` the names that tell items apart, and
-    `defaults` the values of keys that an item may leave out. `shape` is what a value must be: `string`, `boolean`,
-    `numeric`, `scalar` (any of them), `list`, `map`, or empty for anything.
+    and that nobody owns. `item` is the schema of a map's values or a list's items, `keys` the names that tell items
+    apart, and `defaults` the values of keys that an item may leave out. `shape` is what a value must be: `string`,
+    `boolean`, `numeric`, `scalar` (any of them), `list`, `map`, or empty for anything.
     """
 
     kind: str
@@ -57,8 +57,11 @@ class FieldSchema:
         if not isinstance(item, dict):
             what = "a null element" if item is None else "non-map elements"
             raise ValueError(f"associative list with keys may not have {what}")
-        found = [f"{start}{_text(item[key] if key in item else self.defaults[key])}" for key, start in self._keys
-                 if key in item or key in self.defaults]
+        found = [
+            f"{start}{_text(item[key] if key in item else self.defaults[key])}"
+            for key, start in self._keys
+            if key in item or key in self.defaults
+        ]
         if not found:
             names = " ".join(_text(key) for key in self.keys)
             raise ValueError(

@@ -136,7 +136,9 @@ def with_scale_entries(entries: Iterable[Entry], scale: Iterable[Entry], api_ver
         if fields:
             out.append(entry if fields is entry.fields else replace(entry, fields=fields, source=None))
     # Nobody notes when a Scale's owners came to be.
-    added = (replace(entry, api_version=api_version, fields=replicas, time="", source=None) for entry in owners.values())
+    added = (
+        replace(entry, api_version=api_version, fields=replicas, time="", source=None) for entry in owners.values()
+    )
     return [*out, *added]
 
 
@@ -197,7 +199,7 @@ def _joined(entries: list[Entry], mine: Entry) -> list[Entry]:
     out = []
     for entry in entries:
         if entry.identity == mine.identity:
-            mine = replace(mine, fields=field_sets.union(mine.fields, entry.fields))
+            mine = replace(mine, fields=field_sets.ordered(field_sets.union(mine.fields, entry.fields)))
         else:
             out.append(entry)
     return [*out, mine]
@@ -220,7 +222,7 @@ def _capped(entries: list[Entry]) -> list[Entry]:
             continue
         del rest[entry.identity]
         rest.pop(bucket.identity, None)
-        fields = field_sets.union(bucket.fields, entry.fields)
+        fields = field_sets.ordered(field_sets.union(bucket.fields, entry.fields))
         merged = Entry(ANCIENT_CHANGES, UPDATE, entry.api_version, fields, time=entry.time)
         rest[merged.identity] = first[entry.api_version] = merged
         surplus -= 1
@@ -289,7 +291,7 @@ def _decoded(entry: Object) -> Entry:
         manager=entry.get("manager", ""),
         operation=operation,
         api_version=version,
-        fields=field_sets.decoded(entry.get("fieldsV1") or {}),
+        fields=field_sets.ordered(field_sets.decoded(entry.get("fieldsV1") or {})),
         subresource=entry.get("subresource", ""),
         time=entry.get("time") or "",
     )
@@ -311,7 +313,7 @@ def _encoded(entry: Entry) -> Object:
     if entry.time:
         out["time"] = entry.time
     out["fieldsType"] = _FIELDS_V1
-    out["fieldsV1"] = field_sets.ordered(entry.fields)
+    out["fieldsV1"] = entry.fields
     if entry.subresource:
         out["subresource"] = entry.subresource
     return out

@@ -18,7 +18,6 @@ from knarr.apiserver.negotiation import PROTOBUF, YAML
 from knarr.apiserver.request import Request
 from knarr.component_base.http_server import MAX_BODY
 
-
 _MAY_FORGET = re.compile(rb"managedFields[\"']?\s*:\s*\[\s*\]")
 
 
@@ -49,7 +48,7 @@ def read(request: Request, resource: Resource, validation: str) -> Object:
 
 
 def forgets_managers(body: Any) -> bool:
-    """Whether an object's managed fields are an empty list, which canonical objects leave out: a wish to forget them."""
+    """Whether an object has an empty list of managed fields: a wish to forget them that canonical objects lose."""
     metadata = body.get("metadata") if isinstance(body, dict) else None
     return isinstance(metadata, dict) and metadata.get("managedFields") == []
 

@@ -1,4 +1,4 @@
-"""Keeps `metadata.managedFields` in the path of every write; what it decides stands in `apimachinery.managed_fields`."""
+"""Keeps `metadata.managedFields` in the path of every write; decisions stand in `apimachinery.managed_fields`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import cache
 from knarr.api import conversion, registry
 from knarr.api.resources import Resource
 from knarr.api.strategy import rules
-from knarr.apimachinery import apply, field_check, field_sets, managed_fields, timestamps
-from knarr.apimachinery.apply import Applied, Conflicts
+from knarr.apimachinery import apply, field_check, field_sets, last_applied, managed_fields, timestamps
+from knarr.apimachinery.apply import Conflicts
 from knarr.apimachinery.errors import StatusError, bad_request
 from knarr.apimachinery.field_schema import FieldSchema
 from knarr.apimachinery.field_sets import FieldSet
@@ -19,7 +19,6 @@ from knarr.apimachinery.types import Object
 from knarr.apiserver import kinds
 from knarr.apiserver.context import Apply
 from knarr.component_base.clock import Clock
-
 
 #: The kind of a scale's body.
 SCALE = Resource("autoscaling", "v1", "scales", "Scale", namespaced=True)
@@ -57,11 +56,20 @@ class FieldManagers:
         schema = _checked(resource, config)
         write = self._write(resource, how)
         live = _without_entries(old if old is not None else _empty(resource))
-        entries = _decoded(old["metadata"].get("managedFields") if old is not None else None)
+        entries = managed_fields.trusted(old["metadata"].get("managedFields") if old is not None else None)
         if not entries:
             entries = self._before_first_apply(resource, schema, live, how)
-        found = _merged(write, (live, config), entries, _Versions(resource), force=how.force)
+        versions = _Versions(resource)
+        try:
+            found = apply.apply(write, live, config, entries, versions, force=how.force)
+        except Conflicts as conflicts:
+            # kubectl goes on with what it applied itself before it knew server-side apply.
+            if how.manager != last_applied.KUBECTL or not last_applied.allows(schema, live, conflicts.fields):
+                raise conflicts.status_error() from conflicts
+            found = apply.apply(write, live, config, entries, versions, force=True)
         obj = live if found.obj is None else _canonical(resource, found.obj)
+        if how.manager == last_applied.KUBECTL:
+            last_applied.refresh(obj, config)
         _set(obj, managed_fields.encoded(found.entries))
         return obj
 
@@ -69,9 +77,12 @@ class FieldManagers:
         """The workload `old` after an apply to its Scale. Raises `StatusError`."""
         _checked(SCALE, config)
         scale = conversion.scale_of(old)
-        entries = _decoded(old["metadata"].get("managedFields"))
+        entries = managed_fields.trusted(old["metadata"].get("managedFields"))
         ours = managed_fields.scale_entries(entries, SCALE.api_version)
-        found = _merged(self._write(SCALE, how), (scale, config), ours, _Versions(SCALE), force=how.force)
+        try:
+            found = apply.apply(self._write(SCALE, how), scale, config, ours, _Versions(SCALE), force=how.force)
+        except Conflicts as conflicts:
+            raise conflicts.status_error() from conflicts
         obj = old if found.obj is None else conversion.set_scale(old, _canonical(SCALE, found.obj))
         obj = _without_entries(obj)
         after = managed_fields.with_scale_entries(entries, found.entries, resource.api_version)
@@ -111,17 +122,6 @@ class _Versions:
         return kinds.convert(_canonical(source, obj), source, target)
 
 
-def _merged(
-    write: Write, objects: tuple[Object, Object], entries: list[Entry], versions: _Versions, *, force: bool
-) -> Applied:
-    """Apply the second object to the first. Raises `StatusError` 409."""
-    live, config = objects
-    try:
-        return apply.apply(write, live, config, entries, versions, force=force)
-    except Conflicts as conflicts:
-        raise conflicts.status_error() from conflicts
-
-
 def _checked(resource: Resource, config: Object) -> FieldSchema:
     """The schema that the configuration fits. Raises `StatusError` 400, 500."""
     group, version = parse_api_version(str(config.get("apiVersion") or ""))
@@ -149,10 +149,6 @@ def _canonical(resource: Resource, obj: Object) -> Object:
         return kinds.normalise(resource, obj)[0]
     except kinds.DecodeError as error:
         raise StatusError(500, "", error.cause) from error
-
-
-def _decoded(entries: list[Object] | None) -> list[Entry]:
-    return managed_fields.trusted(entries)
 
 
 def _without_entries(obj: Object) -> Object:

@@ -1,4 +1,4 @@
-"""What managed fields and server-side apply must know of a kind: `apimachinery.field_schema.FieldSchema` from the tables."""
+"""What managed fields must know of a kind: `apimachinery.field_schema.FieldSchema` from the tables."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ _SCALARS = {
 def ownership(api_version: str, kind: str) -> FieldSchema | None:
     """How the fields of a built-in kind's objects are owned, `None` for other kinds."""
     info = of_kind(api_version, kind)
-    return None if info is None else FieldSchema(STRUCT, make_fields=partial(_kind_fields, info.name), hidden=_HEAD, shape="map")
+    return (
+        None
+        if info is None
+        else FieldSchema(STRUCT, make_fields=partial(_kind_fields, info.name), hidden=_HEAD, shape="map")
+    )
 
 
 def _kind_fields(name: str) -> Mapping[str, FieldSchema]:

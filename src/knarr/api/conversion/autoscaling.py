@@ -19,6 +19,9 @@ _CONDITIONS, _BEHAVIOR = _PREFIX + "conditions", _PREFIX + "behavior"
 _ANNOTATIONS = (_METRICS, _CURRENT, _CONDITIONS, _BEHAVIOR)
 _CPU_TARGET, _CPU_CURRENT = "targetCPUUtilizationPercentage", "currentCPUUtilizationPercentage"
 
+#: Percent of the CPU requests.
+_CPU_DEFAULT = 80
+
 
 def to_v2(obj: Object) -> Object:
     """Take metrics, conditions and behavior out of the annotations; one that can't be read is dropped."""
@@ -26,6 +29,9 @@ def to_v2(obj: Object) -> Object:
     spec, status = dict(obj["spec"]), dict(obj.get("status") or {})
     wanted = [_cpu_spec(spec.pop(_CPU_TARGET))] if _CPU_TARGET in spec else []
     wanted = [*_listed(annotations, _METRICS, metrics.spec_to_v2), *wanted]
+    if not wanted and _METRICS not in annotations:
+        # An autoscaler that says nothing looks at the CPU: already here, as defaults come after conversion.
+        wanted = [_cpu_spec(_CPU_DEFAULT)]
     if wanted:
         spec["metrics"] = wanted
     behavior = _read(annotations.get(_BEHAVIOR))

@@ -90,6 +90,12 @@ def test_what_v1_lacks_survives_in_annotations() -> None:
     assert conversion.convert(old, HPA_V1, HPA_V2) == new
 
 
+def test_an_autoscaler_that_names_no_metric_looks_at_the_cpu() -> None:
+    target = {"type": "Utilization", "averageUtilization": 80}
+    new = conversion.convert(canonical(HPA_V1, {"metadata": {}}), HPA_V1, HPA_V2)
+    assert new["spec"]["metrics"] == [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+
+
 def test_an_annotation_that_cannot_be_read_is_dropped() -> None:
     body = {"metadata": {"annotations": {"autoscaling.alpha.kubernetes.io/metrics": "{"}}}
     new = conversion.convert(canonical(HPA_V1, body), HPA_V1, HPA_V2)
