@@ -1,7 +1,8 @@
 """What lies in an object as fields with owners, and what differs between two objects.
 
 Input: objects of one kind in canonical form, and its schema. Output: sets of fields (`field_sets`), in order.
-An absent field and an empty one are different things, as are an empty list and none.
+An absent field and an empty one are different things, as are an empty list and none. All raise `ValueError` for an
+object that cannot be told apart field by field: an item of a keyed list has none of its keys.
 Source: sigs.k8s.io/structured-merge-diff, typed (compare, toFieldSet).
 """
 
@@ -97,13 +98,10 @@ def _items(schema: FieldSchema, old: Any, new: Any) -> Changes:
 
 
 def _by_step(schema: FieldSchema, items: Any) -> dict[str, list[Any]]:
-    """A list's items by their step. One that has no step has no owner."""
+    """A list's items by their step. Raises `ValueError` for one that has none."""
     out: dict[str, list[Any]] = {}
     for item in items:
-        try:
-            step = schema.step_of(item)
-        except ValueError:
-            continue
+        step = schema.step_of(item)
         if step in out:
             out[step].append(item)
         else:

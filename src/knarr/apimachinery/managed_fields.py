@@ -76,8 +76,16 @@ def update(write: Write, objects: Versioned, convert: Convert) -> list[Object]:
     """The new object's `metadata.managedFields` after a create, update or patch.
 
     The old object is an empty one of the kind for a create. What a client says of managers counts unless it is
-    malformed or stands in a write of a subresource; an empty list or entry makes it forget all.
+    malformed or stands in a write of a subresource; an empty list or entry makes it forget all. An object that does
+    not fit its schema has no owners.
     """
+    try:
+        return _updated(write, objects, convert)
+    except ValueError:
+        return []
+
+
+def _updated(write: Write, objects: Versioned, convert: Convert) -> list[Object]:
     before = objects.old["metadata"]
     given, live = objects.new["metadata"].get("managedFields"), before.get("managedFields")
     new_base = _client_entries(write, given, live)

@@ -54,6 +54,15 @@ class FieldManagers:
     def apply(self, resource: Resource, config: Object, old: Object | None, how: Apply) -> Object:
         """The canonical object that a server-side apply makes of `old`, managed fields set. Raises `StatusError`."""
         schema = _checked(resource, config)
+        try:
+            return self._applied(resource, schema, config, old, how)
+        except ValueError as error:
+            text = f"failed to create typed live object ({_shown(resource, old or {})}): {error}"
+            raise StatusError(500, "", text) from error
+
+    def _applied(
+        self, resource: Resource, schema: FieldSchema, config: Object, old: Object | None, how: Apply
+    ) -> Object:
         write = self._write(resource, how)
         live = _without_entries(old if old is not None else _empty(resource))
         entries = managed_fields.trusted(old["metadata"].get("managedFields") if old is not None else None)
@@ -137,10 +146,16 @@ def _checked(resource: Resource, config: Object) -> FieldSchema:
         raise bad_request("metadata.managedFields must be nil")
     fault = field_check.complaint(schema, config)
     if fault:
-        head = f"{named.get('namespace') or ''}/{named.get('name') or ''}; {resource.api_version}, Kind={kind}"
-        shown = head if resource.group else head.replace(f"; {resource.version}", f"; /{resource.version}")
-        raise StatusError(500, "", f"failed to create typed patch object ({shown}): {fault}")
+        raise StatusError(500, "", f"failed to create typed patch object ({_shown(resource, config)}): {fault}")
     return schema
+
+
+def _shown(resource: Resource, obj: Object) -> str:
+    """An object as errors name it: `ns/name; apps/v1, Kind=Deployment`."""
+    meta = obj.get("metadata") if isinstance(obj.get("metadata"), dict) else None
+    named: Object = meta or {}
+    head = f"{named.get('namespace') or ''}/{named.get('name') or ''}"
+    return f"{head}; {resource.group}/{resource.version}, Kind={resource.kind}"
 
 
 def _canonical(resource: Resource, obj: Object) -> Object:

@@ -43,8 +43,8 @@ def _first(loader: Any) -> yaml.Node | None:
 
 
 def _message(fault: yaml.MarkedYAMLError) -> str:
-    lines = [mark.line for mark in (fault.context_mark, fault.problem_mark) if mark is not None and mark.line]
-    line = lines[0] if lines else 0
+    mark = fault.problem_mark or fault.context_mark
+    line = mark.line if mark is not None else 0
     if line and isinstance(fault, yaml.scanner.ScannerError):
         line += 1
     return f"yaml: line {line}: {fault.problem}" if line else f"yaml: {fault.problem}"
