@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from knarr.api.printers import table
 from knarr.api.registry import EVENTS, HPAS
@@ -16,6 +15,8 @@ from knarr.component_base.clock import Clock
 
 #: Kinds are printed in one version, whichever was asked for.
 _PRINTED = {"events": EVENTS, "horizontalpodautoscalers": HPAS}
+#: Resource → the annotation that a version writes for a field of the internal type.
+_FIELD_ANNOTATIONS = {"daemonsets": "deprecated.daemonset.template.generation"}
 _INCLUDES = ("", "None", "Metadata", "Object")
 
 
@@ -35,7 +36,7 @@ class TablePrinter:
             )
         resource = scope.resource
         part = "scale" if objects and objects[0]["kind"] == "Scale" else ""
-        rows = [self._row(resource, obj, include, part) for obj in objects]
+        rows = [self._row(resource, obj, include, part) for obj in table.ordered(resource, objects)]
         head: Object = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {}}
         head["columnDefinitions"] = table.columns(resource, part)
         head["rows"] = rows
@@ -47,13 +48,23 @@ class TablePrinter:
         row: Object = {"cells": table.cells(resource, shown, self._clock.now(), part)}
         if conditions := table.row_conditions(resource, shown):
             row["conditions"] = conditions
-        row["object"] = _included(obj, include)
+        row["object"] = obj if include == "Object" else None if include == "None" else _partial(resource, shown)
         return row
 
 
-def _included(obj: Object, include: str) -> Any:
-    if include == "None":
-        return None
-    if include == "Object":
-        return obj
-    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
+def _partial(resource: Resource, obj: Object) -> Object:
+    """The metadata that Kubernetes keeps: without annotations that stand for fields in a version alone."""
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": _without(obj["metadata"], _FIELD_ANNOTATIONS.get(resource.plural, "")),
+    }
+
+
+def _without(meta: Object, annotation: str) -> Object:
+    annotations = meta.get("annotations") or {}
+    if annotation not in annotations:
+        return meta
+    rest = {name: value for name, value in meta.items() if name != "annotations"}
+    kept = {name: value for name, value in annotations.items() if name != annotation}
+    return {**rest, "annotations": kept} if kept else rest

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from knarr.api.printers.text import NONE, UNSET, age, duration, joined
+from knarr.api.printers.text import NONE, UNSET, age, duration
 from knarr.apimachinery.types import Object
 
 
@@ -58,12 +59,27 @@ def policy_binding(obj: Object, now: datetime) -> list[Any]:
     spec = obj.get("spec") or {}
     reference, shown = spec.get("paramRef"), UNSET
     if reference:
-        name = reference.get("name", "")
-        if reference.get("selector") is not None and not name:
-            name = "*"
-        namespace = reference.get("namespace")
-        shown = f"{namespace}/{name}" if namespace else f"*/{name}"
+        shown = _parameters(reference)
     return [obj["metadata"]["name"], spec.get("policyName", ""), shown, age(obj, now)]
+
+
+def _parameters(reference: Object) -> str:
+    """By name, in any namespace (`*`) where none is given, or by selector, in the form that Go prints."""
+    if name := reference.get("name"):
+        return f"{reference.get('namespace') or '*'}/{name}"
+    selector = reference.get("selector")
+    return UNSET if selector is None else _go_selector(selector)
+
+
+def _go_selector(selector: Object) -> str:
+    labels = "".join(f"{key}: {value}," for key, value in sorted((selector.get("matchLabels") or {}).items()))
+    wanted = "".join(
+        f"LabelSelectorRequirement{{Key:{one['key']},Operator:{one['operator']},"
+        f"Values:[{' '.join(one.get('values') or ())}],}},"
+        for one in selector.get("matchExpressions") or ()
+    )
+    matching = f"MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{wanted}}},"
+    return f"&LabelSelector{{{matching}}}"
 
 
 def priority_class(obj: Object, now: datetime) -> list[Any]:
@@ -87,8 +103,7 @@ def flow_schema(obj: Object, now: datetime) -> list[Any]:
     spec = obj.get("spec") or {}
     method = (spec.get("distinguisherMethod") or {}).get("type") or NONE
     conditions = (obj.get("status") or {}).get("conditions") or ()
-    dangling = next((one.get("status") for one in conditions if one["type"] == "Dangling"), None)
-    missing = {"True": "True", "False": "False"}.get(dangling or "", "?")
+    missing = next((one.get("status", "") for one in conditions if one["type"] == "Dangling"), "?")
     level = (spec.get("priorityLevelConfiguration") or {}).get("name", "")
     shown = [level, spec.get("matchingPrecedence", 0), method]
     return [obj["metadata"]["name"], *shown, age(obj, now), missing]
@@ -97,10 +112,11 @@ def flow_schema(obj: Object, now: datetime) -> list[Any]:
 def priority_level(obj: Object, now: datetime) -> list[Any]:
     """Name, type, shares, queues, hand size, queue length, age."""
     spec = obj.get("spec") or {}
-    part = spec.get("limited") or spec.get("exempt") or {}
-    queuing = ((spec.get("limited") or {}).get("limitResponse") or {}).get("queuing") or {}
-    shares = part.get("nominalConcurrencyShares", NONE)
-    queues = [queuing.get(name, NONE) for name in ("queues", "handSize", "queueLengthLimit")]
+    limited = spec.get("limited")
+    queuing = ((limited or {}).get("limitResponse") or {}).get("queuing")
+    shares = NONE if limited is None else limited.get("nominalConcurrencyShares", 0)
+    names = ("queues", "handSize", "queueLengthLimit")
+    queues = [NONE if queuing is None else queuing.get(name, 0) for name in names]
     return [obj["metadata"]["name"], spec.get("type", ""), shares, *queues, age(obj, now)]
 
 
@@ -117,23 +133,23 @@ def api_service(obj: Object, now: datetime) -> list[Any]:
 
 def device_claim(obj: Object, now: datetime) -> list[Any]:
     """Name, state, age."""
-    status = obj.get("status") or {}
-    states = ["allocated" if status.get("allocation") else "pending"]
-    if status.get("reservedFor"):
-        states.append("reserved")
-    if "deletionTimestamp" in obj["metadata"]:
-        states.insert(0, "deleted")
-    return [obj["metadata"]["name"], joined(states), age(obj, now)]
+    return [obj["metadata"]["name"], ",".join(_claim_states(obj)), age(obj, now)]
+
+
+def _claim_states(obj: Object) -> Iterator[str]:
+    status, deleted = obj.get("status") or {}, "deletionTimestamp" in obj["metadata"]
+    if deleted:
+        yield "deleted"
+    if "allocation" in status:
+        yield "allocated"
+        if status.get("reservedFor"):
+            yield "reserved"
+    elif not deleted:
+        yield "pending"
 
 
 def device_slice(obj: Object, now: datetime) -> list[Any]:
     """Name, node, driver, pool, age."""
     spec = obj.get("spec") or {}
-    node = spec.get("nodeName") or ("<all>" if spec.get("allNodes") else UNSET)
-    return [
-        obj["metadata"]["name"],
-        node,
-        spec.get("driver", ""),
-        (spec.get("pool") or {}).get("name", ""),
-        age(obj, now),
-    ]
+    shown = [spec.get("nodeName", ""), spec.get("driver", ""), (spec.get("pool") or {}).get("name", "")]
+    return [obj["metadata"]["name"], *shown, age(obj, now)]

@@ -44,7 +44,7 @@ def pod_template(obj: Object, now: datetime) -> list[Any]:
 def component_status(obj: Object, now: datetime) -> list[Any]:
     """Name, status, message, error."""
     healthy: Object = next((one for one in obj.get("conditions") or () if one["type"] == "Healthy"), {})
-    status = {"True": "Healthy", "False": "Unhealthy"}.get(healthy.get("status", ""), "Unknown")
+    status = "Unknown" if not healthy else "Healthy" if healthy.get("status") == "True" else "Unhealthy"
     return [obj["metadata"]["name"], status, healthy.get("message", ""), healthy.get("error", "")]
 
 
@@ -53,8 +53,8 @@ def resource_quota(obj: Object, now: datetime) -> list[Any]:
     status = obj.get("status") or {}
     hard, used = status.get("hard") or {}, status.get("used") or {}
     shown = {name: f"{name}: {used.get(name, '0')}/{hard[name]}" for name in sorted(hard)}
-    requests = ", ".join(text for name, text in shown.items() if not name.startswith("limits"))
-    limits = ", ".join(text for name, text in shown.items() if name.startswith("limits"))
+    requests = ", ".join(text for name, text in shown.items() if not name.startswith("limits."))
+    limits = ", ".join(text for name, text in shown.items() if name.startswith("limits."))
     return [obj["metadata"]["name"], requests, limits, age(obj, now)]
 
 
@@ -91,15 +91,15 @@ def endpoints(obj: Object, now: datetime) -> list[Any]:
 
 
 def _addresses(subsets: list[Object] | None) -> str:
+    if not subsets:
+        return NONE
     found: list[str] = []
-    for subset in subsets or ():
+    for subset in subsets:
         addresses = [one["ip"] for one in subset.get("addresses") or ()]
         ports = subset.get("ports") or ()
         found += [_join(address, port["port"]) for port in ports for address in addresses] if ports else addresses
-    if not found:
-        return NONE
     more = len(found) - _SHOWN
-    return joined(found[:_SHOWN]) + (f" + {more} more..." if more > 0 else "")
+    return joined(found[:_SHOWN], "") + (f" + {more} more..." if more > 0 else "")
 
 
 def _join(address: str, port: int) -> str:
@@ -185,4 +185,4 @@ def _times(obj: Object, now: datetime) -> tuple[int, str, str]:
 
 
 def _source(component: str, host: str) -> str:
-    return ", ".join(part for part in (component, host) if part)
+    return f"{component}, {host}" if host else component

@@ -16,17 +16,17 @@ def endpoint_slice(obj: Object, now: datetime) -> list[Any]:
     """Name, address type, ports, endpoints, age."""
     ports = [_port(one) for one in obj.get("ports") or ()]
     addresses = [address for one in obj.get("endpoints") or () for address in one.get("addresses") or ()]
-    shown = _some(ports, UNSET), _some(addresses, UNSET)
+    shown = _some(ports), _some(addresses)
     return [obj["metadata"]["name"], obj.get("addressType", ""), *shown, age(obj, now)]
 
 
 def _port(one: Object) -> str:
-    return str(one["port"]) if one.get("port") is not None else one.get("name") or UNSET
+    return str(one["port"]) if one.get("port") is not None else str(one.get("name", "*"))
 
 
-def _some(values: list[str], empty: str) -> str:
-    more = len(values) - _SHOWN
-    return joined(values[:_SHOWN], empty) + (f" + {more} more..." if more > 0 else "")
+def _some(values: list[str]) -> str:
+    more, shown = len(values) - _SHOWN, ",".join(values[:_SHOWN])
+    return f"{shown} + {more} more..." if more > 0 else shown or UNSET
 
 
 def ingress(obj: Object, now: datetime) -> list[Any]:
@@ -40,8 +40,12 @@ def ingress(obj: Object, now: datetime) -> list[Any]:
 
 
 def _hosts(spec: Object) -> str:
-    found = [rule["host"] for rule in spec.get("rules") or () if rule.get("host")]
-    return _some(found, "*")
+    """The first hosts. Once they are shown, every further rule counts as one more, with a host or without."""
+    rules = spec.get("rules") or ()
+    numbered = [(number, rule["host"]) for number, rule in enumerate(rules) if rule.get("host")][:_SHOWN]
+    shown = joined((host for _, host in numbered), "*")
+    cut = len(numbered) == _SHOWN and numbered[-1][0] < len(rules) - 1
+    return f"{shown} + {len(rules) - _SHOWN} more..." if cut else shown
 
 
 def ingress_class(obj: Object, now: datetime) -> list[Any]:
@@ -61,11 +65,15 @@ def network_policy(obj: Object, now: datetime) -> list[Any]:
 
 def ip_address(obj: Object, now: datetime) -> list[Any]:
     """Name, parent, age."""
-    parent = (obj.get("spec") or {}).get("parentRef") or {}
+    parent = (obj.get("spec") or {}).get("parentRef")
+    return [obj["metadata"]["name"], NONE if parent is None else _parent(parent), age(obj, now)]
+
+
+def _parent(parent: Object) -> str:
+    """`services/default/web`."""
     parts = (parent.get("resource"), parent.get("group"))
-    kind = ".".join(part for part in parts if part)
-    where = "/".join(part for part in (kind, parent.get("namespace"), parent.get("name")) if part)
-    return [obj["metadata"]["name"], where, age(obj, now)]
+    kind = ".".join(part for part in parts if part).lower()
+    return "/".join(part for part in (kind, parent.get("namespace"), parent.get("name")) if part)
 
 
 def service_cidr(obj: Object, now: datetime) -> list[Any]:

@@ -25,6 +25,8 @@ class _Tally:
     """What has been counted so far."""
 
     reason: str
+    #: What the first failed container says, where another one's "Completed" would hide it.
+    failure: str = ""
     ready: int = 0
     restarts: int = 0
     last_restart: str = ""
@@ -116,11 +118,19 @@ def _running(status: Object, tally: _Tally) -> None:
             tally.reason = waiting["reason"]
         elif ended is not None:
             tally.reason = ended.get("reason") or _code(ended)
+            tally.failure = tally.reason if ended.get("exitCode") else tally.failure
         elif one.get("ready") and state.get("running") is not None:
             running = True
             tally.ready += 1
-    if tally.reason == "Completed" and running:
-        tally.reason = "Running" if _has_condition(status, "Ready", "True") else "NotReady"
+    if tally.reason == "Completed":
+        tally.reason = _completed(status, tally, running=running)
+
+
+def _completed(status: Object, tally: _Tally, *, running: bool) -> str:
+    """What a pod shows whose first container is done: others may still run, or have failed."""
+    if running and _has_condition(status, "Ready", "True"):
+        return "Running"
+    return tally.failure or ("NotReady" if running else tally.reason)
 
 
 def _code(ended: Object) -> str:

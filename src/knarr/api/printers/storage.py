@@ -19,6 +19,7 @@ def volume(obj: Object, now: datetime) -> list[Any]:
     spec, status, meta = obj.get("spec") or {}, obj.get("status") or {}, obj["metadata"]
     claim = spec.get("claimRef")
     phase = "Terminating" if "deletionTimestamp" in meta else status.get("phase", "")
+    attributes = spec.get("volumeAttributesClassName")
     return [
         meta["name"],
         (spec.get("capacity") or {}).get("storage", "0"),
@@ -27,7 +28,7 @@ def volume(obj: Object, now: datetime) -> list[Any]:
         phase,
         f"{claim.get('namespace', '')}/{claim.get('name', '')}" if claim else "",
         _class(obj),
-        spec.get("volumeAttributesClassName") or UNSET,
+        UNSET if attributes is None else attributes,
         status.get("reason", ""),
         age(obj, now),
         spec.get("volumeMode") or UNSET,
@@ -37,7 +38,7 @@ def volume(obj: Object, now: datetime) -> list[Any]:
 def claim(obj: Object, now: datetime) -> list[Any]:
     """Name, status, volume, capacity, modes, class, attributes class, age; volume mode."""
     spec, status, meta = obj.get("spec") or {}, obj.get("status") or {}, obj["metadata"]
-    bound = bool(spec.get("volumeName"))
+    bound, attributes = bool(spec.get("volumeName")), spec.get("volumeAttributesClassName")
     return [
         meta["name"],
         "Terminating" if "deletionTimestamp" in meta else status.get("phase", ""),
@@ -45,7 +46,7 @@ def claim(obj: Object, now: datetime) -> list[Any]:
         (status.get("capacity") or {}).get("storage", "0") if bound else "",
         _modes(status.get("accessModes") or ()) if bound else "",
         _class(obj),
-        spec.get("volumeAttributesClassName") or UNSET,
+        UNSET if attributes is None else attributes,
         age(obj, now),
         spec.get("volumeMode") or UNSET,
     ]
@@ -66,7 +67,7 @@ def storage_class(obj: Object, now: datetime) -> list[Any]:
     name, notes = obj["metadata"]["name"], obj["metadata"].get("annotations") or {}
     if any(notes.get(key) == "true" for key in _DEFAULT):
         name += " (default)"
-    policy, binding = obj.get("reclaimPolicy", "Delete"), obj.get("volumeBindingMode") or UNSET
+    policy, binding = obj.get("reclaimPolicy", "Delete"), obj.get("volumeBindingMode", "Immediate")
     return [name, obj.get("provisioner", ""), policy, binding, bool(obj.get("allowVolumeExpansion")), age(obj, now)]
 
 
@@ -87,9 +88,10 @@ def csi_driver(obj: Object, now: datetime) -> list[Any]:
     """Name, what it needs and can, age."""
     spec = obj.get("spec") or {}
     attach = spec.get("attachRequired", True)
-    audiences = joined((one.get("audience", "") for one in spec.get("tokenRequests") or ()), "") or UNSET
+    tokens = spec.get("tokenRequests")
+    audiences = UNSET if tokens is None else joined((one.get("audience", "") for one in tokens), "")
     capacity, republish = bool(spec.get("storageCapacity")), bool(spec.get("requiresRepublish"))
-    modes = joined(spec.get("volumeLifecycleModes") or ("Persistent",), "")
+    modes = joined(spec.get("volumeLifecycleModes") or ())
     shown = [attach, bool(spec.get("podInfoOnMount")), capacity, audiences, republish, modes]
     return [obj["metadata"]["name"], *shown, age(obj, now)]
 

@@ -35,6 +35,13 @@ def cells(resource: Resource, obj: Object, now: datetime, subresource: str = "")
     return printer(obj, now)
 
 
+def ordered(resource: Resource, objects: list[Object]) -> list[Object]:
+    """Objects in the order of their rows: flow schemas by precedence, then name; all else as it comes."""
+    if resource.plural != "flowschemas":
+        return objects
+    return sorted(objects, key=lambda obj: (obj["spec"].get("matchingPrecedence", 0), obj["metadata"]["name"]))
+
+
 def row_conditions(resource: Resource, obj: Object) -> list[Object]:
     """The `conditions` of a row; only pods have any."""
     return pods.row_conditions(obj) if resource.plural == "pods" and not resource.group else []

@@ -141,6 +141,15 @@ def autoscaler(obj: Object, now: datetime) -> list[Any]:
 
 #: Metrics shown before the rest is counted.
 _SHOWN = 2
+#: What Go prints for a quantity that is not there.
+_NIL = "<nil>"
+_FIELDS = {
+    "ContainerResource": "containerResource",
+    "External": "external",
+    "Object": "object",
+    "Pods": "pods",
+    "Resource": "resource",
+}
 
 
 def _metrics(wanted: Any, current: Any) -> str:
@@ -152,15 +161,29 @@ def _metrics(wanted: Any, current: Any) -> str:
 
 
 def _metric(one: Object, current: Object) -> str:
-    field = one["type"][0].lower() + one["type"][1:]
-    source = one.get(field) or {}
-    now = (current.get(field) or {}).get("current") or {}
+    field = _FIELDS.get(one["type"])
+    if field is None:
+        return "<unknown type>"
+    source, measured = one.get(field) or {}, current.get(field)
+    now = None if measured is None else measured.get("current") or {}
     target = source.get("target") or {}
-    name = f"{source['name']}: " if field in ("resource", "containerResource") else ""
-    if target.get("averageUtilization") is not None and name:
-        value = now.get("averageUtilization")
-        return f"{name}{UNKNOWN if value is None else f'{value}%'}/{target['averageUtilization']}%"
-    if target.get("averageValue") is not None:
-        suffix = " (avg)" if field in ("external", "object") else ""
-        return f"{name}{now.get('averageValue') or UNKNOWN}/{target['averageValue']}{suffix}"
-    return f"{name}{now.get('value') or UNKNOWN}/{target.get('value')}"
+    if field in ("resource", "containerResource"):
+        return f"{source['name']}: {_usage(target, now)}"
+    if field == "pods":
+        return f"{_quantity(now, 'averageValue')}/{target.get('averageValue', _NIL)}"
+    if "averageValue" in target:
+        return f"{(now or {}).get('averageValue', UNKNOWN)}/{target['averageValue']} (avg)"
+    return f"{_quantity(now, 'value')}/{target.get('value', _NIL)}"
+
+
+def _usage(target: Object, now: Object | None) -> str:
+    """Of a resource: an average amount, or a share of what is requested."""
+    if "averageValue" in target:
+        return f"{_quantity(now, 'averageValue')}/{target['averageValue']}"
+    used, wanted = (now or {}).get("averageUtilization"), target.get("averageUtilization")
+    return f"{UNKNOWN if used is None else f'{used}%'}/{'<auto>' if wanted is None else f'{wanted}%'}"
+
+
+def _quantity(now: Object | None, name: str) -> str:
+    """A measured amount; one that a measurement lacks shows as Go prints it."""
+    return UNKNOWN if now is None else str(now.get(name, _NIL))
