@@ -74,6 +74,18 @@ def test_a_headless_service_names_its_pods(cluster: Cluster, ns: str) -> None:
     assert target in answered("other")
 
 
+def test_dns_is_a_service_whose_endpoints_answer(cluster: Cluster, ns: str) -> None:
+    service = cluster.json("get", "service", "kube-dns", "-n", "kube-system")["spec"]
+    slices = cluster.json("get", "endpointslices", "-n", "kube-system", "-l", "kubernetes.io/service-name=kube-dns")
+    endpoints = [one for item in slices["items"] for one in item["endpoints"]]
+    assert [one["conditions"]["ready"] for one in endpoints] == [True]
+    cluster.apply(pod("box", "sleep 1000"), ns)
+    cluster.kubectl("wait", "pod/box", "-n", ns, "--for=condition=Ready", "--timeout=60s")
+    for server in (service["clusterIP"], *endpoints[0]["addresses"]):
+        name = "kube-dns.kube-system.svc.cluster.local"
+        assert service["clusterIP"] in cluster.kubectl("exec", "box", "-n", ns, "--", "nslookup", name, server)
+
+
 def test_pods_reach_the_api_with_their_service_account(cluster: Cluster, ns: str) -> None:
     cluster.kubectl(
         "create", "rolebinding", "viewers", "-n", ns, "--clusterrole=view", f"--serviceaccount={ns}:default"

@@ -23,9 +23,11 @@ from knarr.component_base.tasks import Tasks
 if TYPE_CHECKING:
     from knarr.apimachinery.types import Object
     from knarr.client.client import Client
+    from knarr.cmd.pod_network import Network
     from knarr.component_base.http_server import HttpServer
     from knarr.controller_runtime.informers import Informers
     from knarr.cri.containerd import CriRuntime
+    from knarr.dns.run import DnsServer
     from knarr.kubelet.run import Kubelet
 
 _log = logs.get("agent")
@@ -117,8 +119,8 @@ class Agent:
         )
         pods, services = self._informers(client), self._informers(reader)
         kubelet = self._kubelet(runtime, client, (pods, services))
-        await self._network(services)
-        await self._services(services)
+        network = await self._network(services)
+        await self._services(services, network)
         services.run()
         pods.run()
         await kubelet.start()
@@ -247,7 +249,7 @@ class Agent:
             kept_images=lambda: {pause.IMAGE, *imported.all()},
         )
 
-    async def _network(self, informers: Informers) -> None:
+    async def _network(self, informers: Informers) -> Network:
         from knarr.cmd.pod_network import Network
 
         arguments = self._arguments
@@ -256,8 +258,9 @@ class Agent:
             self.name, ranges, self.paths.containerd().cni_conf, self.paths.agent / "cni-state", informers
         )
         await network.start(self._tasks, arguments.dns_address)
+        return network
 
-    async def _services(self, informers: Informers) -> None:
+    async def _services(self, informers: Informers, network: Network) -> None:
         """kube-proxy and DNS."""
         from knarr.dns.records import Zone
         from knarr.dns.run import DnsServer
@@ -277,6 +280,12 @@ class Agent:
             dns = DnsServer(informers, DnsSettings(own, zone))
             await dns.start(self._tasks)
             self._exit.push_async_callback(dns.close)
+            self._tasks.start(self._dns_of_pods(dns, network), "dns of pods")
+
+    async def _dns_of_pods(self, dns: DnsServer, network: Network) -> None:
+        """DNS is behind its Service at the bridge's address, which is there once the node has been given pods."""
+        await network.ready.wait()
+        await dns.listen(self._tasks, (network.gateway,))
 
     async def _server(self, kubelet: Kubelet, client: Client) -> None:
         """The kubelet's own API."""

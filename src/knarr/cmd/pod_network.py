@@ -32,8 +32,9 @@ class Network:
         self._changed = asyncio.Event()
         self._routes: dict[str, plan.Route] = {}
         self._made = ""
-        #: Set once pods can be joined.
+        #: Set once pods can be joined; the bridge has this address then.
         self.ready = asyncio.Event()
+        self.gateway = ""
 
     async def start(self, tasks: Tasks, dns_address: str) -> None:
         """Take the address of DNS and follow the nodes. Raises `OSError`."""
@@ -60,8 +61,9 @@ class Network:
         own = self._nodes.get("", self._name)
         cidr = ((own or {}).get("spec") or {}).get("podCIDR", "")
         if cidr and cidr != self._made:
-            await self._make(PodNetwork(cidr, self._cluster_cidr, self._service_cidr))
-            self._made = cidr
+            network = PodNetwork(cidr, self._cluster_cidr, self._service_cidr)
+            await self._make(network)
+            self._made, self.gateway = cidr, network.gateway
             self.ready.set()
         await self._set_routes(plan.routes(self._nodes.list(), self._name))
 

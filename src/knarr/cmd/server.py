@@ -46,6 +46,7 @@ async def _control_plane(running: Running) -> None:
     settings = Settings(
         root_ca=running.files.authority.certificate.decode(),
         cluster_cidrs=tuple(running.arguments.cluster_cidr.split(",")),
+        dns_address=running.arguments.dns_address,
     )
     await ControlPlane(running.api.handler, running.clock, settings, node_name(running.arguments)).run()
 
@@ -76,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--advertise-address", default="", help="address under which the cluster reaches this server")
     parser.add_argument("--cluster-cidr", default="10.42.0.0/16", help="addresses of pods")
     parser.add_argument("--service-cidr", default="10.43.0.0/16", help="addresses of Services")
+    parser.add_argument("--dns-address", default="", help="ClusterIP at which nodes answer DNS (default: they do not)")
     parser.add_argument("--service-node-port-range", default="30000-32767", help="ports of NodePort Services")
     parser.add_argument("--datastore", default="sqlite", help="sqlite (in the data directory) or memory")
     parser.add_argument("--log-level", default="INFO", help="least level that is logged")

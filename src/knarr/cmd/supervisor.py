@@ -60,6 +60,7 @@ def children(cluster: Cluster, sockets: Sequence[int]) -> list[Child]:
         server += ["--advertise-address", "127.0.0.1"]
         return [Child("server", server, log / "server.log")]
     address = cluster.node_address
+    server += ["--dns-address", cluster.dns_address]
     server += ["--bind-address", address, "--port", "6443", "--advertise-address", address]
     agent = [*python, "agent", "--data-dir", cluster.data_dir, "--name", cluster.name, "--node-ip", address]
     agent += ["--kubeconfig", str(cluster.agent_kubeconfig), "--dns-address", cluster.dns_address]

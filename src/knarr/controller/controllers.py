@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from knarr.api.registry import EVENTS, EVENTS_V1, RESOURCES
 from knarr.api.resources import Resource
 from knarr.controller import (
+    cluster_dns,
     cluster_role_aggregation,
     deployment,
     endpoint_slice,
@@ -31,18 +32,21 @@ class Settings:
     """What controllers must know of the cluster.
 
     `root_ca` is the PEM bundle of the API server's CA; `cluster_cidrs` are the ranges of pod addresses, one or one of
-    each IP family (none: nodes are given no ranges); `node_grace` are the seconds for which a silent node is trusted.
+    each IP family (none: nodes are given no ranges); `node_grace` are the seconds for which a silent node is trusted;
+    `dns_address` is the ClusterIP that nodes answer DNS at (none: they do not).
     """
 
     root_ca: str
     cluster_cidrs: tuple[str, ...] = ("10.42.0.0/16",)
     node_grace: float = 40.0
     terminated_pods: int = 12500
+    dns_address: str = ""
 
 
 def controllers(settings: Settings) -> tuple[Controller, ...]:
     """The controllers of kube-controller-manager."""
     ipam = (node_ipam.controller(settings.cluster_cidrs),) if settings.cluster_cidrs else ()
+    dns = (cluster_dns.controller(settings.dns_address),) if settings.dns_address else ()
     return (
         service_account.CONTROLLER,
         root_ca.controller(settings.root_ca),
@@ -54,6 +58,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         endpoint_slice.CONTROLLER,
         endpoints.CONTROLLER,
         endpoint_slice_mirroring.CONTROLLER,
+        *dns,
         cluster_role_aggregation.CONTROLLER,
         pod_gc.controller(settings.terminated_pods),
         namespace.controller(_in_namespaces()),

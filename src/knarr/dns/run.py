@@ -39,7 +39,8 @@ class DnsServer:
 
     def __init__(self, watches: Watches, settings: Settings) -> None:
         self._settings = settings
-        self._close: Callable[[], None] | None = None
+        self._resolver: Resolver | None = None
+        self._closes: list[Callable[[], None]] = []
         self.view = View()
         watched = (
             (watches.add(NAMESPACES), self.view.put_namespace, self.view.drop_namespace),
@@ -59,14 +60,18 @@ class DnsServer:
         settings = self._settings
         upstreams = self._upstreams()
         _log.info("foreign names go to", resolvers=",".join(one.host for one in upstreams) or "nobody")
-        resolver = Resolver(self.view, settings.zone, Forwarder(upstreams), self.is_ready)
-        self._close = await serve(resolver, tasks, settings.addresses, settings.port)
+        self._resolver = Resolver(self.view, settings.zone, Forwarder(upstreams), self.is_ready)
+        await self.listen(tasks, settings.addresses)
+
+    async def listen(self, tasks: Tasks, addresses: Sequence[str]) -> None:
+        """Once started, listen on further addresses too. Raises `OSError` when one is taken or not this node's."""
+        assert self._resolver is not None  # noqa: S101 - the caller has started it
+        self._closes.append(await serve(self._resolver, tasks, addresses, self._settings.port))
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._close is not None:
-            self._close()
-            self._close = None
+        while self._closes:
+            self._closes.pop()()
 
     def _upstreams(self) -> tuple[Upstream, ...]:
         path = self._settings.resolv_conf

@@ -34,8 +34,14 @@ _CLUSTER_BINDINGS: dict[str, tuple[tuple[str, str], ...]] = {
     "system:volume-scheduler": (("User", "system:kube-scheduler"),),
 }
 
-#: knarr's own: what a node's proxy, DNS and network read beside `system:node-proxier`.
+#: knarr's own: what a node's proxy, DNS and network read beside `system:node-proxier`; who publishes DNS.
 _OWN_ROLES: dict[str, tuple[str, ...]] = {
+    "knarr:controller:cluster-dns-controller": (
+        "create core services",
+        "create,delete,get,list,update,watch discovery.k8s.io endpointslices",
+        "update core services/finalizers",
+        "create,patch,update core,events.k8s.io events",
+    ),
     "knarr:node-services": (
         "list,watch core namespaces",
         "get,list,watch core nodes",
@@ -44,7 +50,10 @@ _OWN_ROLES: dict[str, tuple[str, ...]] = {
         "list,watch networking.k8s.io networkpolicies",
     ),
 }
-_OWN_BINDINGS: dict[str, tuple[tuple[str, str], ...]] = {"knarr:node-services": (("Group", "knarr:node-services"),)}
+_OWN_BINDINGS: dict[str, tuple[tuple[str, str], ...]] = {
+    "knarr:controller:cluster-dns-controller": (("ServiceAccount", "cluster-dns-controller"),),
+    "knarr:node-services": (("Group", "knarr:node-services"),),
+}
 
 _MANAGER, _SCHEDULER = "system::leader-locking-kube-controller-manager", "system::leader-locking-kube-scheduler"
 _READER = "extension-apiserver-authentication-reader"
