@@ -18,7 +18,7 @@ from knarr.apimachinery.types import Object
 from knarr.controller_runtime.changes import DONE, Change, Context, Create, Delete, Result, Update
 from knarr.controller_runtime.controller import Controller, Watch, nobody
 from knarr.controller_runtime.names import generated
-from knarr.controller_runtime.snapshot import Key, Snapshot
+from knarr.controller_runtime.snapshot import SERVICE, Key, Snapshot
 
 ACCOUNT = "cluster-dns-controller"
 NAMESPACE, NAME = "kube-system", "kube-dns"
@@ -75,7 +75,8 @@ def _service_at(address: str) -> Object:
 
 
 def _reconcile_slices(service: Object, snapshot: Snapshot, context: Context) -> Result:
-    existing = [item for item in snapshot.list(ENDPOINTSLICES, NAMESPACE) if _is_mine(item)]
+    found = snapshot.indexed(ENDPOINTSLICES, SERVICE, f"{NAMESPACE}/{NAME}")
+    existing = [item for item in found if _is_mine(item)]
     changes: list[Change] = []
     for family in ("IPv4", "IPv6"):
         mine = [item for item in existing if item["addressType"] == family]

@@ -14,7 +14,7 @@ from knarr.apimachinery.types import Object
 from knarr.controller_runtime.changes import DONE, Change, Context, Create, Delete, Result, Update
 from knarr.controller_runtime.controller import Controller, Watch, itself
 from knarr.controller_runtime.names import generated
-from knarr.controller_runtime.snapshot import Key, Snapshot
+from knarr.controller_runtime.snapshot import SERVICE, Key, Snapshot
 
 _MANAGER = "endpointslicemirroring-controller.k8s.io"
 _MANAGED_BY, _SERVICE = "endpointslice.kubernetes.io/managed-by", "kubernetes.io/service-name"
@@ -56,9 +56,8 @@ def _is_mirrored(endpoints: Object, service: Object) -> bool:
 
 
 def _slices(key: Key, snapshot: Snapshot) -> Iterable[Object]:
-    for item in snapshot.list(ENDPOINTSLICES, key.namespace):
-        labels = item["metadata"].get("labels") or {}
-        if labels.get(_SERVICE) == key.name and labels.get(_MANAGED_BY) == _MANAGER:
+    for item in snapshot.indexed(ENDPOINTSLICES, SERVICE, f"{key.namespace}/{key.name}"):
+        if item["metadata"]["labels"].get(_MANAGED_BY) == _MANAGER:
             yield item
 
 

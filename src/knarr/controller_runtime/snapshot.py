@@ -14,6 +14,7 @@ from knarr.apimachinery.types import Object
 #: Indexes that `Snapshot.indexed` knows.
 OWNER = "owner"  # the uid in any of an object's ownerReferences
 NODE = "node"  # spec.nodeName of a pod
+SERVICE = "service"  # namespace/name of the Service that an EndpointSlice is labelled with
 ORPHAN = "orphan"  # the namespace of an object that has no controller
 
 
@@ -37,7 +38,7 @@ class Snapshot(Protocol):
         ...
 
     def indexed(self, resource: Resource, index: str, value: str) -> Sequence[Object]:
-        """The objects that an index (`OWNER`, `NODE`, `ORPHAN`) files under a value."""
+        """The objects that an index (`OWNER`, `NODE`, `SERVICE`, `ORPHAN`) files under a value."""
         ...
 
 
@@ -55,6 +56,12 @@ def _node(obj: Object) -> Sequence[str]:
     return [name] if name else ()
 
 
+def _service(obj: Object) -> Sequence[str]:
+    meta = obj["metadata"]
+    name = (meta.get("labels") or {}).get("kubernetes.io/service-name")
+    return [f"{meta['namespace']}/{name}"] if name else ()
+
+
 def _orphan(obj: Object) -> Sequence[str]:
     meta = obj["metadata"]
     if any(owner.get("controller") for owner in meta.get("ownerReferences") or ()):
@@ -62,4 +69,4 @@ def _orphan(obj: Object) -> Sequence[str]:
     return [meta.get("namespace", "")]
 
 
-_INDEXES = {OWNER: _owners, NODE: _node, ORPHAN: _orphan}
+_INDEXES = {OWNER: _owners, NODE: _node, SERVICE: _service, ORPHAN: _orphan}

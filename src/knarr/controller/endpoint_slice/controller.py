@@ -16,7 +16,7 @@ from knarr.controller_runtime.changes import DONE, Change, Context, Create, Dele
 from knarr.controller_runtime.controller import Controller, Watch, itself, key_of
 from knarr.controller_runtime.names import generated
 from knarr.controller_runtime.service_watches import services_of_pod
-from knarr.controller_runtime.snapshot import NODE, OWNER, Key, Snapshot
+from knarr.controller_runtime.snapshot import NODE, SERVICE, Key, Snapshot
 
 MANAGER = "endpointslice-controller.k8s.io"
 _MANAGED_BY, _SERVICE = "endpointslice.kubernetes.io/managed-by", "kubernetes.io/service-name"
@@ -30,9 +30,11 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
         return DONE
     types = endpoints.address_types(service)
     mine = [item for item in _slices(service, snapshot) if not item["metadata"].get("deletionTimestamp")]
-    changes: list[Change] = [_delete(item) for item in mine if item["addressType"] not in types]
+    # Slices of a Service of the same name that is gone would send its clients astray until they are collected.
+    unfit = [item for item in mine if item["addressType"] not in types or not owners.is_controlled_by(item, service)]
+    changes: list[Change] = [_delete(item) for item in unfit]
     for address_type in types:
-        existing = [item for item in mine if item["addressType"] == address_type]
+        existing = [item for item in mine if item["addressType"] == address_type and item not in unfit]
         changes += _of_type(service, address_type, existing, snapshot, context)
     return Result(tuple(changes))
 
@@ -63,9 +65,8 @@ def _pods(service: Object, snapshot: Snapshot) -> Iterable[Object]:
 
 def _slices(service: Object, snapshot: Snapshot) -> Iterable[Object]:
     meta = service["metadata"]
-    for item in snapshot.indexed(ENDPOINTSLICES, OWNER, meta["uid"]):
-        labels = item["metadata"].get("labels") or {}
-        if labels.get(_SERVICE) == meta["name"] and labels.get(_MANAGED_BY) == MANAGER:
+    for item in snapshot.indexed(ENDPOINTSLICES, SERVICE, f"{meta['namespace']}/{meta['name']}"):
+        if item["metadata"]["labels"].get(_MANAGED_BY) == MANAGER:
             yield item
 
 
