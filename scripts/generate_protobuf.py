@@ -27,6 +27,7 @@ MACHINERY = {
 OTHERS = {
     "apiextensions.k8s.io": "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions",
     "apiregistration.k8s.io": "k8s.io.kube_aggregator.pkg.apis.apiregistration",
+    "internal.apiserver.k8s.io": "k8s.io.api.apiserverinternal",
     "": "k8s.io.api.core",
 }
 

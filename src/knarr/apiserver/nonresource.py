@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import knarr
 from knarr.apimachinery.errors import StatusError, page_not_found
@@ -19,7 +19,7 @@ _METHOD = "the server does not allow this method on the requested resource"
 _ROOTS = ("/.well-known/openid-configuration", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3")
 _END_ROOTS = ("/openid/v1/jwks", "/readyz", "/version")
 #: Answers the OpenAPI documents (`/openapi/v2`, `/openapi/v3/…`); None for a path it does not know.
-OpenApi = Callable[[Request], Response | None]
+OpenApi = Callable[[Request], Awaitable[Response | None]]
 
 
 def method_not_allowed() -> StatusError:
@@ -43,7 +43,7 @@ class NonResource:
             "/.well-known/openid-configuration": self._openid,
         }
 
-    def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """The answer; 404 as plain text where nothing is. Raises `StatusError`."""
         path = request.path
         found = self.health.answer(request)
@@ -51,7 +51,7 @@ class NonResource:
             return found
         if path == "/":
             return self._root(request)
-        served = self._get(request)
+        served = await self._get(request)
         if served is None and (path == "/api" or path.startswith("/api/")):
             raise page_not_found()
         if served is None:
@@ -60,13 +60,13 @@ class NonResource:
             raise method_not_allowed()
         return served
 
-    def _get(self, request: Request) -> Response | None:
+    async def _get(self, request: Request) -> Response | None:
         path = request.path.rstrip("/")
         exact = self._exact.get(path)
         if exact is not None:
             return exact(request)
         if path.startswith("/openapi/"):
-            return self.openapi(request) if self.openapi is not None else None
+            return await self.openapi(request) if self.openapi is not None else None
         return self.discovery.answer(request)
 
     def _root(self, request: Request) -> Response:

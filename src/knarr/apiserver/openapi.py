@@ -1,95 +1,175 @@
 """Serves `/openapi/v3` (an index with hashes, a document for each group-version) and `/openapi/v2` (one for all).
 
-Documents are made on the first request for one, kept gzip-compressed, and named by their hash for as long as the
-server runs. https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-v3
+Documents are made on the first request for one, piece by piece so that other requests go on meanwhile, and are kept
+gzip-compressed. https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-v3
 """
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
-from collections.abc import Sequence
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from email.utils import formatdate
+from typing import NamedTuple
 
 import orjson
 
-from knarr.api.openapi import schemas
-from knarr.api.openapi.document import document
+from knarr.api.openapi import document, roots, schemas
+from knarr.api.openapi.stream import pieces
 from knarr.api.resources import Resource
 from knarr.apiserver.request import Request, Response
+from knarr.component_base.clock import Clock
 
 _V2, _V3 = "/openapi/v2", "/openapi/v3"
-#: What clients ask for is no valid media type: the answer names another.
-_ASKED = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-_GNOSTIC = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _JSON = "application/json"
-_FOREVER = {"Cache-Control": "public, immutable"}
+#: What old clients ask for is no valid media type: the answer names another.
+_GNOSTIC = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+_V2_TYPES = {
+    _JSON: _JSON,
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf": _GNOSTIC,
+    _GNOSTIC: _GNOSTIC,
+}
+_V3_TYPES = {_JSON: _JSON}
+_VARY = "Accept-Encoding, Accept"
+#: A document that is asked for by its hash never changes: it may be kept for a year, in seconds.
+_YEAR = 365 * 86400
+#: Seconds that making a document may hold the event loop at a time.
+_TURN = 0.005
+
+
+class _Kept(NamedTuple):
+    """A finished document."""
+
+    etag: str
+    packed: bytes
 
 
 class OpenApi:
     """Answers the paths below `/openapi/`; None for those it does not know."""
 
-    def __init__(self, resources: Sequence[Resource]) -> None:
-        self._groups: dict[str, list[Resource]] = {}
-        for resource in resources:
-            self._groups.setdefault(resource.prefix.removeprefix("/"), []).append(resource)
-        self._documents: dict[str, tuple[str, bytes]] = {}
-        #: The v2 document by media type.
-        self._whole: dict[str, bytes] = {}
+    def __init__(self, resources: Sequence[Resource], clock: Clock) -> None:
+        self._clock = clock
+        #: Documents by name, in their order; those of group-versions with their resources.
+        self._parts = _parts(resources)
+        self._kept: dict[str, _Kept] = {}
+        self._making = asyncio.Lock()
 
-    def __call__(self, request: Request) -> Response | None:
+    async def __call__(self, request: Request) -> Response | None:
         """The answer to a request."""
         path = request.path.rstrip("/")
         if path == _V3:
-            return Response(200, self._index())
-        if path == _V2:
-            return self._old(request)
-        name = path.removeprefix(_V3 + "/")
-        if name == path or name not in self._groups:
-            return None
-        etag, packed = self._document(name)
-        quoted = f'"{etag}"'
-        if request.headers.get("if-none-match") == quoted:
-            return Response(304, b"", _JSON, {"ETag": quoted})
-        headers = {"ETag": quoted, "Vary": "Accept-Encoding, Accept"}
-        if request.query.get("hash") == etag:
-            headers |= _FOREVER
-        return _packed(request, packed, _JSON, headers)
-
-    def _old(self, request: Request) -> Response:
-        """The v2 document, as JSON or (what client-go wants) as protobuf."""
+            return self._index(request)
         accept = request.headers.get("accept", "")
-        binary = _ASKED in accept or _GNOSTIC in accept
-        media = _GNOSTIC if binary else _JSON
-        if media not in self._whole:
-            from knarr.api.openapi import gnostic, v2
+        if path == _V2:
+            media = _negotiate(accept, _V2_TYPES)
+            return await self._answer(request, _V2 + media, media) if media else _not_acceptable()
+        if not path.startswith(f"{_V3}/"):
+            return None
+        name = path.removeprefix(f"{_V3}/")
+        if name not in self._parts:
+            return Response(404, b"", "")
+        return await self._group(request, name) if _negotiate(accept, _V3_TYPES) else _not_acceptable()
 
-            whole = v2.convert(document(resources) for resources in self._groups.values())
-            self._whole[media] = _pack(gnostic.encode(whole) if binary else orjson.dumps(whole))
-        return _packed(request, self._whole[media], media, {"Vary": "Accept-Encoding, Accept"})
-
-    def _index(self) -> bytes:
+    def _index(self, request: Request) -> Response:
         """Every document with a hash. The hash is that of what a document is made of: it need not be made for it."""
-        entries = {name: {"serverRelativeURL": f"{_V3}/{name}?hash={self._hash(name)}"} for name in self._groups}
-        return orjson.dumps({"paths": entries})
+        entries = {name: {"serverRelativeURL": self._url(name)} for name in self._parts}
+        body = orjson.dumps({"paths": entries})
+        etag = _quoted(hashlib.sha512(body).hexdigest().upper())
+        headers = {"ETag": etag, "Vary": _VARY}
+        # kube-apiserver leaves the type to be guessed, and clients do not look.
+        media = "text/plain; charset=utf-8"
+        return _unchanged(headers) if _matches(request, etag) else Response(200, body, media, headers)
+
+    async def _group(self, request: Request, name: str) -> Response:
+        wanted = request.query.get("hash", "")
+        if wanted and wanted != self._hash(name):
+            return Response(301, b"", "", {"Location": self._url(name), "Vary": "Accept"})
+        response = await self._answer(request, name, _JSON)
+        if wanted:
+            response.headers["Cache-Control"] = "public, immutable"
+            response.headers["Expires"] = formatdate(self._clock.now().timestamp() + _YEAR, usegmt=True)
+        return response
+
+    async def _answer(self, request: Request, key: str, media: str) -> Response:
+        """A document that is kept, or is now made; not sent to those who have it."""
+        async with self._making:
+            kept = self._kept.get(key)
+            if kept is None:
+                kept = self._kept[key] = await self._make(key)
+        headers = {"ETag": _quoted(kept.etag), "Vary": _VARY}
+        if _matches(request, headers["ETag"]):
+            return _unchanged(headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(200, kept.packed, media, {**headers, "Content-Encoding": "gzip"})
+        return Response(200, gzip.decompress(kept.packed), media, headers)
+
+    async def _make(self, key: str) -> _Kept:
+        if not key.startswith(_V2):
+            packed, _ = await _pack(pieces(document.document(key, self._parts[key])))
+            return _Kept(self._hash(key), packed)
+        from knarr.api.openapi import gnostic, v2
+
+        whole = v2.document(lambda: (document.items(*part) for part in self._parts.items()))
+        packed, digest = await _pack(gnostic.encode(whole) if key.endswith(_GNOSTIC) else pieces(whole))
+        return _Kept(digest, packed)
+
+    def _url(self, name: str) -> str:
+        return f"{_V3}/{name}?hash={self._hash(name)}"
 
     def _hash(self, name: str) -> str:
-        rows = [(each.plural, each.kind, each.verbs, each.storage_version_hash) for each in self._groups[name]]
-        return hashlib.sha512(schemas.digest() + repr(rows).encode()).hexdigest().upper()
-
-    def _document(self, name: str) -> tuple[str, bytes]:
-        found = self._documents.get(name)
-        if found is None:
-            body = _pack(orjson.dumps(document(self._groups[name])))
-            found = self._documents[name] = (self._hash(name), body)
-        return found
+        rows = [(each.plural, each.kind, each.verbs, each.storage_version_hash) for each in self._parts[name]]
+        return hashlib.sha512(schemas.digest() + repr((name, rows)).encode()).hexdigest().upper()
 
 
-def _pack(body: bytes) -> bytes:
-    return gzip.compress(body, compresslevel=6, mtime=0)
+def _parts(resources: Iterable[Resource]) -> dict[str, list[Resource]]:
+    parts: dict[str, list[Resource]] = {name: [] for name in roots.NAMES}
+    for resource in resources:
+        if resource.group:
+            parts.setdefault(f"apis/{resource.group}", [])
+        parts.setdefault(resource.prefix.removeprefix("/"), []).append(resource)
+    return dict(sorted(parts.items()))
 
 
-def _packed(request: Request, packed: bytes, media: str, headers: dict[str, str]) -> Response:
-    """A kept body, unpacked for those who cannot."""
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(200, packed, media, {**headers, "Content-Encoding": "gzip"})
-    return Response(200, gzip.decompress(packed), media, headers)
+async def _pack(text: Iterator[bytes]) -> tuple[bytes, str]:
+    """Compressed pieces and the hash of what they were; lets others run in between."""
+    packer = zlib.compressobj(6, wbits=31)
+    digest = hashlib.sha512()
+    out, turn = bytearray(), time.perf_counter()
+    for piece in text:
+        digest.update(piece)
+        out += packer.compress(piece)
+        if time.perf_counter() - turn > _TURN:
+            await asyncio.sleep(0)
+            turn = time.perf_counter()
+    out += packer.flush()
+    return bytes(out), digest.hexdigest().upper()
+
+
+def _negotiate(accept: str, offered: dict[str, str]) -> str:
+    """The media type of the answer; empty when none fits. The first clause that fits wins."""
+    for clause in (accept or "*/*").split(","):
+        wanted = clause.split(";", 1)[0].strip()
+        for media, answered in offered.items():
+            if wanted in ("*/*", "application/*", media):
+                return answered
+    return ""
+
+
+def _not_acceptable() -> Response:
+    return Response(406, b"", "", {"Vary": _VARY})
+
+
+def _quoted(etag: str) -> str:
+    return f'"{etag}"'
+
+
+def _matches(request: Request, etag: str) -> bool:
+    known = request.headers.get("if-none-match", "")
+    return known == "*" or etag in (each.strip().removeprefix("W/") for each in known.split(","))
+
+
+def _unchanged(headers: dict[str, str]) -> Response:
+    return Response(304, b"", "", headers)

@@ -87,7 +87,7 @@ class Pipeline:
             if info.is_resource:
                 response = await dispatch.dispatch(self.ctx, request, info)
             else:
-                response = self.nonresource.answer(request)
+                response = await self.nonresource.answer(request)
         except StatusError as failure:
             response = responses.error(failure, request)
         except Exception as error:  # noqa: BLE001 - as above

@@ -106,7 +106,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     address = f"{config.advertise_address}:{config.port}"
     discovery = Discovery(served, lambda: address)
     nonresource = NonResource(discovery, checks, ctx.metrics, signer)
-    nonresource.openapi = OpenApi(registry.RESOURCES)
+    nonresource.openapi = OpenApi(registry.RESOURCES, clock)
     server = ApiServer(ctx, Pipeline(ctx, nonresource), checks, tasks)
     settings = bootstrap.Settings(
         service_cidr=config.service_cidr,

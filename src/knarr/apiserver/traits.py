@@ -1,6 +1,6 @@
 """How kinds differ in what the generic verbs do: tables taken from the registry strategies of kube-apiserver.
 
-Source: k8s.io/kubernetes/pkg/registry (AllowCreateOnUpdate, AllowUnconditionalUpdate, ReturnDeletedObject,
+Source: k8s.io/kubernetes/pkg/registry (AllowCreateOnUpdate, AllowUnconditionalUpdate,
 DefaultGarbageCollectionPolicy).
 """
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from knarr.api.resources import Resource
+from knarr.api.semantics import deletion
 
 Key = tuple[str, str]
 _RBAC, _ADMISSION, _STORAGE = "rbac.authorization.k8s.io", "admissionregistration.k8s.io", "storage.k8s.io"
@@ -50,30 +51,6 @@ _NEEDS_VERSION: frozenset[Key] = frozenset(
         ),
     }
 )
-_RETURNED_WHEN_DELETED: frozenset[Key] = frozenset(
-    {
-        *(
-            (plural, "")
-            for plural in (
-                "persistentvolumeclaims",
-                "persistentvolumes",
-                "pods",
-                "podtemplates",
-                "resourcequotas",
-                "serviceaccounts",
-                "services",
-            )
-        ),
-        *(
-            (plural, _STORAGE)
-            for plural in ("csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses")
-        ),
-        *(
-            (plural, "resource.k8s.io")
-            for plural in ("deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices")
-        ),
-    }
-)
 _ORPHANING: frozenset[Key] = frozenset({("jobs", "batch"), ("replicationcontrollers", "")})
 _WITHOUT_COLLECTION: frozenset[Key] = frozenset({("events", ""), ("events", "events.k8s.io")})
 
@@ -103,6 +80,6 @@ def of(resource: Resource) -> Traits:
     return Traits(
         create_on_update=key in _CREATED_BY_UPDATE,
         unconditional_update=key not in _NEEDS_VERSION,
-        returns_deleted=key in _RETURNED_WHEN_DELETED,
+        returns_deleted=deletion.returns_deleted(resource),
         garbage_collection=policy,
     )

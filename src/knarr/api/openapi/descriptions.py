@@ -12,6 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+#: Columns that the texts are wrapped at.
+_WIDTH = 78
+#: What a paragraph ends with.
+_ENDS = (".", ":", ";", ")", '"', "'")
 _FIELD = re.compile(r"^\* \*\*(\S+)\*\* ``[^`]*`` - (?:\*\(optional\)\* )?", re.MULTILINE)
 
 
@@ -49,8 +53,26 @@ def _split(doc: str) -> tuple[str, dict[str, str]]:
     head, _, rest = doc.partition("**parameters**")
     parts = _FIELD.split(rest)
     # Fields that are Python keywords carry an underscore there.
-    fields = {parts[at].rstrip("_"): parts[at + 1].strip() for at in range(1, len(parts) - 1, 2)}
-    return head.strip(), fields
+    fields = {parts[at].rstrip("_"): _unwrapped(parts[at + 1]) for at in range(1, len(parts) - 1, 2)}
+    return _unwrapped(head), fields
+
+
+def _unwrapped(text: str) -> str:
+    """Paragraphs as single lines again: a line that had room for the next word ended one; indented lines stay."""
+    out = ""
+    last = ""
+    for line in (each.removeprefix("  ").rstrip() for each in text.strip().splitlines()):
+        word = line.partition(" ")[0]
+        if not out:
+            out = line
+        elif line.startswith(" ") or last.startswith(" ") or not line:
+            out += "\n" + line
+        elif len(last) + 1 + len(word) > _WIDTH or not last.endswith(_ENDS) or word[0].islower():
+            out += " " + line
+        else:
+            out += "\n\n" + line
+        last = line
+    return out
 
 
 @cache

@@ -1,14 +1,17 @@
-"""Whole documents: one for each group-version."""
+"""The OpenAPI v3 documents: one for each group-version, one for each group, one for each root path."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from knarr.api.openapi import descriptions, operations, schemas
+from knarr.api.openapi import descriptions, paths, roots, schemas
+from knarr.api.openapi.operations import TEXT, TEXTS, Operation, PathItem, types_of
+from knarr.api.openapi.parameters import Parameter
+from knarr.api.openapi.stream import Lazy
 from knarr.api.resources import Resource
 
-_SECURITY = {
+SECURITY = {
     "BearerToken": {
         "type": "apiKey",
         "description": "Bearer Token authentication",
@@ -16,39 +19,91 @@ _SECURITY = {
         "in": "header",
     }
 }
-_ALWAYS = ("meta.v1.APIResourceList", "meta.v1.DeleteOptions", "meta.v1.Patch", "meta.v1.Status", "meta.v1.WatchEvent")
+INFO = {"title": "Kubernetes", "version": "unversioned"}
+UNAUTHORIZED = {"401": {"description": "Unauthorized"}}
+Items = dict[str, PathItem]
 
 
-def document(resources: Sequence[Resource]) -> dict[str, Any]:
-    """The OpenAPI v3 document of the resources of one group-version, with descriptions of its types."""
-    paths: dict[str, Any] = {}
-    wanted = set(_ALWAYS)
+def items(name: str, resources: Sequence[Resource]) -> Items:
+    """The paths of a document by name (`version`, `apis/apps`, `apis/apps/v1`); `resources` of its group-version."""
+    if name in roots.NAMES:
+        return roots.root(name)
+    _, _, rest = name.partition("/")
+    if not resources:
+        return roots.group(rest)
+    first = resources[0]
+    found = roots.group_version(first.group, first.version)
     for resource in resources:
-        kind_type = schemas.type_named(resource.group, resource.version, resource.kind)
-        if kind_type is None:
-            continue
-        list_type = schemas.type_named(resource.group, resource.version, f"{resource.kind}List") or "meta.v1.Status"
-        paths.update(operations.paths(resource, kind_type, list_type))
-        wanted |= {kind_type, list_type}
-        for sub, path, operation in _subresources(resource):
-            wanted.add(sub)
-            paths[path] = operation
-    found = schemas.closure(wanted)
-    for name, schema in found.items():
-        descriptions.describe(name, schema)
-    return {
-        "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": "unversioned"},
-        "paths": dict(sorted(paths.items())),
-        "components": {"schemas": found, "securitySchemes": _SECURITY},
+        found.update(paths.paths(resource))
+    return dict(sorted(found.items()))
+
+
+def document(name: str, resources: Sequence[Resource]) -> Lazy:
+    """The document of a name, with descriptions of its types."""
+    found = items(name, resources)
+    types = types_of(found.values())
+    kinds = sorted({("", "v1"), *((each.group, each.version) for each in resources)})
+    schemas_ = [("schemas", Lazy(lambda: _schemas(types, kinds)))] if types else []
+    components = [*schemas_, ("securitySchemes", SECURITY)]
+    return Lazy(
+        lambda: (
+            ("openapi", "3.0.0"),
+            ("info", INFO),
+            ("paths", Lazy(lambda: ((path, _path(item)) for path, item in found.items()))),
+            ("components", Lazy(lambda: components)),
+        )
+    )
+
+
+def _schemas(types: Iterable[str], kinds: Sequence[tuple[str, str]]) -> Iterator[tuple[str, Any]]:
+    for name, full in schemas.closure(types):
+        schema = schemas.schema(name, kinds)
+        descriptions.describe(full, schema)
+        yield full, schema
+
+
+def _path(item: PathItem) -> dict[str, Any]:
+    out: dict[str, Any] = {method: _operation(item, each) for method, each in sorted(item.operations.items())}
+    if item.shared:
+        out["parameters"] = [_parameter(each) for each in item.shared]
+    return out
+
+
+def _operation(item: PathItem, operation: Operation) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "tags": [operation.tag],
+        "description": operation.description,
+        "operationId": operation.id,
     }
+    own = item.own(operation)
+    if own:
+        out["parameters"] = [_parameter(each) for each in own]
+    if operation.body:
+        schema = schemas.reference(operation.body)
+        out["requestBody"] = {"content": {each: {"schema": schema} for each in sorted(operation.consumes)}}
+        if not operation.optional_body:
+            out["requestBody"]["required"] = True
+    out["responses"] = _responses(operation) | UNAUTHORIZED
+    return {**out, **extensions(operation)}
 
 
-def _subresources(resource: Resource) -> Iterable[tuple[str, str, dict[str, Any]]]:
-    """Subresources whose bodies are objects: (type, path, operations)."""
-    for sub in resource.subresources:
-        found = schemas.type_named(sub.group, sub.version, sub.kind)
-        if found is None or not set(sub.verbs) & {"get", "update", "patch"}:
-            continue
-        path = resource.path("{namespace}", "{name}", sub.name)
-        yield found, path, operations.subresource(resource, sub, found)
+def extensions(operation: Operation) -> Mapping[str, Any]:
+    """What Kubernetes adds to an operation."""
+    if operation.gvk is None:
+        return {}
+    group, version, kind = operation.gvk
+    gvk = {"group": group, "version": version, "kind": kind}
+    return {"x-kubernetes-action": operation.action, "x-kubernetes-group-version-kind": gvk}
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    schema = {"type": "string"} if operation.answer == TEXT else schemas.reference(operation.answer)
+    content = {each: {"schema": schema} for each in sorted(operation.produces)}
+    return {code: {"description": TEXTS[code], "content": content} for code in operation.codes}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    out: dict[str, Any] = {"name": parameter.name, "in": parameter.place}
+    if parameter.place == "path":
+        out["required"] = True
+    return out | {"schema": {"type": parameter.type, "uniqueItems": True}}

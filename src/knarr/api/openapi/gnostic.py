@@ -6,17 +6,29 @@ field and the form of its value. https://github.com/google/gnostic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import yaml
 
+from knarr.api.openapi.stream import Lazy
+
 Encoder: TypeAlias = Callable[[Any], bytes]
 
 
-def encode(document: Mapping[str, Any]) -> bytes:
-    """The bytes of a `Document`."""
-    return _message(_DOCUMENT, document)
+def encode(document: Lazy) -> Iterator[bytes]:
+    """The bytes of a `Document`, in pieces; empty ones while a large section is under way."""
+    for key, value in document.pairs():
+        if key in _SECTIONS:
+            number, encoder = _SECTIONS[key]
+            entries = []
+            for name, each in value.pairs():
+                entries.append(_pair(name, encoder(each), 2 if key == "paths" else 1))
+                yield b""
+            yield _varint(number << 3 | 2) + _varint(sum(map(len, entries)))
+            yield from entries
+        else:
+            yield _DOCUMENT[key](value)
 
 
 def _varint(number: int) -> bytes:
@@ -54,10 +66,11 @@ def _parts(number: int, encoder: Encoder) -> Encoder:
 
 def _named(number: int, encoder: Encoder) -> Encoder:
     """A map: repeated pairs of name (1) and value (2)."""
-    return lambda value: b"".join(
-        _bytes_field(number, _bytes_field(1, name.encode()) + _bytes_field(2, encoder(each)))
-        for name, each in value.items()
-    )
+    return lambda value: b"".join(_pair(name, encoder(each), number) for name, each in value.items())
+
+
+def _pair(name: str, value: bytes, number: int) -> bytes:
+    return _bytes_field(number, _bytes_field(1, name.encode()) + _bytes_field(2, value))
 
 
 def _message(table: Mapping[str, Encoder], value: Mapping[str, Any], extensions: int = 0) -> bytes:
@@ -99,13 +112,18 @@ def _path(value: Mapping[str, Any]) -> bytes:
 
 
 def _parameter(value: Mapping[str, Any]) -> bytes:
-    """`ParametersItem` → `Parameter` → body, or one of the others by where it stands."""
+    """`ParametersItem`: a `Parameter`, or the reference to a shared one."""
+    if "$ref" in value:
+        return _bytes_field(2, _bytes_field(1, value["$ref"].encode()))
+    return _bytes_field(1, _whole_parameter(value))
+
+
+def _whole_parameter(value: Mapping[str, Any]) -> bytes:
+    """`Parameter` → body, or one of the others by where it stands."""
     if value["in"] == "body":
-        inner = _bytes_field(1, _message(_BODY, value))
-    else:
-        place, table = (4, _IN_PATH) if value["in"] == "path" else (3, _IN_QUERY)
-        inner = _bytes_field(2, _bytes_field(place, _message(table, value)))
-    return _bytes_field(1, inner)
+        return _bytes_field(1, _message(_BODY, value))
+    place, table = (4, _IN_PATH) if value["in"] == "path" else (3, _IN_QUERY)
+    return _bytes_field(2, _bytes_field(place, _message(table, value)))
 
 
 def _responses(value: Mapping[str, Any]) -> bytes:
@@ -160,8 +178,9 @@ _API_KEY: dict[str, Encoder] = {"type": _text(1), "name": _text(2), "in": _text(
 _DOCUMENT: dict[str, Encoder] = {
     "swagger": _text(1),
     "info": _part(2, lambda value: _message(_INFO, value)),
-    "paths": _part(8, lambda value: _named(2, _path)(value)),
-    "definitions": _part(9, _properties),
+    "parameters": _part(10, lambda value: _named(1, _whole_parameter)(value)),
     "security": _security,
     "securityDefinitions": _part(13, lambda value: _named(1, _api_key)(value)),
 }
+#: The sections that are made entry by entry.
+_SECTIONS: dict[str, tuple[int, Encoder]] = {"paths": (8, _path), "definitions": (9, _schema)}

@@ -6,8 +6,9 @@ Names: a table's `core.v1.Pod` is `io.k8s.api.core.v1.Pod` in documents.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -58,41 +59,49 @@ def type_named(group: str, version: str, kind: str) -> str | None:
     return _kinds().get((group, version, kind))
 
 
-def closure(names: Iterable[str]) -> dict[str, Any]:
-    """The schemas of types and of all they refer to, by full name."""
-    found: dict[str, Any] = {}
+def closure(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Types and all they refer to: (name, full name), in the order of documents."""
+    found: dict[str, str] = {}
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        key = full_name(name)
-        if key not in found:
-            row = _types()[name]
-            found[key] = schema(row)
-            waiting += _references(row)
-    return dict(sorted(found.items()))
+        if name not in found:
+            found[name] = full_name(name)
+            waiting += _references(_types()[name])
+    return sorted(found.items(), key=itemgetter(1))
 
 
-def schema(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One type's schema, without descriptions."""
+def schema(name: str, kinds: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """One type's schema, without descriptions. `kinds`: the group-versions that share kinds such as DeleteOptions."""
     out: dict[str, Any] = {}
+    row = _types()[name]
     for key, value in row.items():
         if key == "fields":
             out["properties"] = {name: _field(*field) for name, field in sorted(value.items())}
-            required = [name for name, field in value.items() if len(field) > 1 and field[1].get("required")]
+            required = row.get("order") or [name for name, field in value.items() if _required(*field)]
             if required:
                 out["required"] = required
         elif key == "kind":
             group, version, kind = value
-            if group != "*":
-                out["x-kubernetes-group-version-kind"] = [{"group": group, "kind": kind, "version": version}]
+            of = kinds if group == "*" else [(group, version)]
+            out["x-kubernetes-group-version-kind"] = [_gvk(group, version, kind) for group, version in of]
         elif key in ("type", "format", "oneOf") or key.startswith("x-"):
             out[key] = value
     return out
 
 
+def _gvk(group: str, version: str, kind: str) -> dict[str, str]:
+    return {"group": group, "kind": kind, "version": version}
+
+
+def _required(_kind: str, flags: Mapping[str, Any] | None = None) -> bool:
+    return bool(flags and flags.get("required"))
+
+
 def _field(kind: str, flags: Mapping[str, Any] | None = None) -> dict[str, Any]:
     flags = flags or {}
-    out: dict[str, Any] = {"allOf": [reference(kind)]} if _is_reference(kind) else _shape(kind)
+    bare = "bare" in flags and "default" not in flags
+    out: dict[str, Any] = {"allOf": [reference(kind)]} if _is_reference(kind) and not bare else _shape(kind)
     if "default" in flags:
         out["default"] = flags["default"]
     out.update({name: flags[flag] for flag, name in _FLAGS if flag in flags})
@@ -118,6 +127,11 @@ def _references(row: Mapping[str, Any]) -> Iterator[str]:
             name = name[2:]
         if name not in _SCALARS:
             yield name
+
+
+def shared_kinds() -> list[tuple[str, str]]:
+    """Every group-version that kinds such as DeleteOptions belong to."""
+    return [(group, version) for group, version in _types()["meta.v1.DeleteOptions"]["versions"]]
 
 
 @cache

@@ -1,84 +1,106 @@
-"""OpenAPI v2: the v3 documents of all group-versions in one, in the older form.
+"""OpenAPI v2: the paths and types of all documents in one, in the older form, made piece by piece.
 
-Parameters stand in their operations; kube-apiserver keeps the common ones apart and refers to them.
+The whole is some megabytes: nothing here holds more of it than one path or one type.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from knarr.api.openapi import descriptions, schemas
+from knarr.api.openapi.document import INFO, SECURITY, UNAUTHORIZED, extensions
+from knarr.api.openapi.operations import TEXT, TEXTS, Operation, PathItem, types_of
+from knarr.api.openapi.parameters import SHARED, SHARED_BODIES, Parameter
+from knarr.api.openapi.stream import Lazy
+
 _OLD_REF, _REF = "#/components/schemas/", "#/definitions/"
-_PRODUCES = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf", "application/cbor"]
-_STREAMS = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch", "application/cbor-seq"]
 _LOOSE = {"int-or-string": {"type": "string", "format": "int-or-string"}, "": {"type": "string"}}
-_SECURITY = {
-    "BearerToken": {
-        "type": "apiKey",
-        "description": "Bearer Token authentication",
-        "name": "authorization",
-        "in": "header",
-    }
-}
+Pairs = Iterator[tuple[str, dict[str, Any]]]
 
 
-def convert(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """One v2 document of several v3 documents."""
-    paths: dict[str, Any] = {}
-    definitions: dict[str, Any] = {}
-    for document in documents:
-        for path, item in document["paths"].items():
-            paths[path] = _path(item)
-        for name, schema in document["components"]["schemas"].items():
-            definitions[name] = _schema(schema)
-    return {
-        "swagger": "2.0",
-        "info": {"title": "Kubernetes", "version": "unversioned"},
-        "paths": dict(sorted(paths.items())),
-        "definitions": dict(sorted(definitions.items())),
-        "securityDefinitions": _SECURITY,
-        "security": [{"BearerToken": []}],
-    }
+def document(items: Callable[[], Iterable[Mapping[str, PathItem]]]) -> Lazy:
+    """One document of the paths that `items` gives, document by document; it is called more than once."""
+    used: set[str] = set()
+    shared: set[Parameter] = set()
+    for each in items():
+        used |= types_of(each.values())
+        for item in each.values():
+            shared.update(item.shared, *(item.own(operation) for operation in item.operations.values()))
+    return Lazy(
+        lambda: (
+            ("swagger", "2.0"),
+            ("info", INFO),
+            ("paths", Lazy(lambda: _paths(items()))),
+            ("definitions", Lazy(lambda: _definitions(used))),
+            ("parameters", dict(sorted(_shared(shared & SHARED, used)))),
+            ("securityDefinitions", SECURITY),
+            ("security", [{"BearerToken": []}]),
+        )
+    )
 
 
-def _path(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: [_parameter(each) for each in value] if key == "parameters" else _operation(value)
-        for key, value in item.items()
-    }
+def _paths(items: Iterable[Mapping[str, PathItem]]) -> Pairs:
+    for each in items:
+        for path, item in each.items():
+            yield path, _path(item)
 
 
-def _operation(operation: Mapping[str, Any]) -> dict[str, Any]:
-    body = operation.get("requestBody")
-    parameters = [_parameter(each) for each in operation.get("parameters", ())]
-    content = operation["responses"].get("200", {}).get("content", {})
-    out: dict[str, Any] = {
-        "tags": operation["tags"],
-        "operationId": operation["operationId"],
-        "schemes": ["https"],
-        "consumes": list(body["content"]) if body else ["*/*"],
-        "produces": [*_PRODUCES, *(_STREAMS if _STREAMS[0] in content else ())],
-    }
-    if body:
-        schema = next(iter(body["content"].values()))["schema"]
-        whole: dict[str, Any] = {"in": "body", "name": "body", "schema": _schema(schema)}
-        parameters.insert(0, whole | ({"required": True} if body.get("required") else {}))
+def _definitions(used: Iterable[str]) -> Pairs:
+    kinds = schemas.shared_kinds()
+    for name, full in schemas.closure(used):
+        found = _schema(schemas.schema(name, kinds))
+        descriptions.describe(full, found)
+        yield full, found
+
+
+def _shared(parameters: Iterable[Parameter], used: Collection[str]) -> Pairs:
+    """The parameters that stand in a section of their own, the bodies that all kinds have among them."""
+    for each in parameters:
+        yield each.shared, _written(each)
+    for type_, name in SHARED_BODIES.items():
+        if type_ in used:
+            yield name, _body(type_, optional=type_ == "meta.v1.DeleteOptions")
+
+
+def _path(item: PathItem) -> dict[str, Any]:
+    out: dict[str, Any] = {method: _operation(item, each) for method, each in sorted(item.operations.items())}
+    if item.shared:
+        out["parameters"] = [_parameter(each) for each in item.shared]
+    return out
+
+
+def _operation(item: PathItem, operation: Operation) -> dict[str, Any]:
+    parameters = [_parameter(each) for each in item.own(operation)]
+    if operation.body in SHARED_BODIES:
+        parameters.insert(0, {"$ref": f"#/parameters/{SHARED_BODIES[operation.body]}"})
+    elif operation.body:
+        parameters.insert(0, _body(operation.body, optional=False))
+    out: dict[str, Any] = {"description": operation.description}
+    if operation.consumes:
+        out["consumes"] = list(operation.consumes)
+    out |= {"produces": list(operation.produces), "schemes": ["https"], "tags": [operation.tag]}
+    out["operationId"] = operation.id
     if parameters:
         out["parameters"] = parameters
-    out["responses"] = {code: _response(each) for code, each in operation["responses"].items()}
-    return out | {key: value for key, value in operation.items() if key.startswith("x-")}
+    schema = {"type": "string"} if operation.answer == TEXT else _schema(schemas.reference(operation.answer))
+    answers = {code: {"description": TEXTS[code], "schema": schema} for code in operation.codes}
+    out["responses"] = answers | UNAUTHORIZED
+    return {**out, **extensions(operation)}
 
 
-def _parameter(parameter: Mapping[str, Any]) -> dict[str, Any]:
-    out = {key: value for key, value in parameter.items() if key != "schema"}
-    return out | dict(parameter["schema"])
+def _body(type_: str, *, optional: bool) -> dict[str, Any]:
+    out = {"in": "body", "name": "body", "schema": _schema(schemas.reference(type_))}
+    return out if optional else {**out, "required": True}
 
 
-def _response(response: Mapping[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {"description": response["description"]}
-    if content := response.get("content"):
-        out["schema"] = _schema(next(iter(content.values()))["schema"])
-    return out
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {"$ref": f"#/parameters/{parameter.shared}"} if parameter in SHARED else _written(parameter)
+
+
+def _written(parameter: Parameter) -> dict[str, Any]:
+    out: dict[str, Any] = {"uniqueItems": True, "type": parameter.type, "name": parameter.name, "in": parameter.place}
+    return {**out, "required": True} if parameter.place == "path" else out
 
 
 def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.openapi import gnostic, v2
-from knarr.api.openapi.document import document
+from knarr.api.openapi import document, gnostic, roots, v2
+from knarr.api.openapi.stream import whole
 from knarr.api.registry import RESOURCES
 
-WHOLE = v2.convert([document([resource for resource in RESOURCES if resource.group == "apps"])])
+from . import published
+
+APPS = [resource for resource in RESOURCES if resource.group == "apps"]
+DOCUMENT = v2.document(lambda: [document.items("apis/apps/v1", APPS)])
+WHOLE = whole(DOCUMENT)
 
 
 def fields(data: bytes) -> list[tuple[int, Any]]:
@@ -54,7 +58,7 @@ def test_bodies_are_parameters() -> None:
 
 
 def test_the_binary_form_names_every_definition_and_its_kind() -> None:
-    document_fields = dict(fields(gnostic.encode(WHOLE)))
+    document_fields = dict(fields(b"".join(gnostic.encode(DOCUMENT))))
     assert document_fields[1] == b"2.0"
     named = {dict(fields(pair))[1].decode(): dict(fields(pair))[2] for _, pair in fields(document_fields[9])}
     assert set(named) == set(WHOLE["definitions"])
@@ -62,3 +66,32 @@ def test_the_binary_form_names_every_definition_and_its_kind() -> None:
     name, value = fields(extensions[0])
     assert name[1] == b"x-kubernetes-group-version-kind"
     assert b"kind: Deployment" in value[1]
+
+
+def test_the_binary_form_refers_to_shared_parameters() -> None:
+    document_fields = dict(fields(b"".join(gnostic.encode(DOCUMENT))))
+    shared = {dict(fields(pair))[1].decode() for _, pair in fields(document_fields[10])}
+    assert shared == set(WHOLE["parameters"])
+    paths = {dict(fields(pair))[1].decode(): dict(fields(pair))[2] for _, pair in fields(document_fields[8])}
+    items = [value for number, value in fields(paths["/apis/apps/v1/watch/deployments"]) if number == 9]
+    assert [dict(fields(dict(fields(item))[2]))[1] for item in items[:1]] == [
+        b"#/parameters/allowWatchBookmarks-HC2hJt-J"
+    ]
+
+
+@published.needed
+def test_the_document_is_the_published_one() -> None:
+    parts: dict[str, list[Any]] = {name: [] for name in roots.NAMES}
+    for resource in RESOURCES:
+        if resource.group:
+            parts.setdefault(f"apis/{resource.group}", [])
+        parts.setdefault(resource.prefix[1:], []).append(resource)
+    made = published.bare(whole(v2.document(lambda: (document.items(*part) for part in parts.items()))))
+    # The published one has every version switched on; the recorded server has the default ones.
+    wanted, default = published.reference("v2"), published.recorded("v2")["body"]
+    for section in ("paths", "definitions"):
+        wanted[section] = {key: wanted[section][key] for key in default[section]}
+        for key in made[section].keys() | wanted[section].keys():
+            assert made[section].get(key) == wanted[section].get(key), key
+    del wanted["parameters"]["logpath-Noq7euwC"]
+    assert made == wanted

@@ -1,0 +1,31 @@
+"""The committed tables are what the script makes of the published schema."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+TYPES = ROOT / "src" / "knarr" / "api" / "tables" / "types"
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_type_tables_are_generated() -> None:
+    generator = script("generate_api")
+    schema = generator.installed_schema()
+    if schema is None:
+        pytest.skip("kubernetes-validate, a tool for building the tables, is not installed")
+    made = generator.tables(generator.read_schema(schema))
+    assert made.keys() == {path.name for path in TYPES.iterdir()}
+    for name, text in made.items():
+        assert (TYPES / name).read_text() == text, name
