@@ -60,10 +60,26 @@ class Connection:
         head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
         head += f"Content-Type: {kind}\r\nContent-Length: {len(data)}\r\n\r\n"
         self._writer.write(head.encode() + data)
+        status, length = await self._head()
+        await self._reader.readexactly(length)
+        return status
+
+    async def follow(self, path: str) -> int:
+        """Begin a watch; gives the status."""
+        head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
+        self._writer.write(head.encode())
+        return (await self._head())[0]
+
+    async def events(self) -> bytes:
+        """The next piece of a watch."""
+        size = int(await self._reader.readuntil(b"\r\n"), 16)
+        return (await self._reader.readexactly(size + 2))[:-2]
+
+    async def _head(self) -> tuple[int, int]:
+        """Status and body's length of an answer."""
         answer = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = re.search(r"content-length: (\d+)", answer)
-        await self._reader.readexactly(int(length[1]) if length else 0)
-        return int(answer.split(" ", 2)[1])
+        return int(answer.split(" ", 2)[1]), int(length[1]) if length else 0
 
     async def close(self) -> None:
         self._writer.close()

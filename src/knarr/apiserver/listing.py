@@ -22,6 +22,7 @@ from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.apiserver.selectors import Match
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Entry
+from knarr.component_base.http import Pieces
 from knarr.storage.store import CompactedError
 
 _EXPIRED_TOKEN = (
@@ -199,10 +200,10 @@ def respond(ctx: Context, scope: Scope, request: Request, form: Form, entries: l
     body = _join(scope, entries, meta, form)
     if form.media == JSON and not responses.wants_pretty(request, form):
         return responses.json_bytes(body, request)
-    return responses.obj(orjson.loads(body), request, form)
+    return responses.obj(orjson.loads(bytes(body)), request, form)
 
 
-def _join(scope: Scope, entries: list[Entry], meta: Object, form: Form) -> bytes:
+def _join(scope: Scope, entries: list[Entry], meta: Object, form: Form) -> Pieces:
     kind, version = projection.list_head(scope, form)
     head = orjson.dumps({"kind": kind, "apiVersion": version, "metadata": meta})[:-1] + b',"items":['
     if scope.converts or form.kind:
@@ -210,8 +211,8 @@ def _join(scope: Scope, entries: list[Entry], meta: Object, form: Form) -> bytes
     else:
         items = [entry.body for entry in entries]
     if not items:
-        return head + b"]}"
-    # The ends go into the outer items: a list is megabytes, and is copied once.
-    items[0] = head + items[0]
-    items[-1] += b"]}"
-    return b",".join(items)
+        return Pieces((head + b"]}",))
+    pieces = [b","] * (2 * len(items) + 1)
+    pieces[1::2] = items
+    pieces[0], pieces[-1] = head, b"]}"
+    return Pieces(pieces)

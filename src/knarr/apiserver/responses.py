@@ -11,12 +11,13 @@ from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.apiserver.negotiation import JSON, PROTOBUF, YAML, Form
 from knarr.apiserver.request import Request, Response
+from knarr.component_base.http import Pieces
 
 _NO_CACHE = {"Cache-Control": "no-cache, private"}
 TEXT = "text/plain; charset=utf-8"
 
 
-def json_bytes(body: bytes, request: Request, status: int = 200) -> Response:
+def json_bytes(body: bytes | Pieces, request: Request, status: int = 200) -> Response:
     """An answer whose JSON exists already."""
     response = Response(status, body, JSON, dict(_NO_CACHE))
     if request.warnings:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from knarr.client.failure import failure
 from knarr.client.lines import Lines
 from knarr.client.transport import Answer
-from knarr.component_base.http import Request, Response, UserInfo
+from knarr.component_base.http import Pieces, Request, Response, UserInfo
 from knarr.component_base.http_server import Handler
 
 
@@ -81,7 +81,8 @@ class LocalTransport:
 
 
 def _chunks(response: Response) -> AsyncIterator[bytes]:
-    return _once(response.body) if isinstance(response.body, bytes) else response.body
+    body = response.body
+    return _once(bytes(body)) if isinstance(body, bytes | Pieces) else body
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:
@@ -89,12 +90,13 @@ async def _once(body: bytes) -> AsyncIterator[bytes]:
 
 
 async def _whole(response: Response) -> bytes:
-    if isinstance(response.body, bytes):
-        return response.body
+    body = response.body
+    if isinstance(body, bytes | Pieces):
+        return bytes(body)
     try:
-        return b"".join([chunk async for chunk in response.body])
+        return b"".join([chunk async for chunk in body])
     finally:
-        await _close(response.body)
+        await _close(body)
 
 
 async def _close(chunks: AsyncIterator[bytes]) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from knarr.apiserver.connect import connectors
 from knarr.apiserver.server import ApiServer, ServerConfig, build
 from knarr.cmd.server_files import Files, node_name
-from knarr.component_base import logs
+from knarr.component_base import allocator, logs
 from knarr.component_base.clock import RealClock
 from knarr.component_base.http_server import HttpServer
 from knarr.component_base.tasks import Tasks
@@ -86,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT; gives the exit code."""
     logs.configure(arguments.log_level)
+    allocator.map_blocks_from(192 * 1024)
     try:
         ipaddress.ip_network(arguments.service_cidr)
         first, _, last = arguments.service_node_port_range.partition("-")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -96,9 +96,43 @@ class Request:
     warnings: list[str] = field(default_factory=list)
 
 
+class Pieces:
+    """A complete body that lies in many pieces.
+
+    A list is megabytes of cached objects: put together as a whole it would take fresh memory from the system for
+    each request, and that costs more than sending it.
+    """
+
+    __slots__ = ("_pieces", "_size")
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._pieces = pieces
+        self._size = sum(map(len, pieces))
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self._pieces)
+
+    def batches(self, size: int) -> Iterator[bytes]:
+        """The body in parts of about `size` bytes."""
+        batch: list[bytes] = []
+        gathered = 0
+        for piece in self._pieces:
+            batch.append(piece)
+            gathered += len(piece)
+            if gathered >= size:
+                yield b"".join(batch)
+                batch.clear()
+                gathered = 0
+        if batch:
+            yield b"".join(batch)
+
+
 @dataclass(slots=True)
 class Response:
-    """One answer. `body` is complete bytes, or an iterator of chunks (watches, logs, proxied bodies).
+    """One answer. `body` is complete, or an iterator of chunks (watches, logs, proxied bodies).
 
     An iterator's chunks are sent with chunked encoding unless `headers` gives a Content-Length.
 
@@ -107,7 +141,7 @@ class Response:
     """
 
     status: int = 200
-    body: bytes | AsyncIterator[bytes] = b""
+    body: bytes | Pieces | AsyncIterator[bytes] = b""
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     #: Headers that may stand more than once (`Warning`).

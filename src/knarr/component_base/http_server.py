@@ -10,14 +10,14 @@ import asyncio
 import hashlib
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeAlias, cast
 from urllib.parse import unquote
 
 import httptools
 
 from knarr.component_base import logs
-from knarr.component_base.http import Request, Response
+from knarr.component_base.http import Pieces, Request, Response
 from knarr.component_base.http_body import BodyStream
 from knarr.component_base.http_format import BODILESS, answer_head, identity, parse_query
 from knarr.component_base.tasks import Tasks
@@ -36,6 +36,11 @@ MAX_HEAD = 1024 * 1024
 SLOW_CLIENT = 60.0
 #: Bytes buffered for one connection before writers wait.
 HIGH_WATER = 256 * 1024
+#: Bytes of a body that are written at once: what TLS makes of one piece is sent before the next is encrypted, so
+#: that a large answer's ciphertext never lies in memory as a whole.
+_PIECE = 64 * 1024
+#: Bytes read at once.
+_READ = 64 * 1024
 
 _log = logs.get("http")
 
@@ -59,6 +64,8 @@ class HttpServer:
         self.connections: set[_Connection] = set()
         self._tls = tls
         self._servers: list[asyncio.Server] = []
+        #: What the transports read into. All connections share it: what was read is parsed or copied at once.
+        self.buffer = memoryview(bytearray(_READ))
 
     async def listen(self, host: str, port: int) -> int:
         """Listen on an address; gives the port (0 asks for a free one)."""
@@ -83,8 +90,12 @@ class HttpServer:
             connection.abort()
 
 
-class _Connection(asyncio.Protocol):
-    """One client connection."""
+class _Connection(asyncio.BufferedProtocol):
+    """One client connection.
+
+    A buffered protocol, since for the other kind the TLS transports allocate 256 KiB a read: that costs more than
+    everything else a small request does.
+    """
 
     __slots__ = (
         "_body",
@@ -132,7 +143,7 @@ class _Connection(asyncio.Protocol):
         self._size = 0
         self._head_size = 0
 
-    # asyncio.Protocol
+    # asyncio.BufferedProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -156,9 +167,13 @@ class _Connection(asyncio.Protocol):
         if self._body_stream is not None:
             self._body_stream.fail()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._server.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = self._server.buffer[:nbytes]
         if self.stream is not None:
-            self.stream.feed(data)
+            self.stream.feed(bytes(data))
             return
         if self._upgraded:
             self._upgrade_rest += data
@@ -167,7 +182,7 @@ class _Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._upgraded = True
-            self._upgrade_rest = data[upgrade.args[0] :]
+            self._upgrade_rest = bytes(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse(400, b"Bad Request")
 
@@ -285,7 +300,7 @@ class _Connection(asyncio.Protocol):
         if response.upgrade is not None:
             await self._hand_over(response)
             return
-        if isinstance(response.body, bytes):
+        if isinstance(response.body, bytes | Pieces):
             keep = keep and self._body_stream is None
             self._send(request, response, keep=keep)
         else:
@@ -304,15 +319,17 @@ class _Connection(asyncio.Protocol):
     def _send(self, request: Request, response: Response, *, keep: bool) -> None:
         if self._transport is None:
             return
-        body = cast(bytes, response.body)
-        head = answer_head(response, None if response.status in BODILESS else len(body), keep=keep)
+        body = cast("bytes | Pieces", response.body)
+        size = len(body)
+        head = answer_head(response, None if response.status in BODILESS else size, keep=keep)
         if request.method == "HEAD" or response.status in BODILESS:
             self._transport.write(head)
-        elif len(body) < 65536:
-            self._transport.write(head + body)
+        elif size <= _PIECE:
+            self._transport.write(head + bytes(body))
         else:
             self._transport.write(head)
-            self._transport.write(body)
+            for part in _sliced(body) if isinstance(body, bytes) else body.batches(_PIECE):
+                self._transport.write(part)
 
     async def _send_stream(self, request: Request, response: Response, body: AsyncIterator[bytes]) -> bool:
         """Send a body chunk by chunk; False when the client is gone or was cut."""
@@ -441,6 +458,11 @@ class _Stream:
     def close(self) -> None:
         if self._connection.transport is not None:
             self._connection.transport.close()
+
+
+def _sliced(body: bytes) -> Iterator[memoryview]:
+    rest = memoryview(body)
+    return (rest[start : start + _PIECE] for start in range(0, len(rest), _PIECE))
 
 
 async def _close_iterator(body: AsyncIterator[bytes]) -> None:
