@@ -1,6 +1,6 @@
 """The resources a server serves: the built-in ones by default, with constants for those components use by name.
 
-The table is `tables/registry.json`, in discovery order, made by `scripts/generate_api.py`. It has every version of
+The table is `tables/registry.json`, in discovery order, made by `scripts/generate_registry.py`. It has every version of
 v1.36; a default server serves the stable ones (`RESOURCES`), the others are `OPTIONAL`.
 """
 

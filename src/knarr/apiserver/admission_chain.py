@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from time import perf_counter
+from typing import NamedTuple, Protocol, Self
 
+from knarr.apimachinery.errors import StatusError
 from knarr.apiserver.admission.plugins import Plugins
 from knarr.apiserver.attributes import Attributes
+from knarr.component_base.metrics import Histogram
 
 
 class Admission(Protocol):
@@ -24,18 +27,64 @@ class Admission(Protocol):
 class AdmissionChain:
     """All admission of a server; `outer` steps run after the built-in plugins, in order."""
 
-    def __init__(self, plugins: Plugins, outer: Sequence[Admission] = ()) -> None:
+    def __init__(self, plugins: Plugins, latencies: Latencies, outer: Sequence[Admission] = ()) -> None:
         self.plugins = plugins
         self.outer = list(outer)
+        self._latencies = latencies
 
     async def admit(self, attributes: Attributes) -> None:
         """Run the mutating half. Raises `StatusError`."""
-        self.plugins.admit(attributes)
-        for step in self.outer:
-            await step.admit(attributes)
+        with _Timer(self._latencies, attributes.operation, "admit") as timer:
+            for plugin in self.plugins.mutators(attributes.kind_key):
+                timer.name = plugin.name
+                plugin.admit(attributes)
+                timer.done()
+            for step in self.outer:
+                await step.admit(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Run the validating half. Raises `StatusError`."""
-        self.plugins.validate(attributes)
-        for step in self.outer:
-            await step.validate(attributes)
+        with _Timer(self._latencies, attributes.operation, "validate") as timer:
+            for plugin in self.plugins.validators(attributes.kind_key):
+                timer.name = plugin.name
+                plugin.validate(attributes)
+                timer.done()
+            for step in self.outer:
+                await step.validate(attributes)
+
+
+class Latencies(NamedTuple):
+    """Where durations (seconds) are counted: of plugins by name, operation, rejected, type; of halves without name."""
+
+    plugins: Histogram
+    halves: Histogram
+
+
+class _Timer:
+    """Times one half of admission, and the plugins in it; who raises has rejected."""
+
+    def __init__(self, latencies: Latencies, operation: str, half: str) -> None:
+        self.name = ""
+        self._latencies = latencies
+        self._operation = operation
+        self._half = half
+        self._began = self._last = perf_counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def done(self) -> None:
+        """The plugin of that name has let the write pass."""
+        self._plugin("false")
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        rejected = "true" if isinstance(error, StatusError) else "false"
+        if rejected == "true" and self.name:
+            self._plugin(rejected)
+        seconds = perf_counter() - self._began
+        self._latencies.halves.observe(seconds, (self._operation, rejected, self._half))
+
+    def _plugin(self, rejected: str) -> None:
+        now = perf_counter()
+        self._latencies.plugins.observe(now - self._last, (self.name, self._operation, rejected, self._half))
+        self._last, self.name = now, ""

@@ -252,7 +252,7 @@ def _check_namespace(old: Object, wanted: Object) -> None:
 async def _remove(one: Call, entry: Entry, old: Object) -> Entry:
     if one.opts.dry_run:
         return entry
-    gone = await one.ctx.writer.delete(entry)
+    gone = await one.ctx.writer.delete(one.scope, entry)
     hook = one.ctx.hooks.get((one.scope.resource.plural, one.scope.resource.group))
     if hook is not None:
         hook.after_delete(old)

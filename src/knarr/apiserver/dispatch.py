@@ -90,6 +90,7 @@ def quick(ctx: Context, request: Request, info: RequestInfo) -> Response | None:
     scope = find_scope(ctx, info)
     if scope is None or scope.collection is None:
         return None
+    request.resource = scope.resource
     verb = info.verb
     if verb not in scope.resource.verbs:
         return None

@@ -23,7 +23,8 @@ class EventExpiry:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._collection = ctx.served.of(registry.EVENTS).keep
+        self._scope = ctx.served.of(registry.EVENTS)
+        self._collection = self._scope.keep
 
     async def run(self) -> None:
         """Look again and again."""
@@ -52,7 +53,7 @@ class EventExpiry:
 
     async def _remove(self, entry: Entry) -> None:
         try:
-            await self._ctx.writer.delete(entry)
+            await self._ctx.writer.delete(self._scope, entry)
         except StoreError:
             # Changed or gone meanwhile: the next look decides again.
             return

@@ -101,6 +101,17 @@ class Health:
         """Whether `/readyz` says ok."""
         return all(check() for check in self._endpoints["/readyz"].values())
 
+    def paths(self) -> Iterator[str]:
+        """Every path that answers."""
+        for endpoint, checks in self._endpoints.items():
+            yield endpoint
+            yield from (f"{endpoint}/{name}" for name in checks)
+
+    def results(self) -> Iterator[tuple[str, str, bool]]:
+        """(endpoint, check, whether it holds) of every check."""
+        for endpoint, checks in self._endpoints.items():
+            yield from ((endpoint[1:], name, check()) for name, check in checks.items())
+
     def answer(self, request: Request) -> Response | None:
         """The answer of a health path; None for other paths."""
         path = request.path.rstrip("/")

@@ -88,7 +88,7 @@ class IPAddresses:
         if entry is None:
             return
         try:
-            await self._ctx.writer.delete(entry)
+            await self._ctx.writer.delete(self._scope, entry)
         except StoreError:
             # Changed or gone meanwhile: the repair at the next start looks again.
             return

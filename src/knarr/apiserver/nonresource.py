@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Awaitable, Callable
 
-import knarr
 from knarr.apimachinery.errors import StatusError, page_not_found
-from knarr.apimachinery.types import Object
 from knarr.apiserver import negotiation, responses
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.health import Health
-from knarr.apiserver.metrics import Metrics
+from knarr.apiserver.metrics import Metrics, checks
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.tokens import TokenSigner
+from knarr.apiserver.version import version_info
+from knarr.component_base.metrics import CONTENT_TYPE, Registry
 
 _METHOD = "the server does not allow this method on the requested resource"
-_ROOTS = ("/.well-known/openid-configuration", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3")
-_END_ROOTS = ("/openid/v1/jwks", "/readyz", "/version")
+_ROOTS = (
+    "/.well-known/openid-configuration",
+    "/api",
+    "/api/v1",
+    "/apis",
+    "/apis/",
+    "/metrics",
+    "/metrics/slis",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/openapi/v3/",
+    "/openid/v1/jwks",
+    "/version",
+)
 #: Answers the OpenAPI documents (`/openapi/v2`, `/openapi/v3/…`); None for a path it does not know.
 OpenApi = Callable[[Request], Awaitable[Response | None]]
 
@@ -36,9 +47,11 @@ class NonResource:
         self.metrics = metrics
         self.openapi: OpenApi | None = None
         self._signer = signer
+        self._checks = Registry([checks(health)])
         self._exact: dict[str, Callable[[Request], Response]] = {
             "/version": self._version,
             "/metrics": self._metrics,
+            "/metrics/slis": self._slis,
             "/openid/v1/jwks": self._jwks,
             "/.well-known/openid-configuration": self._openid,
         }
@@ -70,10 +83,9 @@ class NonResource:
         return self.discovery.answer(request)
 
     def _root(self, request: Request) -> Response:
-        paths = ["/api", "/apis"]
+        paths = [*_ROOTS, *self.health.paths()]
         for group, versions in self.discovery.groups().items():
             paths += [f"/apis/{group}", *(f"/apis/{group}/{version}" for version in versions)] if group else []
-        paths += ["/api/v1", *_ROOTS, *_END_ROOTS]
         form = negotiation.negotiate(request.headers.get("accept", ""), tables=False)
         return responses.obj({"paths": sorted(paths)}, request, form)
 
@@ -81,7 +93,10 @@ class NonResource:
         return responses.obj(version_info(), request, negotiation.PLAIN)
 
     def _metrics(self, _request: Request) -> Response:
-        return Response(200, ("\n".join(self.metrics.lines()) + "\n").encode(), "text/plain; version=0.0.4")
+        return Response(200, self.metrics.registry.text(), CONTENT_TYPE)
+
+    def _slis(self, _request: Request) -> Response:
+        return Response(200, self._checks.text(), CONTENT_TYPE)
 
     def _jwks(self, request: Request) -> Response:
         response = responses.obj(self._signer.jwks(), request, negotiation.PLAIN)
@@ -94,26 +109,3 @@ class NonResource:
         response = responses.obj(self._signer.discovery(f"https://{host}/openid/v1/jwks"), request, negotiation.PLAIN)
         response.headers["Cache-Control"] = "public, max-age=3600"
         return response
-
-
-def version_info() -> Object:
-    """What `/version` says."""
-    major, minor, *_ = knarr.KUBERNETES_VERSION.removeprefix("v").split(".")
-    return {
-        "major": major,
-        "minor": minor,
-        "emulationMajor": major,
-        "emulationMinor": minor,
-        "minCompatibilityMajor": major,
-        "minCompatibilityMinor": str(int(minor) - 1),
-        "gitVersion": knarr.GIT_VERSION,
-        "gitCommit": "",
-        "gitTreeState": "clean",
-        "buildDate": "1970-01-01T00:00:00Z",
-        "goVersion": "",
-        "compiler": platform.python_implementation(),
-        "platform": f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}",
-    }
-
-
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}

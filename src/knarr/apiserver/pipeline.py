@@ -80,6 +80,8 @@ class Pipeline:
     async def handle(self, request: Request) -> Response:
         """The answer of any request."""
         began = time.perf_counter()
+        metrics = self.ctx.metrics
+        kind = metrics.begin(request)
         try:
             if request.user is None:
                 self._enter(request)
@@ -92,6 +94,8 @@ class Pipeline:
             response = responses.error(failure, request)
         except Exception as error:  # noqa: BLE001 - as above
             response = _panic(request, error)
+        finally:
+            metrics.end(kind)
         self._count(request, response, began)
         return response
 
@@ -100,7 +104,7 @@ class Pipeline:
             stage(self.ctx, request)
 
     def _count(self, request: Request, response: Response, began: float) -> None:
-        self.ctx.metrics.request(request.info or _UNKNOWN, response.status, time.perf_counter() - began)
+        self.ctx.metrics.request(request.info or _UNKNOWN, request, response, time.perf_counter() - began)
 
 
 def _panic(request: Request, error: Exception) -> Response:

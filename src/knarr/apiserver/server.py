@@ -10,7 +10,7 @@ from knarr.api.bootstrap.system import Endpoint
 from knarr.apimachinery.errors import StatusError
 from knarr.apiserver import bootstrap, cache_follower, health, names
 from knarr.apiserver.admission import plugins
-from knarr.apiserver.admission_chain import AdmissionChain
+from knarr.apiserver.admission_chain import AdmissionChain, Latencies
 from knarr.apiserver.authn import Authenticator
 from knarr.apiserver.authn_tokens import TokenAuthenticator
 from knarr.apiserver.authz.chain import FOLLOWED, AuthorizerChain
@@ -22,7 +22,7 @@ from knarr.apiserver.field_managers import FieldManagers
 from knarr.apiserver.flow_status import FlowStatus
 from knarr.apiserver.health import Health
 from knarr.apiserver.ip_addresses import IPAddresses
-from knarr.apiserver.metrics import Metrics
+from knarr.apiserver.metrics import Metrics, look_at
 from knarr.apiserver.nonresource import NonResource
 from knarr.apiserver.openapi import OpenApi
 from knarr.apiserver.pipeline import Pipeline
@@ -104,6 +104,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     cache.listen(_follower(ctx))
     checks.done(health.CACHE)
     address = f"{config.advertise_address}:{config.port}"
+    look_at(ctx.metrics, served, checks)
     discovery = Discovery(served, lambda: address)
     nonresource = NonResource(discovery, checks, ctx.metrics, signer)
     nonresource.openapi = OpenApi(registry.RESOURCES, clock)
@@ -130,6 +131,8 @@ def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache
     reader = CacheReader(cache)
     authorizers = AuthorizerChain()
     tokens = TokenAuthenticator(signer, reader, clock, (config.issuer,))
+    metrics = Metrics()
+    latencies = Latencies(metrics.admission, metrics.admission_steps)
     return Context(
         store=store,
         cache=cache,
@@ -138,10 +141,10 @@ def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache
         reader=reader,
         authenticator=Authenticator(tokens, anonymous=config.anonymous),
         authorizers=authorizers,
-        admission=AdmissionChain(plugins.build(authorizers, names.suffix, config.disabled_admission)),
-        writer=Writer(store, cache),
+        admission=AdmissionChain(plugins.build(authorizers, names.suffix, config.disabled_admission), latencies),
+        writer=Writer(store, cache, metrics.store),
         token_requests=TokenRequests(signer, reader, (config.issuer,)),
-        metrics=Metrics(),
+        metrics=metrics,
         connectors=dict(config.connectors),
         shared_store=config.shared_store,
         tables=TablePrinter(clock),

@@ -208,7 +208,7 @@ async def _store(one: Call, obj: Object, old: Object, entry: Entry) -> Outcome:
     if should_delete(scope, obj, old):
         if one.opts.dry_run:
             return Outcome(obj, None, deleted=True)
-        await one.ctx.writer.delete(entry)
+        await one.ctx.writer.delete(one.scope, entry)
         hook = one.ctx.hooks.get((scope.resource.plural, scope.resource.group))
         if hook is not None:
             hook.after_delete(old)

@@ -17,6 +17,7 @@ from knarr.apimachinery.errors import StatusError, expired
 from knarr.apimachinery.types import Object
 from knarr.apiserver import kinds, options, projection
 from knarr.apiserver.context import Context
+from knarr.apiserver.metrics import scope_of
 from knarr.apiserver.negotiation import TABLE, Form
 from knarr.apiserver.options import ListOptions
 from knarr.apiserver.read import PATIENCE, reach
@@ -24,6 +25,7 @@ from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.apiserver.selectors import Match, Selectors
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Change, Entry, Watcher
+from knarr.component_base.metrics import Key
 from knarr.storage.store import CompactedError, Event
 
 #: Seconds of a watch that does not say how long; the true length is up to twice that.
@@ -56,6 +58,8 @@ class Watch:
     form_key: str
     #: How lines are made after the first one, where that differs: a table shows its columns once.
     later: tuple[Callable[[Entry], bytes], str] | None = None
+    #: The labels it is counted under.
+    counted: Key = ()
 
     def line(self, change: Change, kind: str) -> bytes:
         """The line of a change as an event of this kind."""
@@ -94,6 +98,7 @@ async def watch(ctx: Context, scope: Scope, request: Request, form: Form) -> Res
         encode=encode,
         form_key=f"{form_key}/first" if later is not None else form_key,
         later=(later, form_key) if later is not None else None,
+        counted=("WATCH", info.group, info.version, info.resource, "", scope_of(info), "apiserver"),
     )
     if opts.initial_events and start:
         await reach(ctx, start, PATIENCE)
@@ -155,9 +160,7 @@ class CacheStream:
         self._over = False
         self._timer: asyncio.TimerHandle | None = None
         self._bookmark_at = one.ctx.clock.monotonic() + _BOOKMARK
-        self._counted = (one.scope.resource.group, one.scope.resource.version, one.scope.resource.plural)
-        watches = one.ctx.metrics.watches
-        watches[self._counted] = watches.get(self._counted, 0) + 1
+        one.ctx.metrics.watches.add(one.counted)
         self._closed = False
 
     def __aiter__(self) -> CacheStream:
@@ -177,6 +180,8 @@ class CacheStream:
             if self._watcher.queue:
                 lines = self._drain()
                 if lines:
+                    one = self._one
+                    one.ctx.metrics.watch_events.add(one.counted[1:4], len(lines))
                     return b"".join(lines)
                 continue
             if self._watcher.cut:
@@ -191,7 +196,7 @@ class CacheStream:
             return
         self._closed = True
         self._one.scope.keep.unwatch(self._watcher)
-        self._one.ctx.metrics.watches[self._counted] -= 1
+        self._one.ctx.metrics.watches.add(self._one.counted, -1)
         if self._timer is not None:
             self._timer.cancel()
 

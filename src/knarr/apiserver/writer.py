@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
+from knarr.api.resources import Resource
 from knarr.apimachinery.errors import StatusError, timeout
 from knarr.apimachinery.types import Object
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Collection, Entry, WatchCache, encode
+from knarr.component_base.metrics import Histogram
 from knarr.storage.store import KeyValue, Store
 
 #: Bytes of one stored object (etcd's limit for a request).
@@ -17,30 +21,40 @@ _PATIENCE = 30.0
 class Writer:
     """Writes to the store. Raises the store's errors; an answer is given when the cache shows the change."""
 
-    def __init__(self, store: Store, cache: WatchCache) -> None:
+    def __init__(self, store: Store, cache: WatchCache, latencies: Histogram) -> None:
         self._store = store
         self._cache = cache
+        self._latencies = latencies
 
     async def create(self, scope: Scope, key: str, obj: Object) -> Entry:
         """Write a new object (in the stored version). Raises `KeyExistsError`."""
         collection = scope.keep
         value = _encode(collection, obj)
+        began = perf_counter()
         revision = await self._store.create(key, value)
+        self._stored("create", collection.resource, began)
         return await self._written(collection, key, value, revision)
 
     async def update(self, scope: Scope, entry: Entry, obj: Object) -> Entry:
         """Replace what `entry` shows. Raises `ConflictError`, `KeyNotFoundError`."""
         collection = scope.keep
         value = _encode(collection, obj)
+        began = perf_counter()
         revision = await self._store.update(entry.key, value, entry.revision)
+        self._stored("update", collection.resource, began)
         return await self._written(collection, entry.key, value, revision)
 
-    async def delete(self, entry: Entry) -> Entry:
+    async def delete(self, scope: Scope, entry: Entry) -> Entry:
         """Remove what `entry` shows; gives its last state at the deletion's revision. Raises as `update`."""
+        began = perf_counter()
         revision = await self._store.delete(entry.key, entry.revision)
+        self._stored("delete", scope.keep.resource, began)
         await self._reach(revision)
         body = entry.body.replace(b'"%d"' % entry.revision, b'"%d"' % revision, 1)
         return Entry(entry.key, revision, body, entry.head)
+
+    def _stored(self, operation: str, resource: Resource, began: float) -> None:
+        self._latencies.observe(perf_counter() - began, (operation, resource.group, resource.plural))
 
     async def _written(self, collection: Collection, key: str, value: bytes, revision: int) -> Entry:
         await self._reach(revision)
