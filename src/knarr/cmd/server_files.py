@@ -71,7 +71,7 @@ class Files:
     def write_kubeconfigs(self, arguments: argparse.Namespace, local_port: int, address: str, port: int) -> None:
         """Write the administrator's kubeconfig (over loopback) and the node's own (over the cluster's network)."""
         target = arguments.kubeconfig or arguments.data_dir / "admin.kubeconfig"
-        admin = Leaf("admin", ("system:masters",), client=True)
+        admin = Leaf("kubernetes-admin", ("system:masters",), client=True)
         name = arguments.name or "knarr"
         host = _local_host(arguments, address)
         kubeconfig.write(target, name, self._access(f"https://{host}:{local_port}", "admin", admin))
