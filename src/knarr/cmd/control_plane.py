@@ -15,6 +15,7 @@ from knarr.component_base import logs
 from knarr.component_base.clock import Clock
 from knarr.component_base.http import UserInfo
 from knarr.component_base.http_server import Handler
+from knarr.component_base.metrics import Gauge, Registry
 from knarr.component_base.tasks import Tasks
 from knarr.controller.controllers import Settings as Settings
 from knarr.controller.controllers import controllers
@@ -23,6 +24,7 @@ from knarr.controller_runtime.informers import Informers
 from knarr.controller_runtime.leader_election import CONTROLLER_MANAGER, SCHEDULER, LeaderElection, Terms
 from knarr.controller_runtime.manager import Manager, Surroundings
 from knarr.controller_runtime.names import RandomNames
+from knarr.controller_runtime.queue_metrics import LEADING
 from knarr.scheduler.run import Options, SchedulerRunner
 
 _log = logs.get("control-plane")
@@ -32,12 +34,16 @@ _SERVICE_ACCOUNTS = ("system:serviceaccounts", "system:serviceaccounts:kube-syst
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """What controllers and scheduler run on. `identity` names this server, the same after each start."""
+    """What controllers and scheduler run on. `identity` names this server, the same after each start.
+
+    Their metrics stand beside the API server's in `metrics` while they run.
+    """
 
     handler: Handler
     clock: Clock
     settings: Settings
     identity: str
+    metrics: Registry
 
     async def run(self) -> None:
         """Compete for both Leases and lead, until cancelled or until a Lease is lost."""
@@ -51,20 +57,29 @@ class ControlPlane:
         scheduler = SchedulerRunner(scheduler_client, informers, self.clock, options)
         informers.run()
         tasks = Tasks()
+        leading = Gauge(LEADING)
+        families = (leading, *manager.metrics(), *scheduler.scheduler.metrics.families())
+        self.metrics.add(*families)
         try:
             tasks.start(recorder.run(), "events")
             ends = (
-                tasks.start(self._lead(CONTROLLER_MANAGER, manager_client, manager.run), CONTROLLER_MANAGER),
-                tasks.start(self._lead(SCHEDULER, scheduler_client, scheduler.run), SCHEDULER),
+                tasks.start(self._lead(CONTROLLER_MANAGER, manager_client, manager.run, leading), CONTROLLER_MANAGER),
+                tasks.start(self._lead(SCHEDULER, scheduler_client, scheduler.run, leading), SCHEDULER),
             )
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             _log.warning("a lease was lost: beginning anew")
         finally:
             await tasks.close()
             await informers.close()
+            self.metrics.remove(*families)
 
-    async def _lead(self, lease: str, client: Client, lead: Callable[[], Awaitable[None]]) -> None:
-        await LeaderElection(client, self.clock, Terms(lease, self.identity), lead).run()
+    async def _lead(self, lease: str, client: Client, lead: Callable[[], Awaitable[None]], leading: Gauge) -> None:
+        async def led() -> None:
+            leading.set(1, (lease,))
+            await lead()
+
+        leading.set(0, (lease,))
+        await LeaderElection(client, self.clock, Terms(lease, self.identity), led).run()
 
     def client_for(self, account: str) -> Client:
         """A client that acts as a service account of `kube-system`; as kube-controller-manager for the empty name."""

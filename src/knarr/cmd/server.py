@@ -48,7 +48,8 @@ async def _control_plane(running: Running) -> None:
         cluster_cidrs=tuple(running.arguments.cluster_cidr.split(",")),
         dns_address=running.arguments.dns_address,
     )
-    await ControlPlane(running.api.handler, running.clock, settings, node_name(running.arguments)).run()
+    registry = running.api.ctx.metrics.registry
+    await ControlPlane(running.api.handler, running.clock, settings, node_name(running.arguments), registry).run()
 
 
 #: A component runs until it is cancelled.

@@ -7,7 +7,7 @@ asked to be looked at later, or because its last round failed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -18,12 +18,15 @@ from knarr.apimachinery.types import Object
 from knarr.client.client import Client
 from knarr.component_base import logs
 from knarr.component_base.clock import Clock
+from knarr.component_base.metrics import Family
 from knarr.component_base.tasks import Tasks
+from knarr.controller_runtime import queue_metrics
 from knarr.controller_runtime.changes import Context, Failure, Names, Read, Result
 from knarr.controller_runtime.controller import Controller, Watch, key_of
 from knarr.controller_runtime.executor import Executor, Recorder, Round
 from knarr.controller_runtime.overlay import Overlay
 from knarr.controller_runtime.queue import WorkQueue
+from knarr.controller_runtime.queue_metrics import QueueMetrics, State, WorkerMetrics
 from knarr.controller_runtime.snapshot import Key, Snapshot
 
 _log = logs.get("controllers")
@@ -76,17 +79,6 @@ class Surroundings:
     names: Names
 
 
-@dataclass(slots=True)
-class QueueMetrics:
-    """What `/metrics` tells of a controller's queue (`workqueue_…`); durations in seconds, summed up."""
-
-    adds: int = 0
-    retries: int = 0
-    queue_seconds: float = 0.0
-    work_seconds: float = 0.0
-    done: int = 0
-
-
 class Manager:
     """Runs any number of controllers over one set of watches."""
 
@@ -97,7 +89,8 @@ class Manager:
         self._watched = {watch.resource: informers.add(watch.resource) for c in controllers for watch in c.watches}
         self.overlay = Overlay(informers, lambda resource: self._watched[resource].revision)
         self._sightings = Sightings(surroundings.clock)
-        shared = _Shared(surroundings, self.overlay, self._tasks, self._sightings)
+        self._metrics = QueueMetrics()
+        shared = _Shared(surroundings, self.overlay, self._tasks, self._sightings, self._metrics)
         self.workers = [_Worker(controller, shared) for controller in controllers]
         self._sweeping = False
 
@@ -157,9 +150,10 @@ class Manager:
         """Whether no key waits or is worked on; delayed ones may be left."""
         return all(worker.queue.is_idle() for worker in self.workers)
 
-    def metrics(self) -> Iterable[tuple[str, int, QueueMetrics]]:
-        """Of each controller: its name, how many keys wait, and its counters."""
-        return [(worker.controller.label, len(worker.queue), worker.metrics) for worker in self.workers]
+    def metrics(self) -> list[Family]:
+        """What `/metrics` shows of the queues."""
+        now = self._surroundings.clock.monotonic
+        return queue_metrics.families(self._metrics, lambda: [worker.state(now()) for worker in self.workers])
 
     async def close(self) -> None:
         """Stop; what is under way is broken off, and nothing new is begun."""
@@ -196,6 +190,7 @@ class _Shared:
     overlay: Overlay
     tasks: Tasks
     sightings: Sightings
+    metrics: QueueMetrics
 
 
 class _Worker:
@@ -205,7 +200,7 @@ class _Worker:
         surroundings, overlay = shared.surroundings, shared.overlay
         self.controller = controller
         self.queue: WorkQueue[Key] = WorkQueue()
-        self.metrics = QueueMetrics()
+        self.metrics = WorkerMetrics(shared.metrics, controller.label)
         self._overlay = overlay
         self._clock = surroundings.clock
         self._names = surroundings.names
@@ -235,11 +230,16 @@ class _Worker:
         """Begin no more."""
         self._started = False
 
+    def state(self, now: float) -> State:
+        """The queue as `/metrics` shows it."""
+        return State(self.controller.label, len(self.queue), self.metrics.unfinished(now))
+
     def wake(self, watch: Watch, old: Object | None, new: Object | None) -> None:
         """A watched object has changed."""
         now = self._clock.monotonic()
         for key in watch.keys(old, new, self._overlay):
-            self.metrics.adds += self.queue.add(key, now)
+            if self.queue.add(key, now):
+                self.metrics.added()
         self._pump()
 
     def _pump(self) -> None:
@@ -249,7 +249,7 @@ class _Worker:
         self.queue.take_due(self._clock.monotonic())
         while self.queue.working < self.controller.workers and (taken := self.queue.get()) is not None:
             key, since = taken
-            self.metrics.queue_seconds += self._clock.monotonic() - since
+            self.metrics.began(key, self._clock.monotonic(), since)
             self._tasks.start(self._work(key), f"{self.controller.label} {key.namespace}/{key.name}")
         self._set_alarm()
 
@@ -266,15 +266,13 @@ class _Worker:
         self._pump()
 
     async def _work(self, key: Key) -> None:
-        began = self._clock.monotonic()
         try:
             await self._rounds(key)
         except Exception as error:  # noqa: BLE001 - a reconciler's fault must not end the controller
             _log.error("reconcile failed", controller=self.controller.label, key=_shown(key), error=error)
             self._retry(key)
         finally:
-            self.metrics.work_seconds += self._clock.monotonic() - began
-            self.metrics.done += 1
+            self.metrics.ended(key, self._clock.monotonic())
             self.queue.done(key)
             self._pump()
 
@@ -343,7 +341,7 @@ class _Worker:
             self.queue.add_after(key, result.requeue_after, now)
 
     def _retry(self, key: Key) -> None:
-        self.metrics.retries += 1
+        self.metrics.retried()
         self.queue.retry(key, self._clock.monotonic())
 
 

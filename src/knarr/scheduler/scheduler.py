@@ -16,11 +16,12 @@ from knarr.client.client import Client
 from knarr.component_base import logs
 from knarr.component_base.clock import Clock
 from knarr.component_base.tasks import Tasks
-from knarr.scheduler import reports
+from knarr.scheduler import metrics, reports
 from knarr.scheduler.cache import Cache
 from knarr.scheduler.cycle import Settings, schedule
 from knarr.scheduler.diagnosis import FitError, NoNodesError
 from knarr.scheduler.framework import Event, EventKind
+from knarr.scheduler.metrics import SchedulerMetrics
 from knarr.scheduler.pod_info import PodInfo
 from knarr.scheduler.queue import Queue, QueuedPod
 from knarr.scheduler.recorder import Recorder
@@ -56,6 +57,7 @@ class Scheduler:
         self._bindings = asyncio.Semaphore(_MOST_BINDINGS)
         self.cache = Cache()
         self.queue = Queue(settings.profile)
+        self.metrics = SchedulerMetrics(settings.profile.scheduler_name, self.queue)
 
     def on_pod(self, old: Object | None, new: Object | None) -> None:
         """A pod was created (`old` is none), changed, or deleted (`new` is none)."""
@@ -146,27 +148,31 @@ class Scheduler:
     def _attempt(self, queued: QueuedPod) -> bool:
         """Run one cycle; says whether a binding is under way."""
         pod, now = queued.pod, self._clock.monotonic
+        began = now()
         try:
             decision = schedule(pod, self.cache, self._settings, self._start)
         except FitError as error:
+            self.metrics.attempted(metrics.UNSCHEDULABLE, now() - began)
             self.queue.refuse(queued, error.diagnosis.plugins, now())
             self._report(pod, reports.UNSCHEDULABLE, str(error))
             return False
         except NoNodesError as error:
+            self.metrics.attempted(metrics.UNSCHEDULABLE, now() - began)
             self.queue.refuse(queued, (), now())
             self._report(pod, reports.UNSCHEDULABLE, str(error))
             return False
         except Exception as error:  # noqa: BLE001 - one pod that breaks a plugin must not stop the others
             _log.error("scheduling failed", pod=pod.key, error=error)
+            self.metrics.attempted(metrics.ERROR, now() - began)
             self.queue.retry(queued, now())
             self._report(pod, reports.SCHEDULER_ERROR, str(error))
             return False
         self._start = decision.next_start
         self.cache.assume(pod, decision.node_name)
-        self._tasks.start(self._bind(queued, decision.node_name), f"bind {pod.key}")
+        self._tasks.start(self._bind(queued, decision.node_name, began), f"bind {pod.key}")
         return True
 
-    async def _bind(self, queued: QueuedPod, node_name: str) -> None:
+    async def _bind(self, queued: QueuedPod, node_name: str, began: float) -> None:
         pod = queued.pod
         try:
             body = reports.binding(pod, node_name)
@@ -175,8 +181,11 @@ class Scheduler:
             except ConnectionError:
                 await self._ask(pod, node_name)
         except StatusError as error:
+            self.metrics.attempted(metrics.ERROR, self._clock.monotonic() - began)
             self._not_bound(queued, error)
         else:
+            self.metrics.attempted(metrics.SCHEDULED, self._clock.monotonic() - began)
+            self.metrics.scheduled(queued.attempts)
             self.queue.remove(pod.uid)
             self._recorder.record(reports.scheduled(pod, node_name))
             _log.info("scheduled", pod=pod.key, node=node_name, attempts=queued.attempts)

@@ -28,6 +28,7 @@ class Cluster:
     """A running cluster without nodes. `asked` are the requests of controllers and scheduler."""
 
     client: Client
+    metrics: Callable[[], bytes]
     asked: list[str] = field(default_factory=list)
 
     async def names(self, resource: Resource, namespace: str = "") -> list[str]:
@@ -39,13 +40,14 @@ class Cluster:
 async def running(directory: Path) -> AsyncIterator[Cluster]:
     clock, store = RealClock(), MemoryStore()
     api = await build(ServerConfig([certificates.signing_key(directory)]), store, clock)
-    cluster = Cluster(Client(LocalTransport(api.handler, UserInfo("admin", ("system:masters",)))))
+    client = Client(LocalTransport(api.handler, UserInfo("admin", ("system:masters",))))
+    cluster = Cluster(client, api.ctx.metrics.registry.text)
 
     async def counted(request: Request) -> Response:
         cluster.asked.append(f"{request.method} {request.path}")
         return await api.handler(request)
 
-    plane = ControlPlane(counted, clock, Settings("PEM"), "here")
+    plane = ControlPlane(counted, clock, Settings("PEM"), "here", api.ctx.metrics.registry)
     task = asyncio.get_running_loop().create_task(plane.run())
     try:
         yield cluster
@@ -79,6 +81,10 @@ def test_workloads_come_change_and_go(tmp_path: Path) -> None:
 
             await client.create(registry.DEPLOYMENTS, deployment(3), "default")
             await eventually(lambda: pods(3))
+            told = cluster.metrics().decode()
+            assert 'leader_election_master_status{name="kube-controller-manager"} 1' in told
+            assert 'workqueue_adds_total{name="replicaset' in told
+            assert "scheduler_pending_pods" in told
             made = await client.get(registry.DEPLOYMENTS, "web", "default")
             assert made["metadata"]["generation"] == 1
             patch = {"spec": {"replicas": 5}}
