@@ -17,7 +17,8 @@ from knarr.api.resources import Resource
 from knarr.api.semantics import pod_state
 from knarr.apimachinery import intstr, timestamps
 from knarr.apimachinery.types import Object
-from knarr.controller import deployment, replicaset
+from knarr.controller import deployment
+from knarr.controller.replicas import replicaset
 
 BOTH = (deployment.CONTROLLER, replicaset.CONTROLLER)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from pathlib import Path
 
 import knarr
 from knarr.apimachinery.types import Object
@@ -19,13 +20,29 @@ def version_info() -> Object:
         "minCompatibilityMajor": major,
         "minCompatibilityMinor": str(int(minor) - 1),
         "gitVersion": knarr.GIT_VERSION,
-        "gitCommit": "",
+        "gitCommit": _commit(Path(knarr.__file__).parents[2] / ".git"),
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",
-        "goVersion": "",
+        "goVersion": f"python{platform.python_version()}",
         "compiler": platform.python_implementation(),
         "platform": f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}",
     }
 
 
+def _commit(git: Path) -> str:
+    """The commit that a clone stands at; `unknown` where the package was installed without one."""
+    try:
+        head = (git / "HEAD").read_text().strip()
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        if (git / name).exists():
+            return (git / name).read_text().strip()
+        lines = (git / "packed-refs").read_text().splitlines()
+    except OSError:
+        return _UNKNOWN
+    return next((line.split()[0] for line in lines if line.endswith(f" {name}")), _UNKNOWN)
+
+
+_UNKNOWN = "unknown"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}

@@ -19,11 +19,11 @@ from knarr.controller import (
     node_ipam,
     node_lifecycle,
     pod_gc,
-    replicaset,
     root_ca,
     service_account,
     taint_eviction,
 )
+from knarr.controller.replicas import replicaset, replication_controller
 from knarr.controller_runtime.controller import Controller
 
 
@@ -55,6 +55,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         taint_eviction.CONTROLLER,
         deployment.CONTROLLER,
         replicaset.CONTROLLER,
+        replication_controller.CONTROLLER,
         endpoint_slice.CONTROLLER,
         endpoints.CONTROLLER,
         endpoint_slice_mirroring.CONTROLLER,

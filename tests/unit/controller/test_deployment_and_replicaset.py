@@ -9,7 +9,8 @@ from tests.fakes.world import World, run
 from knarr.api.registry import DEPLOYMENTS, PODS, REPLICASETS
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
-from knarr.controller import deployment, replicaset
+from knarr.controller import deployment
+from knarr.controller.replicas import replicaset
 
 BOTH = (deployment.CONTROLLER, replicaset.CONTROLLER)
 

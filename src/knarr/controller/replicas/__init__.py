@@ -1,0 +1,1 @@
+"""What ReplicaSets and ReplicationControllers have in common: replicas of a pod template."""
