@@ -17,6 +17,8 @@ MEDIA_TYPES = (JSON, YAML, PROTOBUF)
 ENCODED = frozenset({JSON, YAML})
 TABLE, PARTIAL, PARTIAL_LIST = "Table", "PartialObjectMetadata", "PartialObjectMetadataList"
 _STREAMS = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
+#: Characters of an Accept header up to which what it says is remembered.
+_REMEMBERED = 1024
 _META = "meta.k8s.io"
 _TRANSFORMS = frozenset({TABLE, PARTIAL, PARTIAL_LIST})
 
@@ -38,7 +40,6 @@ class Form(NamedTuple):
 PLAIN = Form()
 
 
-@lru_cache(maxsize=512)
 def negotiate(accept: str, *, streams: bool = False, tables: bool = True) -> Form:
     """The form that an Accept header asks for. `streams` names the watch types in the 406.
 
@@ -46,6 +47,13 @@ def negotiate(accept: str, *, streams: bool = False, tables: bool = True) -> For
     """
     if not accept or accept == JSON:
         return PLAIN
+    # Only what is short is remembered: else strangers could fill the memory.
+    choose = _negotiate if len(accept) < _REMEMBERED else _negotiate.__wrapped__
+    return choose(accept, streams, tables)
+
+
+@lru_cache(maxsize=512)
+def _negotiate(accept: str, streams: bool, tables: bool) -> Form:  # noqa: FBT001
     matched = False
     for clause in _clauses(accept):
         for media in MEDIA_TYPES:

@@ -14,20 +14,19 @@ from knarr.apiserver.request import RequestInfo
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 #: Subresources of namespaces: `/namespaces/a/status` is one, `/namespaces/a/pods` is a collection.
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
+#: Characters of path and selectors up to which what they say is remembered.
+_REMEMBERED = 1024
 _SPECIAL_VERBS = frozenset({"proxy", "watch"})
 
 
 def of(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
     """The request info of a request; never fails: what names no resource is a plain path."""
     if query:
-        return _parse(
-            method,
-            path,
-            "watch" in query and is_true(query["watch"]),
-            query.get("fieldSelector", ""),
-            query.get("labelSelector", ""),
-        )
-    return _parse(method, path, False, "", "")
+        selectors = query.get("fieldSelector", ""), query.get("labelSelector", "")
+        # Only what is short is remembered: else strangers could fill the memory.
+        parse = _parse if len(path) + len(selectors[0]) + len(selectors[1]) < _REMEMBERED else _parse.__wrapped__
+        return parse(method, path, "watch" in query and is_true(query["watch"]), *selectors)
+    return (_parse if len(path) < _REMEMBERED else _parse.__wrapped__)(method, path, False, "", "")
 
 
 def is_true(text: str) -> bool:

@@ -87,6 +87,8 @@ class Request:
     stream: AsyncIterator[bytes] | None = None
     #: The body passed the limit and was dropped.
     oversized: bool = False
+    #: Whether the client knows chunked encoding (HTTP/1.1): to others a stream ends with its connection.
+    chunks: bool = True
     #: Set for calls through the local transport: this identity is trusted without credentials.
     trusted: UserInfo | None = None
     # Filled on the way down the pipeline:
@@ -147,3 +149,5 @@ class Response:
     #: Headers that may stand more than once (`Warning`).
     repeated: list[tuple[str, str]] = field(default_factory=list)
     upgrade: Callable[[RawStream], Awaitable[None]] | None = None
+    #: The reader of this stream may pause as long as it likes (logs); others are cut.
+    patient: bool = False

@@ -6,8 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-#: Bytes that may wait for their reader before the sender is held back.
-HIGH_WATER = 256 * 1024
+from knarr.component_base.http_limits import HIGH_WATER
 
 
 class BodyStream:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from knarr.component_base.http import Request, Response
+from knarr.component_base.http_limits import MAX_PARAMETERS
 
 #: Statuses whose answers have no body.
 BODILESS = frozenset({101, 204, 304})
@@ -25,10 +26,12 @@ _REASONS = {
     404: b"Not Found",
     405: b"Method Not Allowed",
     406: b"Not Acceptable",
+    408: b"Request Timeout",
     409: b"Conflict",
     410: b"Gone",
     413: b"Request Entity Too Large",
     415: b"Unsupported Media Type",
+    417: b"Expectation Failed",
     422: b"Unprocessable Entity",
     429: b"Too Many Requests",
     431: b"Request Header Fields Too Large",
@@ -36,6 +39,7 @@ _REASONS = {
     502: b"Bad Gateway",
     503: b"Service Unavailable",
     504: b"Gateway Timeout",
+    505: b"HTTP Version Not Supported",
 }
 
 
@@ -57,8 +61,8 @@ def answer_head(response: Response, length: int | None, *, keep: bool, chunked: 
 
 
 def parse_query(request: Request) -> None:
-    """Fill in a request's query parameters."""
-    pairs = parse_qsl(request.raw_query, keep_blank_values=True)
+    """Fill in a request's query parameters. Raises `ValueError` for too many of them."""
+    pairs = parse_qsl(request.raw_query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     request.query = dict(reversed(pairs))
     lists: dict[str, list[str]] = {}
     for name, value in pairs:

@@ -41,7 +41,7 @@ class Logs:
             raise await complaint(answer, info.name)
         if websocket.is_upgrade(request.headers):
             return _over_websocket(request, answer)
-        return Response(200, answer, _TEXT)
+        return Response(200, answer, _TEXT, patient=True)
 
 
 async def complaint(answer: Incoming, pod_name: str) -> StatusError:

@@ -104,7 +104,7 @@ async def _response(request: Request, answer: Incoming, links: Links) -> Respons
     encoding = answer.header("content-encoding").lower()
     rewritten = html and encoding in ("", "identity", "gzip")
     bodiless = request.method == "HEAD" or answer.status in _BODILESS
-    response = Response(answer.status, b"", "")
+    response = Response(answer.status, b"", "", patient=True)
     for name, value in answer.headers:
         lower = name.lower()
         if lower == "content-length" and not (rewritten and not bodiless):

@@ -40,7 +40,8 @@ class ContainerLogs:
         if path is None or not path.exists():
             # As Kubernetes has it: the words take the place of the log.
             return text(f"unable to retrieve container logs for {_runtime_id(pod, container, found)}")
-        return Response(200, logs.read(path, options, self._ended(meta, container, found)), "text/plain")
+        ended = self._ended(meta, container, found)
+        return Response(200, logs.read(path, options, ended), "text/plain", patient=True)
 
     def _options(self, query: Mapping[str, str]) -> LogOptions:
         try:

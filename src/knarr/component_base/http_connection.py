@@ -1,0 +1,587 @@
+"""One client's HTTP/1.1 connection: requests in, answers out.
+
+One request is answered at a time; pipelined ones wait in order. Streams (watches, logs) are sent in chunks with
+back-pressure; an upgraded connection is handed over as a `RawStream`. What a client sends is buffered within limits
+only: reading stops while too much waits, and `check` cuts who is too slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Protocol, TypeAlias, cast
+
+import httptools
+
+from knarr.component_base import http_gzip, http_target, logs
+from knarr.component_base.http import Pieces, Request, Response
+from knarr.component_base.http_body import BodyStream
+from knarr.component_base.http_format import BODILESS, answer_head, identity, parse_query
+from knarr.component_base.http_limits import (
+    BODY_TIME,
+    HEAD_TIME,
+    HIGH_WATER,
+    IDLE_TIME,
+    LINGER,
+    MAX_BODY,
+    MAX_HEAD,
+    MAX_PIPELINED,
+    PIECE,
+    SLOW_CLIENT,
+)
+from knarr.component_base.http_upgraded import UpgradedStream
+from knarr.component_base.tasks import Tasks
+
+__all__ = ["MAX_BODY", "Connection", "Handler", "QuickHandler", "Serving", "StreamsBody"]
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+#: Gives the answer at once when no waiting is needed, else None: spares a task for cached reads.
+QuickHandler: TypeAlias = Callable[[Request], Response | None]
+#: Tells, by method and path, whether a request's body is handed over as it comes in (`Request.stream`).
+StreamsBody: TypeAlias = Callable[[str, str], bool]
+
+#: Where the parser stands.
+_BETWEEN, _HEAD, _BODY = range(3)
+#: Reasons why nothing is read for now.
+_HOLD_BODY, _HOLD_QUEUE, _HOLD_OUTPUT, _HOLD_UPGRADE = 1, 2, 4, 8
+
+_log = logs.get("http")
+
+
+class Serving(Protocol):
+    """What a connection needs of its server."""
+
+    handler: Handler
+    quick: QuickHandler | None
+    streams_body: StreamsBody | None
+    max_body: int
+    max_connections: int
+    tasks: Tasks
+    connections: set[Connection]
+    buffer: memoryview
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One client connection.
+
+    A buffered protocol, since for the other kind the TLS transports allocate 256 KiB a read: that costs more than
+    everything else a small request does.
+    """
+
+    __slots__ = (
+        "_body",
+        "_body_stream",
+        "_busy",
+        "_can_write",
+        "_closing",
+        "_deaf",
+        "_between",
+        "_headers",
+        "_held",
+        "_method",
+        "_odd",
+        "_parser",
+        "_patient",
+        "_phase",
+        "_queue",
+        "_repeated",
+        "_server",
+        "_since",
+        "_size",
+        "_stalled",
+        "_streaming",
+        "_transport",
+        "_unsent",
+        "_upgrade_rest",
+        "_upgraded",
+        "_url",
+        "fingerprint",
+        "peer",
+        "remote",
+        "stream",
+    )
+
+    def __init__(self, server: Serving) -> None:
+        self._server = server
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._queue: deque[tuple[Request, bool]] = deque()
+        self._busy = False
+        self._body_stream: BodyStream | None = None
+        self._can_write: asyncio.Event | None = None
+        #: Since when the client takes nothing (None: it does), and what it had not taken then.
+        self._stalled: float | None = None
+        self._unsent = 0
+        #: What is sent may wait for its reader as long as it likes.
+        self._patient = False
+        #: The task that sends a stream.
+        self._streaming: asyncio.Task[Any] | None = None
+        self._upgraded = False
+        self._upgrade_rest = bytearray()
+        self._held = 0
+        #: What comes in is dropped: the connection ends.
+        self._deaf = False
+        self._closing = False
+        self._phase = _BETWEEN
+        self._since = 0.0
+        #: A method that the parser does not know: of the next request, of this one.
+        self._odd = self._method = ""
+        self.stream: UpgradedStream | None = None
+        self.peer: tuple[str, tuple[str, ...]] | None = None
+        self.fingerprint = ""
+        self.remote = ""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._repeated: dict[str, list[str]] = {}
+        self._body: list[bytes] = []
+        self._size = 0
+        #: Bytes since the request began or its body last grew: the head, or what stands around the body.
+        self._between = 0
+
+    # asyncio.BufferedProtocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has come."""
+        self._transport = cast(asyncio.Transport, transport)
+        server = self._server
+        if len(server.connections) >= server.max_connections:
+            _log.warning("too many connections: cut the newest", limit=server.max_connections)
+            self._transport.abort()
+            return
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
+        self.peer = identity(transport.get_extra_info("peercert"))
+        if self.peer is not None:
+            certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            self.fingerprint = hashlib.sha256(certificate).hexdigest()
+        address = transport.get_extra_info("peername")
+        self.remote = address[0] if isinstance(address, tuple) else ""
+        self._since = asyncio.get_running_loop().time()
+        server.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone: what works for it ends."""
+        self._server.connections.discard(self)
+        self._transport = None
+        self._queue.clear()
+        if self._can_write is not None:
+            self._can_write.set()
+        if self.stream is not None:
+            self.stream.feed(b"")
+        if self._body_stream is not None:
+            self._body_stream.fail()
+        if self._streaming is not None:
+            self._streaming.cancel()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the transport writes what comes in."""
+        return self._server.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So many bytes came in."""
+        data = self._server.buffer[:nbytes]
+        if self.stream is not None:
+            self.stream.feed(bytes(data))
+        elif self._deaf:
+            return
+        elif self._upgraded:
+            self._keep_for_upgrade(bytes(data))
+        else:
+            self._feed(data)
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        whole = self._phase == _BETWEEN
+        try:
+            self._parser.feed_data(data)
+            if self._phase != _BETWEEN:
+                self._between += len(data)
+                if self._between > MAX_HEAD:
+                    self._refuse(431, "Request Header Fields Too Large")
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgraded = True
+            self._keep_for_upgrade(bytes(data[upgrade.args[0] :]))
+        except httptools.HttpParserInvalidMethodError:
+            self._feed_odd(bytes(data) if whole else b"")
+        except httptools.HttpParserError:
+            self._refuse(400, "Bad Request")
+
+    def _feed_odd(self, data: bytes) -> None:
+        """A request whose method the parser does not know goes through it under another name."""
+        found = None if self._odd else http_target.stand_in(data)
+        if found is None:
+            self._refuse(400, "Bad Request")
+            return
+        self._odd, known = found
+        self._parser = httptools.HttpRequestParser(self)
+        self._phase = _BETWEEN
+        self._feed(known)
+
+    def _keep_for_upgrade(self, data: bytes) -> None:
+        self._upgrade_rest += data
+        if len(self._upgrade_rest) > HIGH_WATER:
+            self._hold(_HOLD_UPGRADE, on=True)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than we send."""
+        self._can_write = asyncio.Event()
+        self._stalled = asyncio.get_running_loop().time()
+        self._unsent = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        self._hold(_HOLD_OUTPUT, on=True)
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._stalled = None
+        if self._can_write is not None:
+            self._can_write.set()
+            self._can_write = None
+        self._hold(_HOLD_OUTPUT, on=False)
+        self._pump()
+
+    def check(self, now: float) -> None:
+        """Cut a client that is too slow, or that has been silent for too long; `now` is the loop's time."""
+        if self._transport is None:
+            return
+        if self._stalled is not None and not self._patient:
+            self._check_reader(now, self._stalled, self._transport)
+        elif self._closing and now - self._since > SLOW_CLIENT:
+            self.abort()
+        elif not (self._busy or self._closing or self._upgraded):
+            self._check_sender(now - self._since)
+
+    def _check_reader(self, now: float, since: float, transport: asyncio.Transport) -> None:
+        if now - since <= SLOW_CLIENT:
+            return
+        unsent = transport.get_write_buffer_size()
+        if unsent > self._unsent - HIGH_WATER:
+            _log.info("slow reader cut", remote=self.remote, unsent=unsent)
+            self.abort()
+        self._stalled, self._unsent = now, unsent
+
+    def _check_sender(self, waited: float) -> None:
+        if self._phase == _BODY and waited > BODY_TIME:
+            self._refuse(408, "Request Timeout")
+        elif waited > (HEAD_TIME if self._phase == _HEAD else IDLE_TIME):
+            self._finish()
+
+    # httptools callbacks
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._begin()
+        self._phase = _HEAD
+        self._since = asyncio.get_running_loop().time()
+        self._method, self._odd = self._odd, ""
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        # Trailers are no headers: nobody has asked for them.
+        if self._phase != _HEAD:
+            return
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        known = self._headers.get(key)
+        if known is None:
+            self._headers[key] = text
+        else:
+            self._repeated.setdefault(key, [known]).append(text)
+
+    def on_headers_complete(self) -> None:
+        """The head is complete; a body may follow."""
+        self._phase = _BODY
+        self._between = 0
+        for key, values in self._repeated.items():
+            self._headers[key] = ", ".join(values)
+        if self._deaf:
+            return
+        version = self._parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            self._refuse(505, "HTTP Version Not Supported: unsupported protocol version")
+        elif "host" in self._repeated or (version == "1.1" and "host" not in self._headers):
+            kind = "too many Host headers" if "host" in self._repeated else "missing required Host header"
+            self._refuse(400, f"Bad Request: {kind}")
+        elif "expect" in self._headers:
+            self._expect(self._headers["expect"])
+        if self._server.streams_body is not None and not self._deaf and not self._occupied() and self._has_body():
+            self._stream_body(self._server.streams_body)
+
+    def _expect(self, text: str) -> None:
+        if text.lower() != "100-continue":
+            self._refuse(417, "Expectation Failed")
+        elif self._transport is not None and not self._occupied() and not self._announces_too_much():
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _announces_too_much(self) -> bool:
+        """Whether the body will pass the limit: then its sender need not begin."""
+        length = self._headers.get("content-length", "")
+        return length.isdigit() and int(length[:20]) > self._server.max_body and self._server.streams_body is None
+
+    def _stream_body(self, streams: StreamsBody) -> None:
+        request = self._request()
+        if request is not None and streams(request.method, request.path):
+            request.stream = self._body_stream = BodyStream(lambda on: self._hold(_HOLD_BODY, on=on))
+            self._serve(request, keep=self._keeps_alive())
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if self._deaf:
+            return
+        self._between = 0
+        if self._body_stream is not None:
+            self._body_stream.feed(body)
+            return
+        self._size += len(body)
+        if self._size <= self._server.max_body:
+            self._body.append(body)
+            return
+        # The handler answers 413; what else comes is dropped.
+        self._body.clear()
+        self._deaf = True
+        self._complete(keep=False)
+
+    def on_message_complete(self) -> None:
+        """The request is complete."""
+        self._phase = _BETWEEN
+        if self._body_stream is not None:
+            self._body_stream.finish()
+            self._body_stream = None
+        elif not self._deaf:
+            self._complete(keep=self._keeps_alive())
+
+    def _complete(self, *, keep: bool) -> None:
+        request = self._request()
+        if request is None:
+            return
+        if not self._occupied():
+            self._serve(request, keep=keep)
+            return
+        self._queue.append((request, keep))
+        if len(self._queue) >= MAX_PIPELINED:
+            self._hold(_HOLD_QUEUE, on=True)
+
+    def _keeps_alive(self) -> bool:
+        return bool(self._parser.should_keep_alive()) and self._parser.get_http_version() == "1.1"
+
+    def _occupied(self) -> bool:
+        """Whether a next request has to wait."""
+        return self._busy or self._can_write is not None or bool(self._queue)
+
+    def _has_body(self) -> bool:
+        """Whether a body follows. An upgrade's bytes are no body."""
+        length = self._headers.get("content-length", "0")
+        return (length != "0" or "transfer-encoding" in self._headers) and "upgrade" not in self._headers
+
+    def _hold(self, reason: int, *, on: bool) -> None:
+        """Stop or go on reading: nothing is read while there is any reason to hold."""
+        before = self._held
+        self._held = before | reason if on else before & ~reason
+        if self._transport is None or bool(before) == bool(self._held) or self.stream is not None:
+            return
+        if self._held:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _request(self) -> Request | None:
+        """What has been read; None when it was refused."""
+        try:
+            path, raw_query = http_target.split(self._url)
+            request = Request(
+                method=self._method or self._parser.get_method().decode("latin-1"),
+                path=path,
+                query={},
+                headers=self._headers,
+                body=b"".join(self._body) if len(self._body) != 1 else self._body[0],
+                repeated=self._repeated,
+                raw_query=raw_query,
+                peer=self.peer,
+                peer_fingerprint=self.fingerprint,
+                remote=self.remote,
+            )
+            if raw_query:
+                parse_query(request)
+        except ValueError as error:
+            self._refuse(400, f"Bad Request: {error}")
+            return None
+        request.oversized = self._size > self._server.max_body
+        request.chunks = self._parser.get_http_version() == "1.1"
+        return request
+
+    # answering
+
+    def _serve(self, request: Request, *, keep: bool) -> None:
+        self._busy = True
+        quick = self._server.quick
+        response = quick(request) if quick is not None else None
+        if response is not None and not http_gzip.wanted(request, response):
+            self._send(request, response, keep=keep)
+            self._next(keep=keep)
+            return
+        self._server.tasks.start(self._answer(request, response, keep=keep), "http-request")
+
+    async def _answer(self, request: Request, response: Response | None, *, keep: bool) -> None:
+        try:
+            keep = await self._respond(request, response or await self._server.handler(request), keep=keep)
+        except BaseException:
+            # Half an answer, or none: the client must not wait for the rest.
+            self.abort()
+            raise
+        finally:
+            self._streaming = None
+        # What is left of a body that nobody wanted cannot be told from a next request: the connection ends.
+        self._next(keep=keep and self._body_stream is None)
+        self._pump()
+
+    async def _respond(self, request: Request, response: Response, *, keep: bool) -> bool:
+        """Send an answer; whether the connection goes on."""
+        if response.upgrade is not None:
+            await self._hand_over(response)
+            return False
+        if isinstance(response.body, bytes | Pieces):
+            if http_gzip.wanted(request, response):
+                response = await http_gzip.compress(response)
+            keep = keep and self._body_stream is None
+            self._send(request, response, keep=keep)
+            return keep
+        keep = keep and request.chunks
+        return await self._send_stream(request, response, response.body, keep=keep) and keep
+
+    def _next(self, *, keep: bool) -> None:
+        """The request is answered."""
+        self._busy = False
+        if not keep or self._upgraded or (self._deaf and not self._queue):
+            self._finish()
+        elif self._phase == _BETWEEN:
+            self._since = asyncio.get_running_loop().time()
+
+    def _pump(self) -> None:
+        """Answer the requests that wait, as far as that goes at once."""
+        while self._queue and not self._busy and self._can_write is None and not self._closing:
+            request, keep = self._queue.popleft()
+            self._serve(request, keep=keep)
+        if len(self._queue) < MAX_PIPELINED:
+            self._hold(_HOLD_QUEUE, on=False)
+
+    def _send(self, request: Request, response: Response, *, keep: bool) -> None:
+        if self._transport is None:
+            return
+        body = cast("bytes | Pieces", response.body)
+        size = len(body)
+        head = answer_head(response, None if response.status in BODILESS else size, keep=keep)
+        if request.method == "HEAD" or response.status in BODILESS:
+            self._transport.write(head)
+        elif size <= PIECE:
+            self._transport.write(head + bytes(body))
+        else:
+            self._transport.write(head)
+            for part in _sliced(body) if isinstance(body, bytes) else body.batches(PIECE):
+                self._transport.write(part)
+
+    async def _send_stream(
+        self, request: Request, response: Response, body: AsyncIterator[bytes], *, keep: bool
+    ) -> bool:
+        """Send a body chunk by chunk; False when the client is gone or was cut."""
+        if self._transport is None:
+            await _close_iterator(body)
+            return False
+        chunked = request.chunks and "Content-Length" not in response.headers and response.status not in BODILESS
+        self._transport.write(answer_head(response, None, keep=keep, chunked=chunked))
+        silent = request.method == "HEAD" or response.status in BODILESS
+        self._streaming = asyncio.current_task()
+        self._patient = response.patient
+        try:
+            async for chunk in body:
+                if self._transport is None:
+                    return False
+                if chunk and not silent:
+                    self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+                if self._can_write is not None and not await self._drained():
+                    return False
+        except ConnectionError as error:
+            # The source broke in the middle of the body: the client must not take it for a whole one.
+            _log.info("stream broken", path=request.path, error=error)
+            self.abort()
+            return False
+        finally:
+            self._streaming, self._patient = None, False
+            await _close_iterator(body)
+        if self._transport is not None and chunked and not silent:
+            self._transport.write(b"0\r\n\r\n")
+        return True
+
+    async def _drained(self) -> bool:
+        if self._can_write is not None:
+            await self._can_write.wait()
+        return self._transport is not None
+
+    async def _hand_over(self, response: Response) -> None:
+        if response.upgrade is None:
+            return
+        self._patient = True
+        self._hold(self._held, on=False)
+        self.stream = UpgradedStream(self, bytes(self._upgrade_rest))
+        self.stream.write(answer_head(response, None, keep=True))
+        try:
+            await response.upgrade(self.stream)
+        except ConnectionError as error:
+            _log.info("upgraded connection broken", error=error)
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Tell what is wrong, and close: after requests that wait, nothing can be told any more."""
+        self._deaf = True
+        if self._transport is None or self._closing:
+            return
+        if not self._occupied():
+            content = f"{status} {text}".encode()
+            response = Response(status, content, "text/plain; charset=utf-8")
+            self._transport.write(answer_head(response, len(content), keep=False) + content)
+            self._finish()
+
+    def _finish(self) -> None:
+        """Close when everything is sent; who is still sending gets a moment to read the answer."""
+        if self._transport is None or self._closing:
+            return
+        self._closing = True
+        loop = asyncio.get_running_loop()
+        self._since = loop.time()
+        if self._deaf:
+            loop.call_later(LINGER, self._transport.close)
+        else:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # for the stream
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport while the connection lives."""
+        return self._transport
+
+    async def drain(self) -> None:
+        """Wait until the write buffer has room. Raises `ConnectionResetError` when the peer is gone."""
+        if self._can_write is not None:
+            await self._drained()
+        if self._transport is None:
+            raise ConnectionResetError("the peer closed the connection")
+
+
+def _sliced(body: bytes) -> Iterator[memoryview]:
+    rest = memoryview(body)
+    return (rest[start : start + PIECE] for start in range(0, len(rest), PIECE))
+
+
+async def _close_iterator(body: AsyncIterator[bytes]) -> None:
+    close = getattr(body, "aclose", None)
+    if close is not None:
+        await close()
