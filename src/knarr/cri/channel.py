@@ -11,9 +11,9 @@ from grpclib.const import Status
 from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
-from knarr.cri.codec import Message
 from knarr.cri.messages import CODEC
 from knarr.cri.runtime import DEADLINE, UNAVAILABLE, CriError
+from knarr.wire.messages import Message
 
 _CODES = {status: "".join(part.capitalize() for part in status.name.split("_")) for status in Status}
 

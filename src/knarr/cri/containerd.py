@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
 from knarr.cri.channel import Connection
-from knarr.cri.codec import Message
 from knarr.cri.messages import CODEC
 from knarr.cri.runtime import NOT_FOUND, CriError, ExecResult, RuntimeEvent
+from knarr.wire.messages import Message
 
 _RUNTIME = "/runtime.v1.RuntimeService/"
 _IMAGE = "/runtime.v1.ImageService/"

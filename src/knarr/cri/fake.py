@@ -7,10 +7,10 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from knarr.component_base.clock import Clock
-from knarr.cri.codec import Message
 from knarr.cri.image_names import normalise
 from knarr.cri.messages import ContainerState, SandboxState
 from knarr.cri.runtime import DEADLINE, NOT_FOUND, CriError, ExecResult, RuntimeEvent
+from knarr.wire.messages import Message
 
 
 class FakeRuntime:

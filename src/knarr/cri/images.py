@@ -16,10 +16,10 @@ from typing import Any
 from knarr.apimachinery import timestamps
 from knarr.component_base.clock import Clock
 from knarr.cri.channel import Connection
-from knarr.cri.codec import Message
 from knarr.cri.image_archive import Archive, Blob
 from knarr.cri.image_names import normalise
 from knarr.cri.runtime import NOT_FOUND, CriError
+from knarr.wire.messages import Message
 
 _SERVICES = "/containerd.services."
 _NAMESPACE = {"containerd-namespace": "k8s.io"}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from knarr.cri.codec import Codec
+from knarr.wire.messages import Codec
 
 _CRI = """
 Empty:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from knarr.cri.codec import Message
+from knarr.wire.messages import Message
 
 NOT_FOUND = "NotFound"
 UNAVAILABLE = "Unavailable"

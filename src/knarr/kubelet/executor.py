@@ -14,7 +14,6 @@ from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.component_base import logs
 from knarr.component_base.tasks import Tasks
-from knarr.cri.codec import Message
 from knarr.cri.messages import SandboxState
 from knarr.cri.runtime import NOT_FOUND, CriError
 from knarr.kubelet.host import Host
@@ -26,6 +25,7 @@ from knarr.kubelet.podworker.model import Event, Instruction, Moment, Note, Seen
 from knarr.kubelet.podworker.worker import PodWorker
 from knarr.kubelet.prober import Prober
 from knarr.kubelet.volumes.manager import MountFailure
+from knarr.wire.messages import Message
 
 _log = logs.get("kubelet.executor")
 #: Seconds between tries of what must succeed: the first time, and at most.

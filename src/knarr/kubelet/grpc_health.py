@@ -9,7 +9,7 @@ from grpclib.const import Status
 from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
-from knarr.cri.codec import Codec
+from knarr.wire.messages import Codec
 
 _CODEC = Codec("HealthCheckRequest: service=1=s\nHealthCheckResponse: status=1=i")
 _STATES = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")

@@ -10,13 +10,13 @@ from typing import Protocol
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
 from knarr.component_base.clock import Clock
-from knarr.cri.codec import Message
 from knarr.cri.runtime import Runtime
 from knarr.kubelet.cgroups import Cgroups
 from knarr.kubelet.images import Note as ImageNote
 from knarr.kubelet.node_config import NodeConfig
 from knarr.kubelet.podworker.model import Note
 from knarr.kubelet.volumes.plugin import HostVolume
+from knarr.wire.messages import Message
 
 #: Sandboxes that are made at the same time: more only make each other slower.
 _SANDBOXES = 8

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from knarr.component_base import logs
 from knarr.component_base.clock import Clock
-from knarr.cri.codec import Message
 from knarr.cri.runtime import CriError, Runtime
+from knarr.wire.messages import Message
 
 _log = logs.get("kubelet.image_gc")
 _NEVER = datetime.min.replace(tzinfo=UTC)

@@ -19,12 +19,12 @@ from knarr.apimachinery.types import Object
 from knarr.component_base import logs
 from knarr.component_base.clock import Clock
 from knarr.component_base.tasks import Tasks
-from knarr.cri.codec import Message
 from knarr.cri.image_names import InvalidReference, normalise, pull_policy, split
 from knarr.cri.runtime import CriError, ImageService
 from knarr.kubelet import credentials
 from knarr.kubelet.credentials import Config, Credential, CredentialsFault, Keyring
 from knarr.kubelet.pull_records import PullRecords, credential_key
+from knarr.wire.messages import Message
 
 _log = logs.get("kubelet.images")
 ERR_IMAGE_PULL = "ErrImagePull"

@@ -13,9 +13,9 @@ from typing import Any
 
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
-from knarr.cri.codec import Message
 from knarr.kubelet.node_config import NodeConfig
 from knarr.kubelet.node_facts import NodeFacts, Pressure
+from knarr.wire.messages import Message
 
 VERSION = "v1.36.2+knarr1"
 #: Kept free for the node itself: the hard threshold of eviction.

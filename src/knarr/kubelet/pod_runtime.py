@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from knarr.apimachinery.types import Object
 from knarr.component_base import logs
-from knarr.cri.codec import Message
 from knarr.cri.messages import ContainerState
 from knarr.cri.runtime import CriError
 from knarr.kubelet import environment, images, pod_files, seen
@@ -25,6 +24,7 @@ from knarr.kubelet.probe_actions import Target
 from knarr.kubelet.sandbox_config import pod_group, sandbox_config
 from knarr.kubelet.security_context import ConfigFault
 from knarr.kubelet.volumes.plugin import HostVolume, VolumeError
+from knarr.wire.messages import Message
 
 _log = logs.get("kubelet.pod")
 #: What is left of the grace period after a long preStop hook, in seconds.

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from knarr.apimachinery.types import Object
 from knarr.component_base import logs
 from knarr.component_base.tasks import Tasks
-from knarr.cri.codec import Message
 from knarr.cri.messages import SandboxState
 from knarr.cri.runtime import NOT_FOUND, CriError
 from knarr.kubelet.executor import PodExecutor, Reports
@@ -21,6 +20,7 @@ from knarr.kubelet.host import Host
 from knarr.kubelet.pod_names import CONTAINER_NAME, POD_UID
 from knarr.kubelet.podworker import model
 from knarr.kubelet.volumes.manager import MountFailure
+from knarr.wire.messages import Message
 
 _log = logs.get("kubelet.pods")
 #: Seconds that a container of a pod that is no more gets to end.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from knarr.cri.codec import Message
 from knarr.cri.messages import ContainerState
 from knarr.kubelet.podworker.model import Exit, Seen
+from knarr.wire.messages import Message
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -23,7 +23,6 @@ from knarr.cmd import teardown
 from knarr.cmd.node_paths import NodePaths
 from knarr.component_base.clock import RealClock
 from knarr.cri import pause
-from knarr.cri.codec import Message
 from knarr.cri.containerd import CriRuntime
 from knarr.cri.containerd_process import ContainerdProcess
 from knarr.cri.image_builder import Recipe, build
@@ -35,6 +34,7 @@ from knarr.kubelet.log_rotation import LogRotator
 from knarr.kubelet.references import Reference
 from knarr.kubelet.tokens import Token
 from knarr.kubelet.volumes.manager import VolumeManager
+from knarr.wire.messages import Message
 
 pytestmark = [
     pytest.mark.root,

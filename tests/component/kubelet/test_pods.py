@@ -13,7 +13,6 @@ from tests.fakes.api import FakeApi, FakeInformers, fake_client
 from knarr.api.registry import PODS
 from knarr.apimachinery.types import Object
 from knarr.component_base.clock import RealClock
-from knarr.cri.codec import Message
 from knarr.cri.fake import FakeRuntime
 from knarr.cri.runtime import CriError, ExecResult
 from knarr.kubelet.cgroups import Cgroups
@@ -26,6 +25,7 @@ from knarr.kubelet.podworker.model import Note
 from knarr.kubelet.runtime_watch import RuntimeWatch
 from knarr.kubelet.status_manager import StatusManager
 from knarr.kubelet.volumes.plugin import HostVolume
+from knarr.wire.messages import Message
 
 
 class Volumes:

@@ -18,11 +18,11 @@ from knarr.component_base.clock import RealClock
 from knarr.component_base.http import RawStream, Request, Response
 from knarr.component_base.http_server import HttpServer
 from knarr.component_base.tasks import Tasks
-from knarr.cri.codec import Message
 from knarr.cri.fake import FakeRuntime
 from knarr.cri.messages import SandboxState
 from knarr.cri.runtime import ExecResult
 from knarr.wire import spdy
+from knarr.wire.messages import Message
 from knarr.wire.spdy import Spdy
 from knarr.wire.spdy_headers import Headers
 

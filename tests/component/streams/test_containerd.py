@@ -30,7 +30,6 @@ from knarr.component_base import http_client
 from knarr.component_base.clock import RealClock
 from knarr.component_base.http_client import Connection, Outgoing
 from knarr.cri import pause
-from knarr.cri.codec import Message
 from knarr.cri.containerd import CriRuntime
 from knarr.cri.containerd_process import ContainerdProcess
 from knarr.cri.image_builder import Recipe, build
@@ -38,6 +37,7 @@ from knarr.cri.images import ImageStore, ImportedImages
 from knarr.cri.messages import NamespaceMode
 from knarr.wire import channels, websocket
 from knarr.wire.channels import ChannelData, Channels
+from knarr.wire.messages import Message
 from knarr.wire.websocket import Data, WebSocket
 
 pytestmark = [

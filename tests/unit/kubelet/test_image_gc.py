@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knarr.component_base.clock import FakeClock
-from knarr.cri.codec import Message
 from knarr.cri.fake import FakeRuntime
 from knarr.kubelet.image_gc import Disk, ImageCollector, Policy, Record, Shortage, excess, removable
+from knarr.wire.messages import Message
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PAUSE = "registry.k8s.io/pause:3.10.1"

@@ -13,11 +13,11 @@ from knarr.api.resources import Resource
 from knarr.apimachinery.errors import not_found
 from knarr.apimachinery.types import Object
 from knarr.component_base.clock import FakeClock
-from knarr.cri.codec import Message
 from knarr.cri.fake import FakeRuntime
 from knarr.cri.runtime import CriError
 from knarr.kubelet.images import ImageFault, ImagePuller, Note, back_off, duration
 from knarr.kubelet.pull_records import PullRecords
+from knarr.wire.messages import Message
 
 
 class Objects:

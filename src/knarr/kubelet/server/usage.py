@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
-from knarr.cri.codec import Message
+from knarr.wire.messages import Message
 
 _NAMESPACE, _POD, _UID = "io.kubernetes.pod.namespace", "io.kubernetes.pod.name", "io.kubernetes.pod.uid"
 _CONTAINER = "io.kubernetes.container.name"

@@ -1,7 +1,7 @@
 """A table-driven codec for protobuf messages, as plain dicts.
 
-Input: a table in text form, one message a line (see `messages.py`). Output: `encode` and `decode` between dicts and the
-wire format. Unknown fields are skipped. A decoded dict has every scalar, list and map of its message; an absent
+Input: a table in text form, one message a line (see `cri/messages.py`). Output: `encode` and `decode` between dicts and
+the wire format. Unknown fields are skipped. A decoded dict has every scalar, list and map of its message; an absent
 sub-message has no key, so that presence can be told.
 
 https://protobuf.dev/programming-guides/encoding/
