@@ -72,7 +72,7 @@ class Writer:
 
 
 def pid_of(cluster: Cluster, process: str) -> int | None:
-    """The process now: `server` and `agent` as `knarr status` knows them, containerd by its configuration file."""
+    """The process now: members as `knarr status` knows them, containerd by its configuration file."""
     if process != "containerd":
         found = cluster.state()["processes"][process]
         return int(found["pid"]) if found["running"] else None
@@ -107,7 +107,7 @@ def kill(cluster: Cluster, process: str) -> None:
     until(lambda: pid_of(cluster, process) not in (None, pid), f"{process} runs again", 30)
 
 
-@pytest.mark.parametrize("process", ["server", "agent", "containerd"])
+@pytest.mark.parametrize("process", ["server", "agent", "containerd", "supervisor"])
 def test_kill_9_in_the_middle_of_a_rollout(cluster: Cluster, ns: str, process: str) -> None:
     rng = random.Random(process)
     cluster.apply(DEPLOYMENT, ns)

@@ -6,13 +6,11 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
-
-from knarr.cmd.processes import Process
 
 DEFAULT_NAME = "default"
 #: Of the namespace's name and of interfaces and tables on the host.
@@ -23,7 +21,7 @@ _LINKS = ipaddress.ip_network("172.30.0.0/16")
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One cluster on one machine. `slot` numbers it among its neighbours; processes are (pid, start time)."""
+    """One cluster on one machine. `slot` numbers it among its neighbours."""
 
     name: str
     slot: int
@@ -36,9 +34,8 @@ class Cluster:
     kubeconfig: str = ""
     #: Whether the host forwarded packets before `--uplink` turned that on.
     forwarding_before: bool = True
-    supervisor: Process | None = None
-    server: Process | None = None
-    agent: Process | None = None
+    #: Whether it was ended on purpose, its data kept: nobody brings it up again but `knarr up`.
+    stopped: bool = False
 
     @property
     def namespace(self) -> str:
@@ -132,13 +129,16 @@ def save(cluster: Cluster) -> None:
     path = _path(cluster.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.new")
-    temporary.write_bytes(orjson.dumps(asdict(cluster), default=tuple, option=orjson.OPT_INDENT_2))
+    # Without what has its default value, so that another version of knarr can read it.
+    values = ((each, getattr(cluster, each.name)) for each in fields(cluster))
+    record = {each.name: value for each, value in values if value != each.default}
+    temporary.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
     temporary.replace(path)
 
 
-def forget(cluster: Cluster) -> None:
+def forget(name: str) -> None:
     """Take a cluster off the list."""
-    _path(cluster.name).unlink(missing_ok=True)
+    _path(name).unlink(missing_ok=True)
 
 
 def free_slot(taken: Iterable[Cluster], routed: Iterable[str]) -> int:
@@ -158,7 +158,6 @@ def _path(name: str) -> Path:
 
 
 def _decode(data: dict[str, Any]) -> Cluster:
-    for key in ("supervisor", "server", "agent"):
-        if data.get(key):
-            data[key] = Process(*data[key])
-    return Cluster(**data)
+    # Another version of knarr may have written down more.
+    known = {each.name for each in fields(Cluster)}
+    return Cluster(**{key: value for key, value in data.items() if key in known})

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-from pathlib import Path
 
 from knarr.cmd import clusters, teardown
 from knarr.cmd.clusters import Cluster
@@ -28,28 +26,24 @@ def run(arguments: argparse.Namespace) -> int:
     if not found:
         print("No cluster." if arguments.all else f"No cluster {arguments.name!r}.")
         return 0
-    return max(_end(cluster, keep_data=arguments.keep_data) for cluster in found)
+    return max(end(cluster, keep_data=arguments.keep_data) for cluster in found)
 
 
-def _end(cluster: Cluster, *, keep_data: bool) -> int:
-    teardown.stop(cluster)
-    cluster = clusters.load(cluster.name) or cluster
-    left = teardown.purge(cluster)
+def end(cluster: Cluster, *, keep_data: bool) -> int:
+    """End one cluster; returns the exit code."""
+    try:
+        with teardown.taken_over(cluster):
+            cluster = clusters.load(cluster.name) or cluster
+            left = teardown.purge(cluster)
+            if not left:
+                teardown.forget_context(cluster)
+                if not keep_data:
+                    teardown.remove_data(cluster)
+                teardown.forget(cluster.name)
+    except TimeoutError as error:
+        left = [str(error)]
     if left:
         print(f"knarr down: cluster {cluster.name!r} left behind: {', '.join(left)}", file=sys.stderr)
         return 1
-    _forget_context(cluster)
-    if not keep_data:
-        teardown.remove_data(cluster)
-    clusters.forget(cluster)
-    with contextlib.suppress(OSError):
-        clusters.run_dir().rmdir()
     print(f"Cluster {cluster.name!r} is gone{', its data kept in ' + cluster.data_dir if keep_data else ''}.")
     return 0
-
-
-def _forget_context(cluster: Cluster) -> None:
-    from knarr.component_base import kubeconfig
-
-    if cluster.kubeconfig:
-        kubeconfig.remove(Path(cluster.kubeconfig), cluster.context)

@@ -7,12 +7,17 @@ address is on its loopback interface. With one, a veth pair joins it to the host
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
 import shutil
+import socket
 import subprocess
+import threading
 from pathlib import Path
 
 from knarr.cmd.clusters import PREFIX, Cluster
 
+_CLONE_NEWNET = 0x40000000
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
@@ -20,9 +25,16 @@ class NetworkError(Exception):
     """A command that sets up the namespace failed; the text says which and why."""
 
 
+def exists(cluster: Cluster) -> bool:
+    """Whether the namespace is there: not only its file, which may outlive a restart of the machine."""
+    path = cluster.namespace_path
+    return path.exists() and path.stat().st_dev != path.parent.stat().st_dev
+
+
 def create(cluster: Cluster) -> None:
     """Make the namespace with loopback, node address and (if wanted) uplink. Raises `NetworkError`."""
     _run(["ip", "netns", "add", cluster.namespace])
+    _try_nftables(cluster)
     lines = ["link set lo up"]
     if not cluster.uplink:
         lines.append(f"addr add {cluster.node_address}/32 dev lo")
@@ -34,6 +46,26 @@ def create(cluster: Cluster) -> None:
     (resolver / "resolv.conf").write_text(f"nameserver {cluster.dns_address}\n{search}\noptions ndots:5\n")
     if cluster.uplink:
         _connect(cluster)
+
+
+def listen(cluster: Cluster, port: int) -> socket.socket:
+    """A listening socket at the node's address, inside the namespace. Raises `OSError`."""
+    made: list[socket.socket | OSError] = []
+
+    def inside() -> None:
+        # A thread has a network namespace of its own; this one ends with it.
+        try:
+            _enter(cluster.namespace_path)
+            made.append(socket.create_server((cluster.node_address, port), backlog=1024))
+        except OSError as error:
+            made.append(error)
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    if isinstance(made[0], OSError):
+        raise made[0]
+    return made[0]
 
 
 def remove(cluster: Cluster, *, last_uplink: bool) -> None:
@@ -79,6 +111,29 @@ def enter(cluster: Cluster, command: list[str]) -> list[str]:
         return command
     # Not `ip netns exec`: that mounts a new /sys, without the cgroups.
     return ["nsenter", f"--net={cluster.namespace_path}", "--", *command]
+
+
+def _try_nftables(cluster: Cluster) -> None:
+    """Services need the kernel's nftables with address translation: make such a chain and drop it."""
+    text = "add table ip try\nadd chain ip try nat { type nat hook postrouting priority 100; }\n"
+    text += "add rule ip try nat masquerade\ndelete table ip try\n"
+    try:
+        _run(enter(cluster, ["nft", "-f", "-"]), text)
+    except NetworkError as error:
+        reason = str(error).splitlines()[0].partition(": ")[2]
+        raise NetworkError(f"this kernel lacks nftables with address translation (nft_nat): {reason}") from error
+
+
+def _enter(namespace: Path) -> None:
+    """Move this thread to a network namespace."""
+    handle = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(handle, _CLONE_NEWNET):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(namespace))
+    finally:
+        os.close(handle)
 
 
 def _connect(cluster: Cluster) -> None:

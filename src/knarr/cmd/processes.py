@@ -54,6 +54,31 @@ def stop(process: Process, patience: float) -> None:
                 _ended(handle, patience)
 
 
+def watch(process: Process) -> int | None:
+    """A pidfd of exactly this process, to be closed by the caller; `None` if it has ended."""
+    try:
+        # Opened before the check: from then on it cannot be another.
+        handle = os.pidfd_open(process.pid)
+    except OSError:
+        return None
+    if alive(process):
+        return handle
+    os.close(handle)
+    return None
+
+
+def wait(process: Process) -> None:
+    """Sleep until a process, child or not, has ended."""
+    with _opened(process) as handle:
+        if handle is not None:
+            select.select([handle], [], [])
+
+
+def has_ended(handle: int) -> bool:
+    """Whether the process of a pidfd has ended."""
+    return _ended(handle, 0)
+
+
 def kill_all(processes: Iterable[Process], patience: float) -> list[Process]:
     """Kill processes and wait at most `patience` seconds; returns those that still run."""
     doomed = list(processes)
@@ -81,16 +106,13 @@ def in_namespaces(inodes: Iterable[int]) -> list[Process]:
 
 @contextlib.contextmanager
 def _opened(process: Process) -> Iterator[int | None]:
-    """A pidfd of the process, `None` if it is gone. Opened before the check: from then on it cannot be another."""
+    """A pidfd of the process, `None` if it is gone."""
+    handle = watch(process)
     try:
-        handle = os.pidfd_open(process.pid)
-    except OSError:
-        yield None
-        return
-    try:
-        yield handle if alive(process) else None
+        yield handle
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
 def _ended(handle: int, patience: float) -> bool:

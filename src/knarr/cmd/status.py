@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from knarr.cmd import clusters, processes
+from knarr.cmd import clusters, members
 from knarr.cmd.api import Api, Unreachable
 from knarr.cmd.clusters import Cluster
-from knarr.cmd.up import is_ready
+from knarr.cmd.readiness import is_ready
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +40,7 @@ def report(cluster: Cluster) -> dict[str, Any]:
         "context": cluster.context,
         "kubeconfig": cluster.kubeconfig,
         "dataDir": cluster.data_dir,
+        "stopped": cluster.stopped,
         "processes": _processes(cluster),
         "nodes": [],
     }
@@ -69,12 +70,11 @@ def report(cluster: Cluster) -> dict[str, Any]:
 
 
 def _processes(cluster: Cluster) -> dict[str, dict[str, Any]]:
-    members = {"supervisor": cluster.supervisor, "server": cluster.server}
-    if not cluster.api_only:
-        members["agent"] = cluster.agent
+    wanted = [member for member in members.ALL if not (cluster.api_only and member == members.AGENT)]
+    found = {member: members.holder(cluster.name, member) for member in wanted}
     return {
-        name: {"pid": process.pid if process else None, "running": processes.alive(process)}
-        for name, process in members.items()
+        member: {"pid": process.pid if process else None, "running": process is not None}
+        for member, process in found.items()
     }
 
 
@@ -93,6 +93,8 @@ def _node(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lines(one: dict[str, Any]) -> list[str]:
+    if one["stopped"]:
+        return [f"{one['name']}: stopped; `knarr up` goes on with it", f"  data       {one['dataDir']}"]
     state = "running" if one["healthy"] else "NOT WELL"
     lines = [
         f"{one['name']}: {state}",

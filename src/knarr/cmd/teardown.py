@@ -7,12 +7,13 @@ import ctypes
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from knarr.cmd import clusters, nodens, processes
+from knarr.cmd import clusters, members, nodens, processes
 from knarr.cmd.clusters import Cluster
+from knarr.cmd.members import AGENT, SERVER, SUPERVISOR
 from knarr.cmd.processes import Process
 
 #: Seconds for the supervisor, which ends agent and server first.
@@ -31,16 +32,31 @@ class Mount(NamedTuple):
     root: str
 
 
-def stop(cluster: Cluster) -> None:
-    """End supervisor, agent and server."""
-    for process in (cluster.supervisor, cluster.agent, cluster.server):
-        if process is not None:
-            processes.stop(process, _SUPERVISOR_PATIENCE if process == cluster.supervisor else _PATIENCE)
-    # The supervisor may have started something since the cluster was read.
-    latest = clusters.load(cluster.name)
-    for process in (latest.agent, latest.server) if latest else ():
-        if process is not None:
-            processes.stop(process, _PATIENCE)
+@contextlib.contextmanager
+def taken_over(cluster: Cluster) -> Iterator[None]:
+    """End supervisor, agent and server; until the block ends nobody starts them again. Raises `TimeoutError`."""
+    locks: list[int] = []
+    try:
+        for member in (SUPERVISOR, AGENT, SERVER):
+            locks.append(_take_from(cluster.name, member))
+        yield
+    finally:
+        for lock in locks:
+            os.close(lock)
+
+
+def _take_from(name: str, member: str) -> int:
+    deadline = time.monotonic() + _SUPERVISOR_PATIENCE
+    while (lock := members.take(name, member)) is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the {member} of cluster {name!r} does not end")
+        found = members.holder(name, member)
+        if found is None:
+            # Just starting, or just ending.
+            time.sleep(0.01)
+        else:
+            processes.stop(found, _SUPERVISOR_PATIENCE if member == SUPERVISOR else _PATIENCE)
+    return lock
 
 
 def purge(cluster: Cluster) -> list[str]:
@@ -55,6 +71,22 @@ def purge(cluster: Cluster) -> list[str]:
         if cluster.namespace_path.exists():
             left.append(f"network namespace {cluster.namespace}")
     return left
+
+
+def forget_context(cluster: Cluster) -> None:
+    """Take the cluster's context out of the kubeconfig it was added to."""
+    from knarr.component_base import kubeconfig
+
+    if cluster.kubeconfig:
+        kubeconfig.remove(Path(cluster.kubeconfig), cluster.context)
+
+
+def forget(name: str) -> None:
+    """Take a cluster off the list. It must be taken over."""
+    clusters.forget(name)
+    members.forget(name)
+    with contextlib.suppress(OSError):
+        clusters.run_dir().rmdir()
 
 
 def remove_data(cluster: Cluster) -> None:

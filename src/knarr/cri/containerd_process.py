@@ -18,13 +18,12 @@ from knarr.component_base import logs
 from knarr.component_base.clock import Clock
 from knarr.cri import pause
 from knarr.cri.containerd import CriRuntime
+from knarr.cri.programs import SBIN, find, find_cni_plugins
 from knarr.cri.registry import hosts_toml
 from knarr.cri.runtime import CriError
 
 _log = logs.get("containerd")
 _CAP_SYS_RESOURCE = 24
-_CNI_BIN = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
-_SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _START_DEADLINE = 30.0
 #: Plugins a node never uses; each one off shortens the start.
 _DISABLED = (
@@ -36,10 +35,6 @@ _DISABLED = (
     "io.containerd.snapshotter.v1.devmapper",
     "io.containerd.snapshotter.v1.zfs",
 )
-
-
-class MissingProgram(FileNotFoundError):
-    """A program or plugin the node needs is not installed; the text names the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +61,6 @@ class ContainerdOptions:
     def content(self) -> Path:
         """The folder of blobs by digest."""
         return self.root / "io.containerd.content.v1.content" / "blobs"
-
-
-def find(program: str, package: str) -> str:
-    """The path of a program. Raises `MissingProgram`."""
-    found = shutil.which(program) or shutil.which(program, path=_SBIN)
-    if found is None:
-        raise MissingProgram(f"{program} is not installed: install the package {package}")
-    return found
-
-
-def find_cni_plugins() -> str:
-    """The folder of the CNI plugins. Raises `MissingProgram`."""
-    for folder in _CNI_BIN:
-        if os.access(f"{folder}/bridge", os.X_OK):
-            return folder
-    raise MissingProgram("no CNI plugins found: install the package containernetworking-plugins")
 
 
 def lacks_oom_capability(status: str) -> bool:
@@ -195,7 +174,7 @@ class ContainerdProcess:
         output = os.open(self.options.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         null = os.open(os.devnull, os.O_RDONLY)
         actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
-        environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{_SBIN}"}
+        environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SBIN}"}
         try:
             pid = os.posix_spawn(
                 program, [program, "-c", str(self._config)], environment, file_actions=actions, setsid=True

@@ -13,26 +13,41 @@ from pathlib import Path
 
 import pytest
 
-from knarr.cmd import clusters, down, nodens, processes, teardown
+from knarr.cmd import clusters, down, members, nodens, processes, teardown
 from knarr.cmd.clusters import Cluster
+from knarr.cmd.processes import Process
 
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes network namespaces and mounts"),
 ]
 
-#: Supervises two sleepers; the namespace is entered as for real.
+#: A member that does nothing.
+IDLE = """
+import sys, time
+from pathlib import Path
+from knarr.cmd import clusters, members
+name, run_dir, member = sys.argv[1:]
+clusters.run_dir = lambda: Path(run_dir)
+if members.take(name, member) is None:
+    sys.exit(1)
+time.sleep(1000)
+"""
+#: Supervises two of them; the namespace is entered as for real.
 SUPERVISE = """
 import sys
 from pathlib import Path
-from knarr.cmd import clusters, nodens, supervisor
-clusters.run_dir = lambda: Path(sys.argv[2])
-cluster = clusters.load(sys.argv[1])
+from knarr.cmd import clusters, ends, members, nodens, supervisor
+name, run_dir, idle = sys.argv[1:]
+clusters.run_dir = lambda: Path(run_dir)
 def children(cluster, sockets):
-    sleep = nodens.enter(cluster, ["sleep", "1000"])
-    return [supervisor.Child(name, sleep, cluster.log_dir / name) for name in ("server", "agent")]
+    commands = {one: [sys.executable, "-c", idle, name, run_dir, one] for one in ("server", "agent")}
+    return [
+        supervisor.Child(one, nodens.enter(cluster, command), cluster.log_dir / one)
+        for one, command in commands.items()
+    ]
 supervisor.children = children
-supervisor.supervise(cluster, [])
+supervisor.supervise(clusters.load(name), members.take(name, "supervisor"), [], ends.Ends())
 """
 
 
@@ -53,13 +68,13 @@ def census() -> dict[str, object]:
         "links": [path.name for path in Path("/sys/class/net").glob("knarr*")],
         "resolvers": [str(path) for path in Path("/etc/netns").glob(f"{name}*")],
         "tables": subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout,
-        "sleepers": _sleepers(),
+        "members": _members(),
     }
 
 
-def _sleepers() -> int:
-    command = f"sleep\0{1000}\0".encode()
-    return sum(1 for path in Path("/proc").glob("[0-9]*/cmdline") if _read(path) == command)
+def _members() -> int:
+    command = f"\0{IDLE}\0t{os.getpid()}\0".encode()
+    return sum(1 for path in Path("/proc").glob("[0-9]*/cmdline") if command in _read(path))
 
 
 def _read(path: Path) -> bytes:
@@ -78,40 +93,64 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
     made = Cluster(name, 900 + os.getpid() % 100, str(data), 0)
     clusters.save(made)
     yield made
-    teardown.stop(clusters.load(name) or made)
-    teardown.purge(made)
+    with teardown.taken_over(made):
+        teardown.purge(made)
 
 
 def supervised(cluster: Cluster) -> subprocess.Popen[bytes]:
-    arguments = [sys.executable, "-c", SUPERVISE, cluster.name, str(clusters.run_dir())]
+    arguments = [sys.executable, "-c", SUPERVISE, cluster.name, str(clusters.run_dir()), IDLE]
     process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    until(lambda: processes.alive(current(cluster).agent), "the agent did not start")
+    until(lambda: all(running(cluster)), "not everything started")
     return process
 
 
-def current(cluster: Cluster) -> Cluster:
-    found = clusters.load(cluster.name)
-    assert found is not None
-    return found
+def running(cluster: Cluster) -> tuple[Process | None, Process | None]:
+    """Server and agent."""
+    return members.holder(cluster.name, "server"), members.holder(cluster.name, "agent")
+
+
+def killed(process: Process | None) -> None:
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
 
 
 def test_what_dies_is_started_again_and_down_ends_all(cluster: Cluster) -> None:
     before = census()
     nodens.create(cluster)
     supervisor = supervised(cluster)
-    first = current(cluster)
-    assert first.server is not None
-    assert first.agent is not None
+    server, agent = running(cluster)
     inode = cluster.namespace_path.stat().st_ino
     until(lambda: len(processes.in_namespaces([inode])) == 2, "not in the namespace")
-    os.kill(first.server.pid, signal.SIGKILL)
-    until(lambda: current(cluster).server not in (None, first.server), "not started again")
-    assert processes.alive(current(cluster).agent)
-    assert down._end(current(cluster), keep_data=False) == 0
+    killed(server)
+    until(lambda: running(cluster)[0] not in (None, server), "not started again")
+    assert running(cluster)[1] == agent
+    assert down.end(cluster, keep_data=False) == 0
     assert supervisor.wait(5) == 0
     assert clusters.load(cluster.name) is None
+    assert not clusters.run_dir().exists()
     assert not Path(cluster.data_dir).exists()
     assert census() == before
+
+
+def test_a_new_supervisor_takes_over_what_runs(cluster: Cluster) -> None:
+    nodens.create(cluster)
+    supervisor = supervised(cluster)
+    server, agent = running(cluster)
+    supervisor.kill()
+    supervisor.wait(5)
+    killed(server)
+    until(lambda: running(cluster)[0] is None, "the server is gone")
+    second = supervised(cluster)
+    assert running(cluster)[1] == agent
+    # Not its own child: it must be seen to end all the same.
+    killed(agent)
+    until(lambda: running(cluster)[1] not in (None, agent), "not started again")
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(20) == 0
+    assert running(cluster) == (None, None)
+    stopped = clusters.load(cluster.name)
+    assert stopped is not None
+    assert stopped.stopped
 
 
 def test_down_also_removes_what_a_killed_supervisor_left(cluster: Cluster) -> None:
@@ -134,7 +173,7 @@ def test_down_also_removes_what_a_killed_supervisor_left(cluster: Cluster) -> No
         if (top / "cgroup.procs").exists() and not top.is_symlink():
             (top / teardown.cgroup_name(cluster) / "pod").mkdir(parents=True)
     assert census() != before
-    assert down._end(current(cluster), keep_data=True) == 0
+    assert down.end(cluster, keep_data=True) == 0
     assert stray.wait(5) == -signal.SIGKILL
     assert Path(cluster.data_dir).exists()
     assert not volume.joinpath("file").exists()

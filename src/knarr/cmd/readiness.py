@@ -1,0 +1,49 @@
+"""Whether a cluster is ready, asked from outside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from knarr.cmd.api import Api, Unreachable
+from knarr.cmd.clusters import Cluster
+from knarr.cmd.preflight import UpError
+
+_PAUSE = 0.05
+
+
+def await_ready(cluster: Cluster, patience: float, check: Callable[[], None]) -> None:
+    """Wait for /readyz and the node. `check` raises to give up. Raises `UpError` with what is missing."""
+    deadline = time.monotonic() + patience
+    missing = "the server has not started"
+    while time.monotonic() < deadline:
+        check()
+        missing = _missing(cluster)
+        if not missing:
+            return
+        time.sleep(_PAUSE)
+    raise UpError(f"not ready after {patience:.0f} s: {missing}")
+
+
+def is_ready(node: dict[str, Any]) -> bool:
+    """Whether a Node object has the condition Ready."""
+    conditions = (node.get("status") or {}).get("conditions")
+    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions or ())
+
+
+def _missing(cluster: Cluster) -> str:
+    """What the cluster lacks to be ready; empty when it is."""
+    try:
+        api = Api(cluster.admin_kubeconfig)
+        status, body = api.get("/readyz")
+        if status != 200:
+            return f"/readyz says {body.decode(errors='replace').strip()[-200:]}"
+        if cluster.api_only:
+            return ""
+        nodes = api.read("/api/v1/nodes")["items"]
+    except Unreachable as error:
+        return str(error)
+    if not nodes:
+        return "the node has not registered"
+    return "" if all(is_ready(node) for node in nodes) else "the node is not Ready"
