@@ -36,7 +36,7 @@ def end(cluster: Cluster, *, keep_data: bool) -> int:
             cluster = clusters.load(cluster.name) or cluster
             left = teardown.purge(cluster)
             if not left:
-                teardown.forget_context(cluster)
+                left = teardown.forget_context(cluster)
                 if not keep_data:
                     teardown.remove_data(cluster)
                 teardown.forget(cluster.name)

@@ -51,7 +51,8 @@ class Making:
 
     def prepare(self) -> Cluster:
         """Everything up to the first process. Raises `UpError`, `NetworkError` and `OSError`."""
-        self._sockets.append(_listen(self._arguments.port))
+        self._sockets.append(_listen(self._arguments.port, self._old.port if self._old else API_PORT))
+        self._check_kubeconfig()
         others = [one for one in clusters.load_all() if one.name != self._arguments.name]
         cluster = self._describe(others)
         goes_on = self._old is not None and _goes_on(self._old, cluster)
@@ -105,14 +106,14 @@ class Making:
             left = teardown.purge(latest)
             if left:
                 return left
-            teardown.forget_context(latest)
+            left = teardown.forget_context(latest)
             if keep or self._old is not None:
                 clusters.save(replace(latest, stopped=True))
-                return []
+                return left
             if self._fresh:
                 teardown.remove_data(latest)
             teardown.forget(latest.name)
-        return []
+        return left
 
     def _describe(self, others: list[Cluster]) -> Cluster:
         arguments = self._arguments
@@ -131,6 +132,16 @@ class Making:
             kubeconfig=str(kubeconfig_of(arguments, os.environ)[0]),
             forwarding_before=any(other.uplink for other in others) or nodens.forwarding(),
         )
+
+    def _check_kubeconfig(self) -> None:
+        from knarr.component_base import kubeconfig
+
+        path, _ = kubeconfig_of(self._arguments, os.environ)
+        try:
+            kubeconfig.check(path)
+        except (OSError, ValueError) as error:
+            first, *_ = str(error).splitlines()
+            raise UpError(f"kubeconfig {first}") from error
 
     def _make_folders(self, cluster: Cluster) -> None:
         try:
@@ -158,11 +169,13 @@ def _goes_on(old: Cluster, new: Cluster) -> bool:
     return same and not new.api_only and nodens.exists(old)
 
 
-def _listen(port: int | None) -> socket.socket:
+def _listen(port: int | None, usual: int) -> socket.socket:
     """The API's socket on the host's loopback; the server inherits it, wherever it runs."""
     try:
-        return socket.create_server(("127.0.0.1", API_PORT if port is None else port), backlog=1024)
+        return socket.create_server(("127.0.0.1", usual if port is None else port), backlog=1024)
     except OSError as error:
         if port is None:
             return socket.create_server(("127.0.0.1", 0), backlog=1024)
-        raise UpError(f"port {port} on 127.0.0.1: {error.strerror}; --port 0 picks a free one") from error
+        raise UpError(
+            f"port {port} on 127.0.0.1: {os.strerror(error.errno or 0)}; --port 0 picks a free one"
+        ) from error

@@ -26,6 +26,8 @@ def check(arguments: argparse.Namespace) -> None:
             ipaddress.IPv4Network(text)
         except ValueError as error:
             raise UpError(str(error)) from error
+    if arguments.port is not None and not 0 <= arguments.port <= 65535:
+        raise UpError(f"--port {arguments.port} is no port: 0 to 65535")
     if arguments.api_only and arguments.uplink:
         raise UpError("--uplink is for a node; --api-only has none")
     if not arguments.api_only:

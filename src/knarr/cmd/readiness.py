@@ -6,20 +6,23 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from knarr.apimachinery import timestamps
 from knarr.cmd.api import Api, Unreachable
 from knarr.cmd.clusters import Cluster
 from knarr.cmd.preflight import UpError
+from knarr.component_base.clock import RealClock
 
 _PAUSE = 0.05
 
 
 def await_ready(cluster: Cluster, patience: float, check: Callable[[], None]) -> None:
     """Wait for /readyz and the node. `check` raises to give up. Raises `UpError` with what is missing."""
-    deadline = time.monotonic() + patience
+    clock = RealClock()
+    deadline, since = time.monotonic() + patience, timestamps.micro(clock.now())
     missing = "the server has not started"
     while time.monotonic() < deadline:
         check()
-        missing = _missing(cluster)
+        missing = _missing(cluster, since)
         if not missing:
             return
         time.sleep(_PAUSE)
@@ -32,7 +35,13 @@ def is_ready(node: dict[str, Any]) -> bool:
     return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions or ())
 
 
-def _missing(cluster: Cluster) -> str:
+def _renewed(api: Api) -> str:
+    """When a node last gave a sign of life: what is Ready may have been so in an earlier run."""
+    leases = api.read("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")["items"]
+    return max((lease["spec"].get("renewTime") or "" for lease in leases), default="")
+
+
+def _missing(cluster: Cluster, since: str) -> str:
     """What the cluster lacks to be ready; empty when it is."""
     try:
         api = Api(cluster.admin_kubeconfig)
@@ -42,8 +51,11 @@ def _missing(cluster: Cluster) -> str:
         if cluster.api_only:
             return ""
         nodes = api.read("/api/v1/nodes")["items"]
+        renewed = _renewed(api)
     except Unreachable as error:
         return str(error)
     if not nodes:
         return "the node has not registered"
-    return "" if all(is_ready(node) for node in nodes) else "the node is not Ready"
+    if not all(is_ready(node) for node in nodes):
+        return "the node is not Ready"
+    return "" if renewed >= since else "the node has not reported"

@@ -73,12 +73,16 @@ def purge(cluster: Cluster) -> list[str]:
     return left
 
 
-def forget_context(cluster: Cluster) -> None:
-    """Take the cluster's context out of the kubeconfig it was added to."""
+def forget_context(cluster: Cluster) -> list[str]:
+    """Take the cluster's context out of the kubeconfig it was added to. Returns what resisted, in words."""
     from knarr.component_base import kubeconfig
 
-    if cluster.kubeconfig:
-        kubeconfig.remove(Path(cluster.kubeconfig), cluster.context)
+    try:
+        if cluster.kubeconfig:
+            kubeconfig.remove(Path(cluster.kubeconfig), cluster.context)
+    except (OSError, ValueError) as error:
+        return [f"kubectl context {cluster.context!r}: {str(error).splitlines()[0]}"]
+    return []
 
 
 def forget(name: str) -> None:

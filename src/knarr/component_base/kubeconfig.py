@@ -53,6 +53,11 @@ def merge(path: Path, name: str, access: Access, owner: tuple[int, int] | None =
     _store(path, config, owner)
 
 
+def check(path: Path) -> None:
+    """Raises `ValueError` or `OSError` for a file that `merge` could not add to; an absent one is fine."""
+    _load(path)
+
+
 def remove(path: Path, name: str) -> None:
     """Take a context, with its cluster and user, out of a kubeconfig. An absent file or context is no error."""
     if not path.exists():
