@@ -1,14 +1,14 @@
 """The store: the small protocol with etcd's semantics that every driver serves.
 
 Keys are text (`/registry/pods/default/a`), values are bytes (an object's JSON without resourceVersion). Every
-change gets the next revision, one for the whole store, starting at 1. A change is acknowledged only when it is
+change gets the next revision, one for the whole store. A change is acknowledged only when it is
 durable. Source of the semantics: https://etcd.io/docs/v3.5/learning/api/
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class KeyValue(NamedTuple):
@@ -65,6 +65,10 @@ class CompactedError(StoreError):
         self.oldest = oldest
 
 
+class StoreUnavailableError(StoreError):
+    """The engine does not answer. A write that fails so may have happened all the same."""
+
+
 class Store(Protocol):
     """A key-value store with revisions."""
 
@@ -105,4 +109,17 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Flush and close."""
+        ...
+
+
+@runtime_checkable
+class Expiring(Protocol):
+    """A store whose engine can remove a key by itself once nobody has written it for a while."""
+
+    async def create_for(self, key: str, value: bytes, seconds: int) -> int:
+        """As `Store.create`, for a key that lives at least `seconds`."""
+        ...
+
+    async def update_for(self, key: str, value: bytes, expected: int, seconds: int) -> int:
+        """As `Store.update`; the key lives at least `seconds` from now on."""
         ...

@@ -40,17 +40,17 @@ async def events_of(store: Store, prefix: str, after: int, count: int) -> list[E
     raise AssertionError("the watch ended")
 
 
-def test_revisions_count_changes_from_one(opening: Opening) -> None:
+def test_revisions_count_changes(opening: Opening) -> None:
     async def test(store: Store) -> None:
-        assert await store.revision() == 0
-        assert await store.create("/a", b"1") == 1
-        assert await store.create("/b", b"1") == 2
-        assert await store.update("/a", b"2", 1) == 3
-        assert await store.delete("/b", 2) == 4
-        assert await store.revision() == 4
+        start = await store.revision()
+        assert await store.create("/a", b"1") == start + 1
+        assert await store.create("/b", b"1") == start + 2
+        assert await store.update("/a", b"2", start + 1) == start + 3
+        assert await store.delete("/b", start + 2) == start + 4
+        assert await store.revision() == start + 4
         state = await store.get("/a")
         assert state is not None
-        assert tuple(state) == ("/a", b"2", 3, 1)
+        assert tuple(state) == ("/a", b"2", start + 3, start + 1)
         assert await store.get("/b") is None
 
     run(opening, test)
@@ -58,42 +58,43 @@ def test_revisions_count_changes_from_one(opening: Opening) -> None:
 
 def test_a_refused_write_changes_nothing(opening: Opening) -> None:
     async def test(store: Store) -> None:
-        await store.create("/a", b"1")
+        made = await store.create("/a", b"1")
         with pytest.raises(KeyExistsError):
             await store.create("/a", b"2")
         with pytest.raises(ConflictError) as conflict:
-            await store.update("/a", b"2", 7)
-        assert tuple(conflict.value.current) == ("/a", b"1", 1, 1)
+            await store.update("/a", b"2", made + 6)
+        assert tuple(conflict.value.current) == ("/a", b"1", made, made)
         with pytest.raises(ConflictError):
-            await store.delete("/a", 7)
+            await store.delete("/a", made + 6)
         with pytest.raises(KeyNotFoundError):
             await store.update("/none", b"", 1)
         with pytest.raises(KeyNotFoundError):
             await store.delete("/none", 1)
-        assert await store.revision() == 1
+        assert await store.revision() == made
 
     run(opening, test)
 
 
 def test_a_key_made_again_is_a_new_one(opening: Opening) -> None:
     async def test(store: Store) -> None:
-        await store.create("/a", b"1")
-        await store.delete("/a", 1)
-        assert await store.create("/a", b"2") == 3
+        made = await store.create("/a", b"1")
+        await store.delete("/a", made)
+        assert await store.create("/a", b"2") == made + 2
         state = await store.get("/a")
         assert state is not None
-        assert state.create_revision == 3
+        assert state.create_revision == made + 2
 
     run(opening, test)
 
 
 def test_lists_are_ordered_paged_and_bounded_by_their_prefix(opening: Opening) -> None:
     async def test(store: Store) -> None:
+        revision = 0
         for key in ("/p/c", "/p/a", "/q/x", "/p/b", "/pp"):
-            await store.create(key, key.encode())
+            revision = await store.create(key, key.encode())
         page = await store.list("/p/", limit=2)
         assert [kv.key for kv in page.items] == ["/p/a", "/p/b"]
-        assert (page.revision, page.remaining) == (5, 1)
+        assert (page.revision, page.remaining) == (revision, 1)
         rest = await store.list("/p/", after="/p/b", limit=2)
         assert [kv.key for kv in rest.items] == ["/p/c"]
         assert rest.remaining == 0
@@ -104,23 +105,23 @@ def test_lists_are_ordered_paged_and_bounded_by_their_prefix(opening: Opening) -
 
 def test_the_past_can_be_read_until_it_is_compacted(opening: Opening) -> None:
     async def test(store: Store) -> None:
-        await store.create("/a", b"1")
-        await store.create("/b", b"1")
-        await store.update("/a", b"2", 1)
-        await store.delete("/b", 2)
-        old = await store.list("/", revision=2)
+        first = await store.create("/a", b"1")
+        second = await store.create("/b", b"1")
+        third = await store.update("/a", b"2", first)
+        await store.delete("/b", second)
+        old = await store.list("/", revision=second)
         assert [(kv.key, kv.value) for kv in old.items] == [("/a", b"1"), ("/b", b"1")]
-        assert old.revision == 2
-        before = await store.get("/b", 3)
+        assert old.revision == second
+        before = await store.get("/b", third)
         assert before is not None
-        assert before.mod_revision == 2
-        await store.compact(3)
+        assert before.mod_revision == second
+        await store.compact(third)
         with pytest.raises(CompactedError) as compacted:
-            await store.list("/", revision=2)
-        assert compacted.value.oldest == 3
+            await store.list("/", revision=second)
+        assert compacted.value.oldest == third
         with pytest.raises(CompactedError):
-            await store.get("/a", 2)
-        kept = await store.list("/", revision=3)
+            await store.get("/a", second)
+        kept = await store.list("/", revision=third)
         assert [(kv.key, kv.value) for kv in kept.items] == [("/a", b"2"), ("/b", b"1")]
         assert [kv.key for kv in (await store.list("/")).items] == ["/a"]
 
@@ -129,15 +130,16 @@ def test_the_past_can_be_read_until_it_is_compacted(opening: Opening) -> None:
 
 def test_a_watch_gives_the_past_and_then_the_present_without_a_gap(opening: Opening) -> None:
     async def test(store: Store) -> None:
+        start = await store.revision()
         await store.create("/w/a", b"1")
         await store.create("/x", b"1")
-        watching = asyncio.ensure_future(events_of(store, "/w/", 0, 4))
-        await store.update("/w/a", b"2", 1)
+        watching = asyncio.ensure_future(events_of(store, "/w/", start, 4))
+        await store.update("/w/a", b"2", start + 1)
         await asyncio.sleep(0)
         await store.create("/w/b", b"1")
-        await store.delete("/w/a", 3)
+        await store.delete("/w/a", start + 3)
         events = await watching
-        assert [(e.kv.key, e.kv.mod_revision, e.deleted) for e in events] == [
+        assert [(e.kv.key, e.kv.mod_revision - start, e.deleted) for e in events] == [
             ("/w/a", 1, False),
             ("/w/a", 3, False),
             ("/w/b", 4, False),
@@ -146,32 +148,32 @@ def test_a_watch_gives_the_past_and_then_the_present_without_a_gap(opening: Open
         assert events[1].previous is not None
         assert events[1].previous.value == b"1"
         assert events[3].kv.value == b"2"
-        assert [e.kv.mod_revision for e in await events_of(store, "/w/", 3, 2)] == [4, 5]
+        assert [e.kv.mod_revision - start for e in await events_of(store, "/w/", start + 3, 2)] == [4, 5]
 
     run(opening, test)
 
 
 def test_a_watch_of_the_compacted_past_is_refused(opening: Opening) -> None:
     async def test(store: Store) -> None:
-        revision = await store.create("/a", b"1")
+        first = revision = await store.create("/a", b"1")
         for _ in range(5):
             revision = await store.update("/a", b"x", revision)
-        await store.compact(4)
+        await store.compact(first + 3)
         with pytest.raises(CompactedError):
-            await events_of(store, "/", 3, 1)
-        assert [e.kv.mod_revision for e in await events_of(store, "/", 4, 2)] == [5, 6]
+            await events_of(store, "/", first + 2, 1)
+        assert [e.kv.mod_revision for e in await events_of(store, "/", first + 3, 2)] == [first + 4, first + 5]
 
     run(opening, test)
 
 
 def test_of_concurrent_writers_one_wins(opening: Opening) -> None:
     async def test(store: Store) -> None:
-        await store.create("/a", b"0")
+        made = await store.create("/a", b"0")
         outcomes = await asyncio.gather(
-            *(store.update("/a", b"%d" % number, 1) for number in range(20)), return_exceptions=True
+            *(store.update("/a", b"%d" % number, made) for number in range(20)), return_exceptions=True
         )
         won = [outcome for outcome in outcomes if isinstance(outcome, int)]
-        assert won == [2]
+        assert won == [made + 1]
         assert sum(isinstance(outcome, ConflictError) for outcome in outcomes) == 19
 
     run(opening, test)
@@ -180,6 +182,7 @@ def test_of_concurrent_writers_one_wins(opening: Opening) -> None:
 def test_random_changes_agree_with_a_plain_model(opening: Opening) -> None:
     async def test(store: Store) -> None:
         rng = random.Random(7)
+        start = await store.revision()
         model: dict[str, tuple[bytes, int]] = {}
         history: list[dict[str, tuple[bytes, int]]] = [{}]
         for step in range(300):
@@ -195,17 +198,17 @@ def test_random_changes_agree_with_a_plain_model(opening: Opening) -> None:
                 model[key] = (value, await store.update(key, value, known[1]))
             history.append(dict(model))
         for revision in (1, 50, 151, 300):
-            page = await store.list("/k/", revision=revision)
+            page = await store.list("/k/", revision=start + revision)
             assert {kv.key: (kv.value, kv.mod_revision) for kv in page.items} == history[revision]
         replayed: dict[str, bytes] = {}
-        for event in await events_of(store, "/k/", 0, 300):
+        for event in await events_of(store, "/k/", start, 300):
             if event.deleted:
                 del replayed[event.kv.key]
             else:
                 replayed[event.kv.key] = event.kv.value
         assert replayed == {key: value for key, (value, _) in model.items()}
-        await store.compact(200)
-        assert {kv.key for kv in (await store.list("/k/", revision=200)).items} == set(history[200])
+        await store.compact(start + 200)
+        assert {kv.key for kv in (await store.list("/k/", revision=start + 200)).items} == set(history[200])
         assert {kv.key for kv in (await store.list("/k/")).items} == set(model)
 
     run(opening, test)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from knarr.storage.store import Event
 
 from .conftest import Opening, opened
 
 
+@pytest.mark.parametrize("opening", ["memory", "sqlite"], indirect=True)
 def test_subscribers_hear_of_a_change_before_its_writer(opening: Opening) -> None:
     async def main() -> None:
         async with opened(opening) as opened_store:

@@ -1,0 +1,184 @@
+"""Stores on one real etcd: several writers, etcd killed and started again, compaction, keys that end by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tests.etcd import Etcd, needs_etcd
+
+from knarr.storage.etcd.store import EtcdStore
+from knarr.storage.store import CompactedError, ConflictError, Event, StoreError, StoreUnavailableError
+
+pytestmark = needs_etcd
+
+
+@pytest.fixture
+def etcd() -> Iterator[Etcd]:
+    with tempfile.TemporaryDirectory(prefix="etcd-") as folder:
+        server = Etcd(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+def run(endpoints: str, test: Callable[[EtcdStore, EtcdStore], Awaitable[None]], period: float = 0) -> None:
+    """Two stores, as two servers have them."""
+
+    async def main() -> None:
+        one, two = [await EtcdStore.open(endpoints, period=period) for _ in range(2)]
+        try:
+            await asyncio.wait_for(test(one, two), 40)
+        finally:
+            await one.close()
+            await two.close()
+
+    asyncio.run(main())
+
+
+async def follow(store: EtcdStore, seen: list[Event], after: int) -> None:
+    """Collect events for good, going on behind the last one whenever the watch breaks."""
+    while True:
+        try:
+            async with aclosing(cast(Any, store.watch("/", seen[-1].kv.mod_revision if seen else after))) as watch:
+                async for batch in watch:
+                    seen += batch
+        except StoreUnavailableError:
+            await asyncio.sleep(0.02)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.01)
+
+
+async def count_up(store: EtcdStore, times: int) -> None:
+    for _ in range(times):
+        current = await store.get("/counter")
+        assert current is not None
+        while True:
+            try:
+                await store.update("/counter", b"%d" % (int(current.value) + 1), current.mod_revision)
+                break
+            except ConflictError as error:
+                current = error.current
+
+
+def test_two_stores_lose_no_update_and_see_the_same_history(etcd: Etcd) -> None:
+    async def test(one: EtcdStore, two: EtcdStore) -> None:
+        start = await one.create("/counter", b"0")
+        heard: list[list[Event]] = [[], []]
+        tasks = [
+            asyncio.ensure_future(follow(store, seen, start)) for store, seen in zip((one, two), heard, strict=True)
+        ]
+        await asyncio.gather(*(count_up(store, 25) for store in (one, two, one, two)))
+        await until(lambda: all(len(seen) == 100 for seen in heard))
+        assert [int(event.kv.value) for event in heard[0]] == list(range(1, 101))
+        assert heard[0] == heard[1]
+        # What one has written the other reads, without waiting.
+        revision = await two.create("/made", b"")
+        assert await one.revision() >= revision
+        for task in tasks:
+            task.cancel()
+
+    run(etcd.endpoint, test)
+
+
+def test_a_killed_etcd_loses_nothing_acknowledged_and_no_event(etcd: Etcd) -> None:
+    acknowledged: dict[str, int] = {}
+
+    async def write(store: EtcdStore, worker: int) -> None:
+        for number in range(10_000):
+            key = f"/w/{worker}/{number}"
+            try:
+                acknowledged[key] = await store.create(key, b"x")
+            except StoreUnavailableError:
+                # Its fate is unknown: the next has a key of its own.
+                await asyncio.sleep(0.02)
+
+    async def test(one: EtcdStore, two: EtcdStore) -> None:
+        seen: list[Event] = []
+        tasks = [asyncio.ensure_future(follow(two, seen, await two.revision()))]
+        tasks += [asyncio.ensure_future(write(one, worker)) for worker in range(4)]
+        for _ in range(2):
+            goal = len(acknowledged) + 100
+            await until(lambda goal=goal: len(acknowledged) >= goal)  # type: ignore[misc]
+            etcd.kill()
+            await asyncio.to_thread(etcd.start)
+        goal = len(acknowledged) + 50
+        await until(lambda: len(acknowledged) >= goal)
+        for task in tasks[1:]:
+            task.cancel()
+        page = await two.list("/w/")
+        await until(lambda: seen[-1].kv.mod_revision == page.revision)
+        tasks[0].cancel()
+        revisions = [event.kv.mod_revision for event in seen]
+        assert revisions == list(range(revisions[0], revisions[0] + len(revisions)))
+        assert {event.kv.key for event in seen} == {kv.key for kv in page.items}
+        found = {kv.key: kv.mod_revision for kv in page.items}
+        assert {key: found.get(key) for key in acknowledged} == acknowledged
+
+    run(etcd.endpoint, test)
+
+
+def test_an_endpoint_that_is_gone_is_passed_over(etcd: Etcd) -> None:
+    async def test(one: EtcdStore, two: EtcdStore) -> None:
+        revision = await one.create("/a", b"1")
+        assert await two.revision() == revision
+
+    run(f"unix://{etcd.folder}/nobody,http://127.0.0.1:1,{etcd.endpoint}", test)
+
+
+def test_no_etcd_is_a_clear_error(tmp_path: Path) -> None:
+    async def main() -> None:
+        with pytest.raises(StoreUnavailableError, match="not reachable: unix:///.*/nobody"):
+            await EtcdStore.open(f"unix://{tmp_path}/nobody")
+        with pytest.raises(StoreError, match="no endpoint"):
+            await EtcdStore.open("mysql://host/db")
+
+    asyncio.run(main())
+
+
+def test_servers_compact_in_turns_and_only_what_is_old(etcd: Etcd) -> None:
+    async def test(one: EtcdStore, two: EtcdStore) -> None:
+        revision = first = await one.create("/a", b"0")
+        oldest = 0
+        async with asyncio.timeout(15):
+            while not oldest:
+                revision = await one.update("/a", b"x", revision)
+                try:
+                    await two.get("/a", first)
+                except CompactedError as error:
+                    oldest = error.oldest
+        guard = await one.get("compact_rev_key")
+        assert guard is not None
+        assert int(guard.value) <= oldest <= await two.revision()
+        kept = await two.get("/a", oldest)
+        assert kept is not None
+
+    run(etcd.endpoint, test, period=0.3)
+
+
+def test_a_key_for_a_time_ends_by_itself(etcd: Etcd) -> None:
+    async def test(one: EtcdStore, two: EtcdStore) -> None:
+        seen: list[Event] = []
+        task = asyncio.ensure_future(follow(two, seen, await two.revision()))
+        made = await one.create_for("/short", b"1", 2)
+        changed = await two.update_for("/short", b"2", made, 2)
+        await one.create("/long", b"")
+        await until(lambda: len(seen) == 4)
+        task.cancel()
+        assert [(event.kv.key, event.deleted) for event in seen[2:]] == [("/long", False), ("/short", True)]
+        assert seen[3].previous is not None
+        assert seen[3].previous.mod_revision == changed
+        assert await one.get("/short") is None
+
+    run(etcd.endpoint, test)
