@@ -47,6 +47,8 @@ class Attributes:
     options: Object = field(default_factory=dict)
     #: Adds a Warning header to the answer.
     warn: Callable[[str], None] = lambda _text: None
+    #: What plugins note for the audit log.
+    annotations: dict[str, str] = field(default_factory=dict)
 
     @property
     def kind_key(self) -> tuple[str, str]:

@@ -20,6 +20,8 @@ from knarr.apiserver.admission.limit_ranger import LimitRanger
 from knarr.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from knarr.apiserver.admission.node_restriction import NodeRestriction
 from knarr.apiserver.admission.plugin import Mutator, Validator
+from knarr.apiserver.admission.pod_security import PodSecurity
+from knarr.apiserver.admission.pod_topology_labels import PodTopologyLabels
 from knarr.apiserver.admission.priority import Priority
 from knarr.apiserver.admission.runtime_class import RuntimeClass
 from knarr.apiserver.admission.service_account import ServiceAccount
@@ -76,6 +78,7 @@ def build(authorizer: Authorizer, suffix: Callable[[], str], disabled: Iterable[
         ServiceAccount(suffix),
         NodeRestriction(authorizer),
         TaintNodesByCondition(),
+        PodSecurity(),
         Priority(),
         DefaultTolerationSeconds(),
         DefaultStorageClass(),
@@ -84,7 +87,9 @@ def build(authorizer: Authorizer, suffix: Callable[[], str], disabled: Iterable[
         RuntimeClass(),
         CertificateApproval(authorizer),
         CertificateSigning(authorizer),
+        # ClusterTrustBundleAttest stands here; its API is not on by default.
         CertificateSubjectRestriction(),
         DefaultIngressClass(),
+        PodTopologyLabels(),
     )
     return Plugins(plugin for plugin in plugins if plugin.name not in off)

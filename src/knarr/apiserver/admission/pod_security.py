@@ -1,0 +1,194 @@
+"""PodSecurity: pods keep to the Pod Security Standards that their namespace is labelled with.
+
+Source: https://kubernetes.io/docs/concepts/security/pod-security-admission/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from knarr.apimachinery.errors import invalid
+from knarr.apimachinery.field import quote
+from knarr.apimachinery.types import Object
+from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.admission.pod_standards.policy import (
+    PREFIX,
+    PRIVILEGED,
+    PRIVILEGED_POLICY,
+    LevelVersion,
+    Policy,
+    of_labels,
+    stricter,
+)
+from knarr.apiserver.admission.pod_standards.standards import violations
+from knarr.apiserver.attributes import Attributes
+
+#: Pods that are looked at when a namespace's level changes.
+_MAX_PODS = 3000
+_POD = ("pods", "")
+_NAMESPACE = ("namespaces", "")
+_TEMPLATES = frozenset(
+    {
+        ("podtemplates", ""),
+        ("replicationcontrollers", ""),
+        ("daemonsets", "apps"),
+        ("deployments", "apps"),
+        ("replicasets", "apps"),
+        ("statefulsets", "apps"),
+        ("cronjobs", "batch"),
+        ("jobs", "batch"),
+    }
+)
+#: Subresources that leave the pod's spec alone.
+_HARMLESS = frozenset({"attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "status"})
+_CONTAINERS = ("containers", "initContainers")
+
+
+class PodSecurity:
+    """Refuses pods (enforce), warns (warn) and notes for the audit log (audit)."""
+
+    name = "PodSecurity"
+    kinds: Kinds = _TEMPLATES | {_POD, _NAMESPACE}
+
+    def validate(self, attributes: Attributes) -> None:
+        """Look at a pod, a workload or a namespace's labels. Raises `StatusError`."""
+        if attributes.object is None or attributes.operation not in ("CREATE", "UPDATE"):
+            return
+        if attributes.kind_key == _POD:
+            if attributes.subresource not in _HARMLESS:
+                _check_pod(attributes, attributes.object)
+        elif not attributes.subresource:
+            check = _check_namespace if attributes.kind_key == _NAMESPACE else _check_template
+            check(attributes, attributes.object)
+
+
+def _policy(attributes: Attributes) -> Policy:
+    namespace = attributes.reader.get("namespaces", "", "", attributes.namespace)
+    labels = namespace["metadata"].get("labels") if namespace is not None else None
+    policy, errors = of_labels(labels)
+    if errors:
+        texts = [str(error) for error in errors]
+        joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+        attributes.annotations[f"{PREFIX}error"] = f"Failed to parse policy: {joined}"
+    return policy
+
+
+# pods and templates
+
+
+def _check_pod(attributes: Attributes, pod: Object) -> None:
+    policy = _policy(attributes)
+    if policy == PRIVILEGED_POLICY or (attributes.old_object is not None and not _changed(attributes.old_object, pod)):
+        return
+    attributes.annotations[f"{PREFIX}enforce-policy"] = str(policy.enforce)
+    _note(attributes, policy, pod)
+    detail = _detail(policy.enforce, pod)
+    if detail:
+        raise refuse(attributes, f"violates PodSecurity {quote(str(policy.enforce))}: {detail}")
+    _warn(attributes, policy, pod)
+
+
+def _check_template(attributes: Attributes, obj: Object) -> None:
+    policy = _policy(attributes)
+    template = _template(obj)
+    if template is None or policy.warn.level == policy.audit.level == PRIVILEGED:
+        return
+    _note(attributes, policy, template)
+    _warn(attributes, policy, template)
+
+
+def _template(obj: Object) -> Object | None:
+    holder = obj if "template" in obj else obj.get("spec") or {}
+    if "jobTemplate" in holder:
+        holder = holder["jobTemplate"].get("spec") or {}
+    found: Object | None = holder.get("template")
+    return found
+
+
+def _detail(level: LevelVersion, pod: Object) -> str:
+    return ", ".join(map(str, violations(level, pod.get("metadata") or {}, pod.get("spec") or {})))
+
+
+def _note(attributes: Attributes, policy: Policy, pod: Object) -> None:
+    detail = _detail(policy.audit, pod)
+    if detail:
+        text = f"would violate PodSecurity {quote(str(policy.audit))}: {detail}"
+        attributes.annotations[f"{PREFIX}audit-violations"] = text
+
+
+def _warn(attributes: Attributes, policy: Policy, pod: Object) -> None:
+    detail = _detail(policy.warn, pod)
+    if detail:
+        attributes.warn(f"would violate PodSecurity {quote(str(policy.warn))}: {detail}")
+
+
+def _changed(old: Object, pod: Object) -> bool:
+    """Whether an update changes what the standards look at: images, and ephemeral containers that are new."""
+    before, after = old.get("spec") or {}, pod.get("spec") or {}
+    if any(_images(before, kind) != _images(after, kind) for kind in _CONTAINERS):
+        return True
+    images = dict(_named_images(before))
+    return any(images.get(name) != image for name, image in _named_images(after))
+
+
+def _images(spec: Object, kind: str) -> list[str]:
+    return [container.get("image", "") for container in spec.get(kind) or ()]
+
+
+def _named_images(spec: Object) -> Iterator[tuple[str, str]]:
+    for container in spec.get("ephemeralContainers") or ():
+        yield container.get("name", ""), container.get("image", "")
+
+
+# namespaces
+
+
+def _check_namespace(attributes: Attributes, namespace: Object) -> None:
+    policy, errors = of_labels(namespace["metadata"].get("labels"))
+    old = attributes.old_object
+    before, earlier = of_labels(old["metadata"].get("labels")) if old is not None else (policy, [])
+    if errors and errors != earlier:
+        raise invalid("Namespace", "", namespace["metadata"].get("name", ""), errors)
+    new, previous = policy.enforce, before.enforce
+    relaxed = new.minor == previous.minor and not stricter(new.level, previous.level)
+    if new.level != PRIVILEGED and not relaxed:
+        _warn_of_pods(attributes, namespace["metadata"]["name"], new)
+
+
+def _warn_of_pods(attributes: Attributes, namespace: str, level: LevelVersion) -> None:
+    """Tell which pods break the new rules: the first of those that break the same ones, and how many more."""
+    pods = _prioritized(attributes.reader.list("pods", "", namespace))
+    found: dict[str, list[str]] = {}
+    for pod in pods[:_MAX_PODS]:
+        reasons = ", ".join(violation.reason for violation in violations(level, pod["metadata"], pod["spec"]))
+        if reasons:
+            found.setdefault(reasons, []).append(pod["metadata"]["name"])
+    if len(pods) > _MAX_PODS:
+        text = "new PodSecurity enforce level only checked against the first"
+        attributes.warn(f"{text} {_MAX_PODS} of {len(pods)} existing pods")
+    if found:
+        text = f"existing pods in namespace {quote(namespace)} violate the new PodSecurity enforce level"
+        attributes.warn(f"{text} {quote(str(level))}")
+    for text in sorted(f"{_some(names)}: {reasons}" for reasons, names in found.items()):
+        attributes.warn(text)
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - 1
+    if not more:
+        return names[0]
+    return f"{min(names)} (and {more} other {'pod' if more == 1 else 'pods'})"
+
+
+def _prioritized(pods: Iterable[Object]) -> list[Object]:
+    """One pod of each controller first: the others are like it."""
+    first: list[Object] = []
+    rest: list[Object] = []
+    seen: set[str] = set()
+    for pod in pods:
+        owners = pod["metadata"].get("ownerReferences") or ()
+        uid = next((owner["uid"] for owner in owners if owner.get("controller")), "")
+        (rest if uid in seen else first).append(pod)
+        if uid:
+            seen.add(uid)
+    return first + rest
