@@ -52,12 +52,18 @@ class FieldError:
         return f"{self.field}: {self.body()}"
 
 
+class Bare(str):
+    """A value that messages show without quotes: what Go prints by itself."""
+
+    __slots__ = ()
+
+
 def show(value: Any) -> str:
     """A bad value as messages print it: strings quoted, objects as JSON, `null` for none."""
     if value is None:
         return "null"
     if isinstance(value, str):
-        return quote(value)
+        return str(value) if isinstance(value, Bare) else quote(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

@@ -82,14 +82,14 @@ class AddressRange(NumberRange):
         """`IPv4` or `IPv6`."""
         return f"IPv{self.network.version}"
 
-    def check(self, text: str) -> int:
-        """The number of an address that is free. Raises `RangeError`."""
+    def check(self, text: str, *, dry_run: bool = False) -> int:
+        """The number of an address that is free; a dry run may have a taken one. Raises `RangeError`."""
         number = self.number(text)
         if number not in self:
             raise RangeError(
                 f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {self.network}"
             )
-        if self.is_used(number):
+        if not dry_run and self.is_used(number):
             raise RangeError("provided IP is already allocated")
         return number
 
@@ -110,9 +110,9 @@ class PortRange(NumberRange):
         offset = 0 if size < 16 else min(max(16, size // 32), 128)
         super().__init__(first, last, first + offset)
 
-    def check(self, number: int) -> int:
-        """A port that is free. Raises `RangeError`."""
-        if number not in self:
+    def check(self, number: int, *, dry_run: bool = False) -> int:
+        """A port that is free; a dry run may have one out of range. Raises `RangeError`."""
+        if number not in self and not dry_run:
             raise RangeError(
                 f"provided port is not in the valid range. The range of valid ports is {self.first}-{self.last}"
             )

@@ -20,6 +20,8 @@ from knarr.component_base.http_server import MAX_BODY
 
 _MAY_FORGET = re.compile(rb"managedFields[\"']?\s*:\s*\[\s*\]")
 
+_MAY_BE_EMPTY = re.compile(rb"""[:-]\s*(?:\[\s*\]|\{\s*\}|"")""")
+
 
 def check_size(request: Request) -> None:
     """Raises `StatusError` 413 for a body that passed the limit."""
@@ -45,6 +47,14 @@ def read(request: Request, resource: Resource, validation: str) -> Object:
     if problems and validation == "Warn":
         request.warnings += problems
     return obj
+
+
+def refill(request: Request, resource: Resource, obj: Object) -> bool:
+    """Put empty lists and maps of the body back into its object; whether there were any."""
+    media = negotiation.body_media(request.headers.get("content-type", ""))
+    if media == PROTOBUF or not _MAY_BE_EMPTY.search(request.body):
+        return False
+    return kinds.refill(resource, obj, json_text.plain(any_object(request.body, media)))
 
 
 def forgets_managers(body: Any) -> bool:

@@ -5,13 +5,14 @@ Source of the order: k8s.io/apiserver/pkg/endpoints/handlers/create.go and regis
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 from knarr.api.resources import Resource
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.errors import StatusError, already_exists, invalid
 from knarr.apimachinery.types import Object
-from knarr.apiserver import bodies, kinds, metadata, names, options, read
+from knarr.apiserver import admin_access, bodies, kinds, metadata, names, options, read
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz import escalation
 from knarr.apiserver.context import Context
@@ -37,6 +38,8 @@ class Call:
     info: RequestInfo
     user: UserInfo
     opts: WriteOptions
+    #: The object has lists and maps that are empty, until it has been judged.
+    empties: bool = False
 
     def attributes(self, operation: str, obj: Object | None, old: Object | None, name: str) -> Attributes:
         """What admission is given."""
@@ -72,6 +75,7 @@ async def create(ctx: Context, scope: Scope, request: Request, form: Form) -> Re
     """Answer a POST on a collection. Raises `StatusError`."""
     one = call(ctx, scope, request, "CreateOptions")
     obj = bodies.read(request, scope.resource, one.opts.validation)
+    one.empties = bodies.refill(request, scope.resource, obj)
     kinds.default(scope.resource, obj)
     metadata.ensure_namespace(scope.resource, obj, one.info.namespace)
     metadata.wipe_system_fields(obj)
@@ -113,10 +117,21 @@ def manage_fields(one: Call, resource: Resource, obj: Object) -> None:
     if one.opts.applies:
         # What an apply makes has its owners already.
         return
-    if one.ctx.field_manager is not None:
-        one.ctx.field_manager.update(resource, obj, None, one.opts.manager, one.info.subresource)
-    else:
+    note_owners(one, resource, obj, None, one.info.subresource)
+
+
+def note_owners(one: Call, resource: Resource, obj: Object, old: Object | None, subresource: str) -> None:
+    """Note who owns the fields of an object: of empty lists those that Go writes, if only as null."""
+    manager = one.ctx.field_manager
+    if manager is None:
         obj["metadata"].pop("managedFields", None)
+    elif one.empties:
+        written = copy.deepcopy(obj)
+        kinds.strip(resource, written, nulls=False)
+        manager.update(resource, written, old, one.opts.manager, subresource)
+        obj["metadata"] = {**obj["metadata"], "managedFields": written["metadata"].get("managedFields") or []}
+    else:
+        manager.update(resource, obj, old, one.opts.manager, subresource)
 
 
 async def _store(one: Call, obj: Object, attributes: Attributes) -> Entry | None:
@@ -139,16 +154,17 @@ async def _store(one: Call, obj: Object, attributes: Attributes) -> Entry | None
 def prepare(one: Call, obj: Object) -> None:
     """Strategy, RBAC's escalation check, validation, warnings of a new object. Raises `StatusError`."""
     resource = one.scope.resource
-    if obj["metadata"].pop("resourceVersion", None):
-        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     kinds.prepare_create(resource, obj)
     if (resource.plural, resource.group) == ("certificatesigningrequests", "certificates.k8s.io"):
         _stamp_requester(obj, one.user)
     escalation.check(one.attributes("CREATE", obj, None, one.info.name), one.ctx.authorizers)
-    errors = kinds.validate_create(resource, obj)
+    errors = admin_access.check(resource, obj, None, "", one.ctx.reader)
+    errors += kinds.validate_create(resource, obj)
     if errors:
-        raise invalid(resource.kind, resource.group, obj["metadata"].get("name", ""), errors)
+        raise invalid(resource.kind, resource.storage_group, obj["metadata"].get("name", ""), errors)
     one.request.warnings += kinds.warnings(resource, obj)
+    if one.empties:
+        kinds.strip(resource, obj)
 
 
 def _stamp_requester(obj: Object, user: UserInfo) -> None:
@@ -171,6 +187,8 @@ async def write(one: Call, obj: Object) -> Entry | None:
         if key in scope.keep.entries:
             raise KeyExistsError(key)
         return None
+    if meta.pop("resourceVersion", None):
+        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     stored = kinds.convert(obj, scope.resource, scope.stored) if scope.converts else obj
     return await one.ctx.writer.create(scope, key, stored)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from knarr.api import codec, conversion, defaults, strategy, validation
 from knarr.api.codec import DecodeError
 from knarr.api.resources import Resource
@@ -20,6 +22,8 @@ __all__ = [
     "ownership",
     "prepare_create",
     "prepare_update",
+    "refill",
+    "strip",
     "validate_create",
     "validate_update",
     "warnings",
@@ -37,6 +41,16 @@ def decode(resource: Resource, data: bytes, *, yaml: bool = False) -> tuple[Obje
 def normalise(resource: Resource, obj: Object) -> tuple[Object, tuple[str, ...]]:
     """An object that a patch made, as canonical as a decoded one. Raises `DecodeError` (400)."""
     return codec.normalise(resource.api_version, resource.kind, obj)
+
+
+def refill(resource: Resource, obj: Object, body: Any) -> bool:
+    """Put the empty lists and maps of a body back into its object, in place; whether there were any."""
+    return codec.refill(resource.api_version, resource.kind, obj, body)
+
+
+def strip(resource: Resource, obj: Object, *, nulls: bool = True) -> None:
+    """Take empty lists and maps out of an object, in place; `nulls`: also those that are written as null."""
+    codec.strip(resource.api_version, resource.kind, obj, nulls=nulls)
 
 
 def default(resource: Resource, obj: Object) -> None:

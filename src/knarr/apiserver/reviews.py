@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from knarr.apimachinery.types import Object
-from knarr.apiserver import access_reviews, bodies, creating, kinds, read
+from knarr.apiserver import access_reviews, bodies, creating, kinds, metadata, read
 from knarr.apiserver.context import Context
 from knarr.apiserver.creating import Call
 from knarr.apiserver.negotiation import Form
@@ -55,6 +55,8 @@ async def review(ctx: Context, scope: Scope, request: Request, form: Form) -> Re
     one = creating.call(ctx, scope, request, "CreateOptions")
     body = bodies.read(request, scope.resource, one.opts.validation)
     kinds.default(scope.resource, body)
+    metadata.ensure_namespace(scope.resource, body, one.info.namespace)
+    metadata.wipe_system_fields(body)
     creating.manage_fields(one, scope.resource, body)
     attributes = one.attributes("CREATE", body, None, "")
     await ctx.admission.admit(attributes)

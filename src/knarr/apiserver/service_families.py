@@ -44,7 +44,7 @@ def complete(spec: Object, old: Object | None, cluster: str) -> list[FieldError]
     """Fill in `ipFamilies` and `ipFamilyPolicy` on a cluster of one family; gives what cannot be had."""
     if spec.get("type") == "ExternalName":
         return []
-    errors = [*_shape_errors(spec), *_policy_errors(spec)]
+    errors = _shape_errors(spec) or _policy_errors(spec)
     if errors:
         return errors
     if old is not None and spec.get("ipFamilyPolicy") == "SingleStack":

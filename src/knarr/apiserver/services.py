@@ -112,7 +112,7 @@ class ServiceHooks:
 
     def _take_address(self, obj: Object, text: str, transaction: Transaction) -> None:
         try:
-            transaction.take(self.addresses, self.addresses.check(text))
+            transaction.take(self.addresses, self.addresses.check(text, dry_run=transaction.dry_run))
         except RangeError as error:
             why = f"failed to allocate IP {text}: {error}"
             failure = fields.invalid("spec.clusterIPs", obj["spec"]["clusterIPs"], why)
@@ -167,7 +167,7 @@ class ServiceHooks:
         try:
             if transaction.has(self.ports, number):
                 raise RangeError("provided port is already allocated")
-            transaction.take(self.ports, self.ports.check(number))
+            transaction.take(self.ports, self.ports.check(number, dry_run=transaction.dry_run))
         except RangeError as error:
             raise _invalid(obj, [fields.invalid(path, number, str(error))]) from error
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from knarr.apimachinery import field, managed_fields
 from knarr.apimachinery.errors import MODIFIED, StatusError, conflict, invalid, not_found
 from knarr.apimachinery.types import Object
-from knarr.apiserver import bodies, creating, guarded, kinds, metadata, options, projection, read
+from knarr.apiserver import admin_access, bodies, creating, guarded, kinds, metadata, options, projection, read
 from knarr.apiserver.authz import escalation
 from knarr.apiserver.authz.decision import forbidden
 from knarr.apiserver.context import Context
@@ -60,6 +60,7 @@ async def update(ctx: Context, scope: Scope, request: Request, form: Form) -> Re
 
     def decoded() -> Object:
         obj = bodies.read(request, scope.resource, one.opts.validation)
+        one.empties = bodies.refill(request, scope.resource, obj)
         kinds.default(scope.resource, obj)
         metadata.check_name(obj, info.namespace, info.name)
         metadata.ensure_namespace(scope.resource, obj, info.namespace)
@@ -154,14 +155,10 @@ async def _attempt(one: Call, change: Change, entry: Entry) -> Outcome:
 
 
 def _manage_fields(one: Call, change: Change, obj: Object, old: Object) -> None:
-    manager = one.ctx.field_manager
     if one.opts.applies:
         # What an apply makes has its owners already.
         return
-    if manager is not None:
-        manager.update(one.scope.resource, obj, old, one.opts.manager, change.subresource)
-    else:
-        obj["metadata"].pop("managedFields", None)
+    creating.note_owners(one, one.scope.resource, obj, old, change.subresource)
 
 
 def _check_uid(one: Call, change: Change, entry: Entry, old: Object) -> None:
@@ -193,10 +190,13 @@ def _prepare(one: Call, change: Change, obj: Object, old: Object) -> None:
     metadata.keep_system_fields(obj, old, now)
     kinds.prepare_update(resource, obj, old, change.subresource, now)
     escalation.check(one.attributes("UPDATE", obj, old, one.info.name), one.ctx.authorizers)
-    errors = kinds.validate_update(resource, obj, old, change.subresource)
+    errors = admin_access.check(resource, obj, old, change.subresource, one.ctx.reader)
+    errors += kinds.validate_update(resource, obj, old, change.subresource)
     if errors:
-        raise invalid(resource.kind, resource.group, obj["metadata"].get("name", ""), errors)
+        raise invalid(resource.kind, resource.storage_group, obj["metadata"].get("name", ""), errors)
     one.request.warnings += kinds.warnings(resource, obj, old)
+    if one.empties:
+        kinds.strip(resource, obj)
 
 
 async def _store(one: Call, obj: Object, old: Object, entry: Entry) -> Outcome:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from knarr.api.codec import custom, exact, fast, json_text
+from knarr.api.codec import custom, empties, exact, fast, json_text
 from knarr.api.codec.merge import MergeSchema, merge_schema
 from knarr.api.codec.ownership import ownership
 from knarr.api.codec.types import FieldInfo, Shape, TypeInfo
@@ -33,7 +33,9 @@ __all__ = [
     "merge_schema",
     "normalise",
     "ownership",
+    "refill",
     "strict_error",
+    "strip",
     "type_of",
 ]
 
@@ -110,6 +112,19 @@ def normalise(api_version: str, kind: str, obj: Object) -> Decoded:
         return _decode_exactly(api_version, kind, obj, [])
     except _Fault as fault:
         raise _error(kind, fault, b"") from None
+
+
+def refill(api_version: str, kind: str, obj: Object, body: Any) -> bool:
+    """Put back the empty lists and maps that decoding left out, in place; whether there were any."""
+    info = type_of(api_version, kind)
+    return info is not None and empties.refill(info, obj, body)
+
+
+def strip(api_version: str, kind: str, obj: Object, *, nulls: bool = True) -> None:
+    """Make an object canonical again after `refill`, in place; without `nulls` only as far as Go writes nothing."""
+    info = type_of(api_version, kind)
+    if info is not None:
+        empties.strip(info, obj, nulls=nulls)
 
 
 def strict_error(api_version: str, kind: str, problems: tuple[str, ...]) -> DecodeError:

@@ -210,7 +210,7 @@ def _empty(shape: Shape, flags: Mapping[str, Any], *, pointer: bool) -> str:
         return ZERO if flags.get("default") == {} else (NULL if required or written else OMIT)
     if shape.kind in SCALARS and shape.kind != "bytes":
         if pointer:
-            return NULL if required else OMIT
+            return NULL if required or written else OMIT
         zero = "default" in flags and not flags["default"]
         return ZERO if zero or written else OMIT
     if shape.kind in ("quantity", "int_or_string"):

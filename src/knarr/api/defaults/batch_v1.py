@@ -27,7 +27,7 @@ def job(obj: Object) -> None:
         spec.setdefault(name, value)
     labels = spec["template"]["metadata"].get("labels")
     if labels:
-        obj["metadata"].setdefault("labels", dict(labels))
+        obj["metadata"]["labels"] = obj["metadata"].get("labels") or dict(labels)
     job_spec(spec)
 
 

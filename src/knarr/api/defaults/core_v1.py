@@ -75,8 +75,8 @@ def replication_controller(obj: Object) -> None:
     spec.setdefault("replicas", 1)
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
     if labels:
-        spec.setdefault("selector", dict(labels))
-        obj["metadata"].setdefault("labels", dict(labels))
+        spec["selector"] = spec.get("selector") or dict(labels)
+        obj["metadata"]["labels"] = obj["metadata"].get("labels") or dict(labels)
     pods.template(spec.get("template"))
 
 

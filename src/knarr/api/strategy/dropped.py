@@ -56,7 +56,11 @@ def _rolling_update(obj: Object) -> Iterator[Object]:
 
 
 def _devices(obj: Object) -> Iterator[Object]:
-    return iter(obj["spec"].get("devices", ()))
+    return iter(obj["spec"].get("devices") or ())
+
+
+def _attributes(obj: Object) -> Iterator[Object]:
+    return (attribute for device in _devices(obj) for attribute in (device.get("attributes") or {}).values())
 
 
 _POD = (
@@ -64,6 +68,10 @@ _POD = (
     Feature(_projections, ("clusterTrustBundle",)),
     Feature(_projections, ("podCertificate",)),
     Feature(_pod, ("schedulingGroup",)),
+)
+_SLICES = (
+    Feature(_devices, ("nodeAllocatableResourceMappings",)),
+    Feature(_attributes, ("bools", "ints", "strings", "versions")),
 )
 _FEATURES: Mapping[tuple[str, str], tuple[Feature, ...]] = {
     ("", "nodes"): (Feature(_spec, ("configSource",)),),
@@ -77,7 +85,7 @@ _FEATURES: Mapping[tuple[str, str], tuple[Feature, ...]] = {
     ("batch", "cronjobs"): _POD,
     ("batch", "jobs"): _POD,
     ("coordination.k8s.io", "leases"): (Feature(_spec, ("strategy", "preferredHolder")),),
-    ("resource.k8s.io", "resourceslices"): (Feature(_devices, ("nodeAllocatableResourceMappings",)),),
+    ("resource.k8s.io", "resourceslices"): _SLICES,
     ("storage.k8s.io", "csidrivers"): (Feature(_spec, ("preventPodSchedulingIfMissing",)),),
 }
 

@@ -19,7 +19,9 @@ def update_definition(obj: Object, old: Object, _now: str) -> None:
 
 
 def _storage_versions(obj: Object) -> list[str]:
-    return [version["name"] for version in obj["spec"].get("versions") or () if version.get("storage")]
+    """The first one that is marked: one name, or none."""
+    marked = (version["name"] for version in obj["spec"].get("versions") or () if version.get("storage"))
+    return [name for name in (next(marked, None),) if name is not None]
 
 
 def create_api_service(obj: Object) -> None:

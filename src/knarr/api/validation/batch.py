@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from knarr.api.validation import cron, names
-from knarr.api.validation.checks import Errors, immutable, items, not_negative, one_of, required_one_of, texts
+from knarr.api.validation.checks import (
+    Errors,
+    immutable,
+    items,
+    not_negative,
+    one_of,
+    required_one_of,
+    sorted_map,
+    texts,
+)
 from knarr.api.validation.go_values import internal
 from knarr.api.validation.job_policies import check_failure_policy, check_success_policy
 from knarr.api.validation.kind import Kind
@@ -45,7 +54,7 @@ def _check_job(errors: Errors, spec: Object) -> None:
         return
     own = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
     if not labels.from_object(selector).matches(own):
-        errors.append(field.invalid("spec.template.metadata.labels", own, _NO_MATCH))
+        errors.append(field.invalid("spec.template.metadata.labels", sorted_map(own), _NO_MATCH))
 
 
 def _check_generated(errors: Errors, obj: Object, wanted: Sequence[tuple[str, str]]) -> None:

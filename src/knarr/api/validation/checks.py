@@ -129,6 +129,11 @@ def duplicates(errors: Errors, path: str, values: Iterable[str]) -> None:
         seen.add(value)
 
 
+def sorted_map(given: Mapping[str, str] | None) -> dict[str, str] | None:
+    """A map as messages show it: by its keys."""
+    return None if given is None else dict(sorted(given.items()))
+
+
 def items(obj: Object, name: str) -> Sequence[Any]:
     """A list field, empty when absent."""
     found: Sequence[Any] = obj.get(name) or ()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from knarr.api.validation import names
 from knarr.api.validation.admission import check_service, check_url
 from knarr.api.validation.checks import IMMUTABLE, Errors, items, one_of, required_one_of, required_text, texts
-from knarr.api.validation.go_values import internal_list
+from knarr.api.validation.go_values import internal
 from knarr.api.validation.kind import Kind
 from knarr.api.validation.schemas import check_root, selectable_problem
 from knarr.apimachinery import field
@@ -24,6 +24,14 @@ _APPROVAL_WANTED = (
 )
 _MIXED = "may have mixed case, but should otherwise match:"
 _VERSION = "apiextensions.v1.CustomResourceDefinitionVersion"
+#: What the inner form has in one place where all versions agree, and where it has it.
+_SHARED_PATHS = {
+    "schema": "spec.validation",
+    "subresources": "spec.subresources",
+    "additionalPrinterColumns": "spec.additionalPrinterColumns",
+    "selectableFields": "spec.selectableFields",
+}
+_PER_VERSION = tuple(_SHARED_PATHS)
 
 
 def _create(errors: Errors, obj: Object) -> None:
@@ -46,55 +54,84 @@ def _check_spec(errors: Errors, spec: Object) -> None:
         if not names.dns_subdomain(group) and "." not in group:
             errors.append(field.invalid("spec.group", group, "should be a domain with at least one dot"))
     required_one_of(errors, "spec.scope", spec.get("scope", ""), _SCOPES)
-    _check_versions(errors, items(spec, "versions"))
-    _check_schemas(errors, items(spec, "versions"))
+    versions = items(spec, "versions")
+    shared = {name for name in _PER_VERSION if _is_shared(versions, name)}
+    _check_versions(errors, spec.get("versions"), shared)
     _check_names(errors, spec.get("names") or {}, "spec.names")
+    if shared:
+        _check_details(errors, {name: versions[0].get(name) for name in shared}, _SHARED_PATHS, versions[0])
     if spec.get("conversion") is not None:
         _check_conversion(errors, spec["conversion"], "spec.conversion")
 
 
-def _check_versions(errors: Errors, versions: Sequence[Object]) -> None:
-    shown = internal_list(_VERSION, versions)
-    if sum(1 for version in versions if version.get("storage")) != 1:
-        wrong = "must have exactly one version marked as storage version"
-        errors.append(field.invalid("spec.versions", shown, wrong))
-    first = versions[0].get("name", "") if versions else ""
-    if first:
-        # The inner form repeats the first version's name.
-        texts(errors, "spec.version", first, names.dns_1035_label(first))
+def _is_shared(versions: Sequence[Object], name: str) -> bool:
+    """Whether all versions say the same: the inner form has it once then, beside the versions."""
+    first = versions[0].get(name) if versions else None
+    if name == "schema" and (first or {}).get("openAPIV3Schema") is None:
+        return False
+    return first is not None and all(version.get(name) == first for version in versions)
+
+
+def _check_versions(errors: Errors, given: Sequence[Object] | None, shared: set[str]) -> None:
+    versions = given or ()
     seen: list[str] = []
     for at, version in enumerate(versions):
         path, name = f"spec.versions[{at}]", version.get("name", "")
         texts(errors, f"{path}.name", name, names.dns_1035_label(name))
-        if name in seen:
-            wrong = "must contain unique version names"
-            errors.append(field.invalid("spec.versions", shown, wrong))
         seen.append(name)
-        _check_version(errors, version, path)
-    chosen = [version.get("selectableFields") for version in versions]
-    if versions and all(fields == chosen[0] for fields in chosen):
-        _check_selectable(errors, versions[0], "spec.selectableFields")
-    else:
-        for at, version in enumerate(versions):
-            _check_selectable(errors, version, f"spec.versions[{at}].selectableFields")
+        _check_warning(errors, version, f"{path}.deprecationWarning")
+        own = {key: version.get(key) for key in _PER_VERSION if key not in shared}
+        _check_details(errors, own, {key: f"{path}.{key}" for key in _PER_VERSION}, version)
+    shown = None if given is None else [_inner(version, shared) for version in versions]
+    if len(set(seen)) != len(seen):
+        errors.append(field.invalid("spec.versions", shown, "must contain unique version names"))
+    if sum(1 for version in versions if version.get("storage")) != 1:
+        wrong = "must have exactly one version marked as storage version"
+        errors.append(field.invalid("spec.versions", shown, wrong))
+    if seen and seen[0]:
+        # The inner form repeats the first version's name.
+        texts(errors, "spec.version", seen[0], names.dns_1035_label(seen[0]))
 
 
-def _check_version(errors: Errors, version: Object, path: str) -> None:
-    warning = version.get("deprecationWarning")
-    if warning is not None:
-        here = f"{path}.deprecationWarning"
-        if not version.get("deprecated"):
-            errors.append(field.invalid(here, warning, "can only be set for deprecated versions"))
-        if not warning:
-            errors.append(field.invalid(here, warning, "must not be an empty string"))
-        elif len(warning.encode()) > 256:
-            wrong = "must be <= 256 characters in length"
-            errors.append(field.invalid(here, warning, wrong))
-    scale = (version.get("subresources") or {}).get("scale")
+def _inner(version: Object, shared: set[str]) -> Object:
+    """A version as the inner form shows it."""
+    shown = internal(_VERSION, {key: value for key, value in version.items() if key not in shared})
+    order = ("Name", "Served", "Storage", "Deprecated", "DeprecationWarning")
+    return {key: shown[key] for key in order} | {key: value for key, value in shown.items() if key not in order}
+
+
+def _check_details(errors: Errors, details: Object, paths: Mapping[str, str], version: Object) -> None:
+    """What a version may say by itself: only the keys of `details` are looked at, each at its path."""
+    if "schema" in details:
+        path, schema = f"{paths['schema']}.openAPIV3Schema", (details["schema"] or {}).get("openAPIV3Schema")
+        if schema is None:
+            errors.append(field.required(path))
+        else:
+            check_root(errors, schema, path)
+    scale = (details.get("subresources") or {}).get("scale")
     if scale is not None:
-        _check_scale(errors, scale, f"{path}.subresources.scale")
-    for at, column in enumerate(items(version, "additionalPrinterColumns")):
-        _check_column(errors, column, f"{path}.additionalPrinterColumns[{at}]")
+        _check_scale(errors, scale, f"{paths['subresources']}.scale")
+    for at, column in enumerate(items(details, "additionalPrinterColumns")):
+        _check_column(errors, column, f"{paths['additionalPrinterColumns']}[{at}]")
+    if "selectableFields" in details:
+        _check_selectable(errors, version, paths["selectableFields"])
+
+
+def _check_warning(errors: Errors, version: Object, path: str) -> None:
+    warning = version.get("deprecationWarning")
+    if warning is None:
+        return
+    if not version.get("deprecated"):
+        errors.append(field.invalid(path, warning, "can only be set for deprecated versions"))
+    if len(warning.encode()) > 256:
+        errors.append(field.invalid(path, warning, "must be <= 256 characters long"))
+    if not warning:
+        errors.append(field.invalid(path, warning, "must not be an empty string"))
+    at = next((at for at, char in enumerate(warning) if not char.isprintable()), None)
+    if at is not None:
+        index = len(warning[:at].encode())
+        wrong = f"must only contain printable UTF-8 characters; non-printable character found at index {index}"
+        errors.append(field.invalid(path, warning, wrong))
 
 
 def _check_selectable(errors: Errors, version: Object, path: str) -> None:
@@ -110,21 +147,6 @@ def _check_selectable(errors: Errors, version: Object, path: str) -> None:
             wrong = selectable_problem(schema, target)
             if wrong:
                 errors.append(field.invalid(here, target, wrong))
-
-
-def _check_schemas(errors: Errors, versions: Sequence[Object]) -> None:
-    """Each version's schema; one that all share stands in the inner form's `spec.validation`."""
-    schemas = [(version.get("schema") or {}).get("openAPIV3Schema") for version in versions]
-    first = schemas[0] if schemas else None
-    if first is not None and all(schema == first for schema in schemas):
-        check_root(errors, first, "spec.validation.openAPIV3Schema")
-        return
-    for at, schema in enumerate(schemas):
-        path = f"spec.versions[{at}].schema.openAPIV3Schema"
-        if schema is None:
-            errors.append(field.required(path))
-        else:
-            check_root(errors, schema, path)
 
 
 def _check_scale(errors: Errors, scale: Object, path: str) -> None:
@@ -232,18 +254,18 @@ def _check_stored(errors: Errors, obj: Object, spec: Object) -> None:
     if not stored:
         errors.append(field.invalid(path, None, "must have at least one stored version"))
         return
-    known = {version.get("name", ""): bool(version.get("storage")) for version in items(spec, "versions")}
-    for at, name in enumerate(stored):
-        if name not in known:
-            wrong = (
-                f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions"
-                f" until a storage migration ensures no data remains persisted in {name} and removes {name} from"
-                " status.storedVersions"
-            )
-            errors.append(field.invalid(f"{path}[{at}]", name, wrong))
-    for name, storage in known.items():
-        if storage and name not in stored:
+    missing = {name: at for at, name in enumerate(stored)}
+    for version in items(spec, "versions"):
+        name = version.get("name", "")
+        if missing.pop(name, None) is None and version.get("storage"):
             errors.append(field.invalid(path, list(stored), f"must have the storage version {name}"))
+    for name, at in missing.items():
+        wrong = (
+            f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions"
+            f" until a storage migration ensures no data remains persisted in {name} and removes {name} from"
+            " status.storedVersions"
+        )
+        errors.append(field.invalid(f"{path}[{at}]", name, wrong))
 
 
 def _check_approval(errors: Errors, obj: Object, group: str) -> None:

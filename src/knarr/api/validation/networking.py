@@ -210,7 +210,7 @@ def _check_policy_port(errors: Errors, entry: Object, path: str) -> None:
         errors.append(field.invalid(f"{path}.endPort", end, "may not be specified when `port` is non-numeric"))
     else:
         if end < number:
-            errors.append(field.invalid(f"{path}.endPort", end, "must be greater than or equal to `port`"))
+            errors.append(field.invalid(f"{path}.endPort", number, "must be greater than or equal to `port`"))
         port(errors, f"{path}.endPort", end)
 
 

@@ -5,9 +5,11 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from knarr.api.validation.checks import Errors
+from knarr.api.validation.regexes import go_problem
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
 
@@ -15,46 +17,65 @@ _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _LIST_TYPES = ("atomic", "set", "map")
 _JUNCTORS = ("allOf", "anyOf", "oneOf")
 _STRUCTURAL = ("type", "title", "description", "nullable")
+#: What JSON schemas have and Kubernetes does not support.
+_FORBIDDEN = {
+    name: name for name in ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")
+}
 _OPEN = ("x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields")
 _OBJECT_FIELDS = "must not be empty for specified object fields"
 _QUADRATIC = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
 
 
 def check_root(errors: Errors, schema: Object, path: str) -> None:
-    """The schema of one version."""
+    """The schema of one version: structure, defaults, and that it uses only what is supported."""
+    before = len(errors)
+    _check_structure(errors, schema, path)
     kind = schema.get("type", "")
     if not kind:
         errors.append(field.required(f"{path}.type", "must not be empty at the root"))
     elif kind != "object":
         errors.append(field.invalid(f"{path}.type", kind, "must be object at the root"))
-    _check(errors, schema, path)
+    if len(errors) == before:
+        _check_defaults(errors, schema, path)
+    _check_supported(errors, schema, path)
 
 
-def _check(errors: Errors, schema: Object, path: str) -> None:
-    kind = schema.get("type", "")
-    if kind and kind not in _TYPES:
-        errors.append(field.not_supported(f"{path}.type", kind, _TYPES))
-    if schema.get("uniqueItems"):
-        errors.append(field.forbidden(f"{path}.uniqueItems", _QUADRATIC))
+def _inner(schema: Object, path: str) -> Iterator[tuple[Object, str, str]]:
+    """The schemas of values inside: each with its path, and what is said when it has no type."""
     for name, inner in (schema.get("properties") or {}).items():
-        _check_inner(errors, inner, f"{path}.properties[{name}]", _OBJECT_FIELDS)
+        yield inner, f"{path}.properties[{name}]", _OBJECT_FIELDS
     items, extra = schema.get("items"), schema.get("additionalProperties")
     if isinstance(items, dict):
-        _check_inner(errors, items, f"{path}.items", "must not be empty for specified array items")
-    elif kind == "array" and items is None:
-        errors.append(field.required(f"{path}.items", "must be specified"))
+        yield items, f"{path}.items", "must not be empty for specified array items"
     if isinstance(extra, dict):
-        _check_inner(errors, extra, f"{path}.additionalProperties", _OBJECT_FIELDS)
-    _check_extensions(errors, schema, path)
-    if schema.get("default") is not None:
-        _check_default(errors, schema, kind, f"{path}.default")
+        yield extra, f"{path}.additionalProperties", _OBJECT_FIELDS
+
+
+def _check_structure(errors: Errors, schema: Object, path: str) -> None:
+    """The schema's skeleton: each value has a type, and says it where it stands."""
+    for inner, here, untyped in _inner(schema, path):
+        _check_structure(errors, inner, here)
+        if not inner.get("type") and not any(inner.get(name) for name in _OPEN):
+            errors.append(field.required(f"{here}.type", untyped))
+    if schema.get("type") == "array" and schema.get("items") is None:
+        errors.append(field.required(f"{path}.items", "must be specified"))
+    if schema.get("x-kubernetes-embedded-resource"):
+        _check_embedded(errors, schema, path)
     _check_junctors(errors, schema, path)
 
 
-def _check_inner(errors: Errors, schema: Object, path: str, untyped: str) -> None:
-    if not schema.get("type") and not any(schema.get(name) for name in _OPEN):
-        errors.append(field.required(f"{path}.type", untyped))
-    _check(errors, schema, path)
+def _check_embedded(errors: Errors, schema: Object, path: str) -> None:
+    kind, wrong = schema.get("type", ""), "must be object if x-kubernetes-embedded-resource is true"
+    if not kind:
+        errors.append(field.required(f"{path}.type", wrong))
+    elif kind != "object":
+        errors.append(field.invalid(f"{path}.type", kind, wrong))
+    if schema.get("additionalProperties") is not None:
+        forbidden = "must not be used if x-kubernetes-embedded-resource is set"
+        errors.append(field.forbidden(f"{path}.additionalProperties", forbidden))
+    if not schema.get("x-kubernetes-preserve-unknown-fields") and not schema.get("properties"):
+        missing = "must not be empty if x-kubernetes-embedded-resource is true without"
+        errors.append(field.required(f"{path}.properties", f"{missing} x-kubernetes-preserve-unknown-fields"))
 
 
 def _check_junctors(errors: Errors, schema: Object, path: str) -> None:
@@ -63,6 +84,39 @@ def _check_junctors(errors: Errors, schema: Object, path: str) -> None:
             _check_value_validation(errors, inner, f"{path}.{name}[{at}]")
     if schema.get("not") is not None:
         _check_value_validation(errors, schema["not"], f"{path}.not")
+
+
+def _check_defaults(errors: Errors, schema: Object, path: str) -> None:
+    if schema.get("default") is not None:
+        _check_default(errors, schema, schema.get("type", ""), f"{path}.default")
+    for inner, here, _ in _inner(schema, path):
+        _check_defaults(errors, inner, here)
+
+
+def _check_supported(errors: Errors, schema: Object, path: str) -> None:
+    kind = schema.get("type", "")
+    for name, sentence in _FORBIDDEN.items():
+        if schema.get(name):
+            errors.append(field.forbidden(f"{path}.{name}", f"{sentence} is not supported"))
+    if kind == "null":
+        errors.append(field.forbidden(f"{path}.type", "type cannot be set to null, use nullable as an alternative"))
+    elif kind and kind not in _TYPES:
+        errors.append(field.not_supported(f"{path}.type", kind, _TYPES))
+    if isinstance(schema.get("items"), list):
+        errors.append(field.forbidden(f"{path}.items", "items must be a schema object and not an array"))
+    pattern = schema.get("pattern")
+    problem = go_problem(pattern) if pattern else ""
+    if problem:
+        wrong = f"must be a valid regular expression, but isn't: {problem}"
+        errors.append(field.invalid(f"{path}.pattern", pattern, wrong))
+    if schema.get("uniqueItems"):
+        errors.append(field.forbidden(f"{path}.uniqueItems", _QUADRATIC))
+    if schema.get("additionalProperties") is not None and schema.get("properties"):
+        wrong = "additionalProperties and properties are mutual exclusive"
+        errors.append(field.forbidden(f"{path}.additionalProperties", wrong))
+    for inner, here, _ in _inner(schema, path):
+        _check_supported(errors, inner, here)
+    _check_extensions(errors, schema, path)
 
 
 def _check_default(errors: Errors, schema: Object, kind: str, path: str) -> None:
@@ -118,13 +172,9 @@ def _check_extensions(errors: Errors, schema: Object, path: str) -> None:
     for at, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
         if not rule.get("rule", "").strip():
             errors.append(field.required(f"{path}.x-kubernetes-validations[{at}].rule", "rule is not specified"))
-    preserve = schema.get("x-kubernetes-preserve-unknown-fields")
-    if preserve is False:
+    if schema.get("x-kubernetes-preserve-unknown-fields") is False:
         here = f"{path}.x-kubernetes-preserve-unknown-fields"
         errors.append(field.invalid(here, False, "must be true or undefined"))
-    if schema.get("x-kubernetes-embedded-resource") and not preserve and not schema.get("properties"):
-        wrong = "must not be empty if x-kubernetes-embedded-resource is true without"
-        errors.append(field.required(f"{path}.properties", f"{wrong} x-kubernetes-preserve-unknown-fields"))
     listed = schema.get("x-kubernetes-list-type")
     if listed is not None:
         _check_list(errors, schema, listed, path)

@@ -12,6 +12,7 @@ from knarr.api.validation.checks import (
     not_negative,
     number_of,
     one_of,
+    sorted_map,
 )
 from knarr.api.validation.go_values import internal
 from knarr.api.validation.kind import Kind
@@ -51,7 +52,7 @@ def check_selector(errors: Errors, selector: Object | None, kind: str) -> bool:
 def _check_match(errors: Errors, selector: Object | None, template: Object) -> None:
     parsed = labels.from_object(selector)
     if not parsed.is_everything and not parsed.matches(_labels_of(template) or {}):
-        errors.append(field.invalid("spec.template.metadata.labels", _labels_of(template), _MISMATCH))
+        errors.append(field.invalid("spec.template.metadata.labels", sorted_map(_labels_of(template)), _MISMATCH))
 
 
 def _check_pods(errors: Errors, template: Object, path: str = "spec.template") -> None:
@@ -81,7 +82,7 @@ def _create_rc(errors: Errors, obj: Object) -> None:
         errors.append(field.required("spec.template"))
         return
     if selector and not labels.from_set(selector).matches(_labels_of(template) or {}):
-        errors.append(field.invalid("spec.template.metadata.labels", _labels_of(template), _MISMATCH))
+        errors.append(field.invalid("spec.template.metadata.labels", sorted_map(_labels_of(template)), _MISMATCH))
     _check_pods(errors, template)
 
 
@@ -218,7 +219,7 @@ def _create_daemon_set(errors: Errors, obj: Object) -> None:
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
             errors.append(field.invalid("spec.selector", selector, "empty selector is invalid for daemonset"))
     else:
-        errors.append(field.invalid("spec.template.metadata.labels", _labels_of(template), _MISMATCH))
+        errors.append(field.invalid("spec.template.metadata.labels", sorted_map(_labels_of(template)), _MISMATCH))
     _check_pods(errors, template)
     not_negative(errors, "spec.minReadySeconds", spec.get("minReadySeconds", 0))
     _check_daemon_strategy(errors, spec.get("updateStrategy") or {})
