@@ -149,18 +149,20 @@ class Reflector:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(int(_LENGTH * (1 + self._spread()))),
         }
-        async with aclosing(
-            self._client.watch(self._selection.resource, self._selection.namespace, **options)
-        ) as stream:
-            async for event in stream:
-                events += 1
+        stream = self._client.watch(self._selection.resource, self._selection.namespace, **options)
+        try:
+            async with aclosing(stream):
+                async for event in stream:
+                    events += 1
+                    self._take(event)
+                    if enough():
+                        return
+        finally:
+            # However it ended: it worked, or it has been quiet for a while, as most are.
+            worked = events or self._clock.monotonic() - began >= _SHORT
+            if worked:
                 self._backoff.reset()
-                self._take(event)
-                if enough():
-                    return
-        if events or self._clock.monotonic() - began >= _SHORT:
-            self._backoff.reset()
-        else:
+        if not worked:
             await self._clock.sleep(self._backoff.next())
 
     def _take(self, event: WatchEvent) -> None:

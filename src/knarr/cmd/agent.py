@@ -187,6 +187,7 @@ class Agent:
         """Wait for the credentials, which the server beside this node writes at its start."""
         from knarr.client.client import Client
         from knarr.client.http import HttpTransport
+        from knarr.cmd.fresh import follow
         from knarr.component_base import kubeconfig
 
         began = self._clock.monotonic()
@@ -196,7 +197,12 @@ class Agent:
                 told = True
                 _log.warning("waiting for credentials", kubeconfig=path)
             await self._clock.sleep(_PAUSE)
-        client = Client(HttpTransport(kubeconfig.load(path), agent))
+        content = path.read_bytes()
+        transport = HttpTransport(kubeconfig.load(path), agent)
+        client = Client(transport)
+        self._tasks.forever(
+            lambda: follow(path, content, lambda: transport.renew(kubeconfig.load(path))), f"credentials of {agent}"
+        )
         self._exit.push_async_callback(client.close)
         return client
 
@@ -289,16 +295,20 @@ class Agent:
 
     async def _server(self, kubelet: Kubelet, client: Client) -> None:
         """The kubelet's own API."""
+        from knarr.cmd.fresh import follow
         from knarr.kubelet.server.routes import KubeletServer
 
         files = self.paths.serving()
         while not all(path.exists() for path in (files.certificate, files.key, files.client_authority)):
             await self._clock.sleep(_PAUSE)
-        context = files.context()
+        content, context = files.certificate.read_bytes(), files.context()
         server: HttpServer = KubeletServer(kubelet, client, self._clock, kubelet.metrics).http(context)
         await server.listen("0.0.0.0", _KUBELET_PORT)  # noqa: S104 - the node's own namespace or host
         self._exit.push_async_callback(server.close)
-        self._tasks.start(files.keep_fresh(context, self._clock), "serving certificate")
+        self._tasks.forever(
+            lambda: follow(files.certificate, content, lambda: context.load_cert_chain(files.certificate, files.key)),
+            "serving certificate",
+        )
 
 
 async def _preload() -> None:

@@ -24,8 +24,9 @@ from knarr.component_base.tasks import Tasks
 from knarr.storage.store import Store
 
 API_PORT = 6443
-#: Seconds between looks at whether the certificates are due for renewal.
+#: Seconds between looks at whether the certificates are due for renewal, at most.
 _RENEWAL = 3600.0
+_DAY = 86400.0
 _log = logs.get("server")
 
 
@@ -80,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service-cidr", default="10.43.0.0/16", help="addresses of Services")
     parser.add_argument("--dns-address", default="", help="ClusterIP at which nodes answer DNS (default: they do not)")
     parser.add_argument("--service-node-port-range", default="30000-32767", help="ports of NodePort Services")
+    parser.add_argument("--certificate-days", type=float, default=365, help="days that certificates are good for")
     parser.add_argument("--datastore", default="sqlite", help="sqlite (in the data directory) or memory")
     parser.add_argument("--log-level", default="INFO", help="least level that is logged")
 
@@ -125,8 +127,8 @@ async def _serve(arguments: argparse.Namespace) -> int:
         http = HttpServer(api.handler, context, api.quick, streams_body=connectors.streams_body)
         for sock in sockets:
             await http.listen_socket(sock)
-        files.write_kubeconfigs(arguments, sockets[0].getsockname()[1], address, port)
-        tasks.forever(lambda: _renew(files, context, kubelets, clock), "certificates", pause=_RENEWAL, longest=_RENEWAL)
+        files.hand_out(arguments, sockets[0].getsockname()[1], address, port, clock.now())
+        tasks.forever(lambda: _renew(files, context, kubelets, clock), "certificates")
         running = Running(api, files, arguments, clock)
         for name, component in COMPONENTS if arguments.role == "all" else ():
             tasks.forever(lambda component=component: component(running), name)  # type: ignore[misc]
@@ -219,7 +221,9 @@ def _kubelet_tls(files: Files) -> ssl.SSLContext:
 
 
 async def _renew(files: Files, context: ssl.SSLContext, kubelets: ssl.SSLContext, clock: RealClock) -> None:
-    """Issue certificates that are due again; new connections get the new ones."""
-    files.renew(clock.now())
-    context.load_cert_chain(files.serving.certificate, files.serving.key)
-    kubelets.load_cert_chain(files.kubelet_client.certificate, files.kubelet_client.key)
+    """Issue certificates that are due again, for ever; new connections get the new ones."""
+    while True:
+        await clock.sleep(min(_RENEWAL, files.days * _DAY / 20))
+        await asyncio.to_thread(files.renew, clock.now())
+        context.load_cert_chain(files.serving.certificate, files.serving.key)
+        kubelets.load_cert_chain(files.kubelet_client.certificate, files.kubelet_client.key)

@@ -6,7 +6,7 @@ import argparse
 import datetime
 import ipaddress
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,16 @@ class Pair(NamedTuple):
     key: Path
 
 
+class Handed(NamedTuple):
+    """A kubeconfig that is written: the name of its context, the server, the certificate's files and what it says."""
+
+    path: Path
+    context: str
+    server: str
+    file: str
+    leaf: Leaf
+
+
 @dataclass(slots=True)
 class Files:
     """What lies in the data directory."""
@@ -34,10 +44,11 @@ class Files:
     serving: Pair
     #: The client certificate for calls to kubelets.
     kubelet_client: Pair
-    #: When certificates were last looked at.
-    renewed: datetime.datetime
+    #: Days that a certificate is good for.
+    days: float
+    _handed: list[Handed] = field(default_factory=list)
     #: The serving certificate of the node beside the server.
-    node_leaf: Leaf | None = None
+    _node_leaf: Leaf | None = None
 
     @classmethod
     def prepare(cls, arguments: argparse.Namespace, address: str, now: datetime.datetime) -> Files:
@@ -55,53 +66,55 @@ class Files:
             serving_leaf=leaf,
             serving=Pair(directory / "serving.crt", directory / "serving.key"),
             kubelet_client=Pair(directory / "kubelet-client.crt", directory / "kubelet-client.key"),
-            renewed=now,
+            days=arguments.certificate_days,
         )
         files.renew(now)
         return files
 
     def renew(self, now: datetime.datetime) -> None:
-        """Issue the certificates that are missing or due."""
-        certificates.leaf_files(self.authority, self.directory, "serving", self.serving_leaf, now)
+        """Issue the certificates that are missing or due, and hand them out again."""
         client = Leaf("kube-apiserver-kubelet-client", ("system:masters",), client=True)
-        certificates.leaf_files(self.authority, self.directory, "kubelet-client", client, now)
-        self.renewed = now
-        self.write_kubelet_serving()
-
-    def write_kubeconfigs(self, arguments: argparse.Namespace, local_port: int, address: str, port: int) -> None:
-        """Write the administrator's kubeconfig (over loopback) and the node's own (over the cluster's network)."""
-        target = arguments.kubeconfig or arguments.data_dir / "admin.kubeconfig"
-        admin = Leaf("kubernetes-admin", ("system:masters",), client=True)
-        name = arguments.name or "knarr"
-        host = _local_host(arguments, address)
-        kubeconfig.write(target, name, self._access(f"https://{host}:{local_port}", "admin", admin))
-        node = node_name(arguments)
-        leaf = Leaf(f"system:node:{node}", ("system:nodes",), client=True)
-        shown = f"[{address}]" if ":" in address else address
-        path = arguments.data_dir / "agent" / "kubeconfig"
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        kubeconfig.write(path, name, self._access(f"https://{shown}:{port}", f"node-{node}", leaf))
-        services = Leaf("system:kube-proxy", ("knarr:node-services",), client=True)
-        path = path.with_name("services.kubeconfig")
-        kubeconfig.write(path, name, self._access(f"https://{shown}:{port}", "node-services", services))
-        self.node_leaf = Leaf(leaf.common_name, leaf.organizations, (node,), ("127.0.0.1", address), server=True)
-        self.write_kubelet_serving()
-
-    def write_kubelet_serving(self) -> None:
-        """Write what the node's kubelet serves with: certificate and key, and the authority of its clients."""
-        if self.node_leaf is not None:
+        self._issue("serving", self.serving_leaf, now)
+        self._issue("kubelet-client", client, now)
+        for one in self._handed:
+            pair = self._issue(one.file, one.leaf, now)
+            access = Access(
+                server=one.server,
+                authority=self.authority.certificate,
+                certificate=pair.certificate.read_bytes(),
+                key=pair.key.read_bytes(),
+            )
+            kubeconfig.write(one.path, one.context, access)
+        if self._node_leaf is not None:
+            # What the node's kubelet serves with, and the authority of its clients.
             folder = self.directory.parent / "agent"
-            certificates.leaf_files(self.authority, folder, "kubelet", self.node_leaf, self.renewed)
+            self._issue("kubelet", self._node_leaf, now, folder)
             certificates.write_private(folder / "ca.crt", self.authority.certificate)
 
-    def _access(self, server: str, name: str, leaf: Leaf) -> Access:
-        certificate, key = certificates.leaf_files(self.authority, self.directory, name, leaf, self.renewed)
-        return Access(
-            server=server,
-            authority=self.authority.certificate,
-            certificate=certificate.read_bytes(),
-            key=key.read_bytes(),
-        )
+    def hand_out(
+        self, arguments: argparse.Namespace, local_port: int, address: str, port: int, now: datetime.datetime
+    ) -> None:
+        """Write, from now on, the administrator's kubeconfig (over loopback) and what the node beside us needs."""
+        name = arguments.name or "knarr"
+        local = f"https://{_local_host(arguments, address)}:{local_port}"
+        shown = f"https://[{address}]:{port}" if ":" in address else f"https://{address}:{port}"
+        node = node_name(arguments)
+        admin = Leaf("kubernetes-admin", ("system:masters",), client=True)
+        kubelet = Leaf(f"system:node:{node}", ("system:nodes",), client=True)
+        services = Leaf("system:kube-proxy", ("knarr:node-services",), client=True)
+        agent = arguments.data_dir / "agent"
+        agent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._handed = [
+            Handed(arguments.kubeconfig or arguments.data_dir / "admin.kubeconfig", name, local, "admin", admin),
+            Handed(agent / "kubeconfig", name, shown, f"node-{node}", kubelet),
+            Handed(agent / "services.kubeconfig", name, shown, "node-services", services),
+        ]
+        self._node_leaf = Leaf(kubelet.common_name, kubelet.organizations, (node,), ("127.0.0.1", address), server=True)
+        self.renew(now)
+
+    def _issue(self, name: str, leaf: Leaf, now: datetime.datetime, folder: Path | None = None) -> Pair:
+        lasting = replace(leaf, days=self.days)
+        return Pair(*certificates.leaf_files(self.authority, folder or self.directory, name, lasting, now))
 
 
 def node_name(arguments: argparse.Namespace) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Days an authority's own certificate is good for.
 AUTHORITY_DAYS = 3650
-#: Certificates begin this long ago, for clocks that go slow.
+#: Certificates begin this long ago, for clocks that go slow; a short-lived one by a tenth of its life at most.
 _BACKDATE = datetime.timedelta(hours=1)
 
 
@@ -40,7 +40,7 @@ class Leaf:
     ips: Sequence[str] = ()
     server: bool = False
     client: bool = False
-    days: int = 365
+    days: float = 365
 
 
 class Authority:
@@ -88,14 +88,15 @@ class Authority:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
 
-        end = min(now + datetime.timedelta(days=leaf.days), self._certificate.not_valid_after_utc)
+        life = datetime.timedelta(days=leaf.days)
+        end = min(now + life, self._certificate.not_valid_after_utc)
         builder = (
             x509.CertificateBuilder()
             .subject_name(_name(leaf.common_name, leaf.organizations))
             .issuer_name(self._certificate.subject)
             .public_key(public_key)  # type: ignore[arg-type]
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _BACKDATE)
+            .not_valid_before(now - min(_BACKDATE, life / 10))
             .not_valid_after(end)
         )
         for extension, critical in _leaf_extensions(leaf):

@@ -218,6 +218,19 @@ def test_watches_that_end_at_once_are_not_opened_in_a_whirl() -> None:
     follow(Following(page(7)), test)
 
 
+def test_a_quiet_watch_that_breaks_is_opened_again_soon_every_time() -> None:
+    async def test(f: Following) -> None:
+        for count in range(1, 12):
+            feed = await f.watches(count)
+            f.clock.advance(60)
+            feed.put_nowait(ConnectionResetError("killed"))
+            broke = f.clock.monotonic()
+            await f.watches(count + 1)
+            assert f.clock.monotonic() - broke < 0.3
+
+    follow(Following(page(7)), test)
+
+
 def test_an_idle_collection_asks_nothing_for_half_an_hour() -> None:
     async def test(f: Following) -> None:
         await f.watches(1)

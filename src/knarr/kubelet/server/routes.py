@@ -27,8 +27,6 @@ from knarr.kubelet.server.view import KubeletView
 
 _log = logs.get("kubelet-server")
 
-#: Seconds between looks at whether the serving certificate was renewed.
-_LOOK = 60.0
 #: Gives the text of `/metrics`.
 Metrics = Callable[[], bytes]
 
@@ -49,16 +47,6 @@ class ServingFiles:
         context.load_verify_locations(self.client_authority)
         context.verify_mode = ssl.CERT_OPTIONAL
         return context
-
-    async def keep_fresh(self, context: ssl.SSLContext, clock: Clock) -> None:
-        """Load the certificate again whenever its file changes, for as long as the task runs."""
-        seen = self.certificate.stat().st_mtime_ns
-        while True:
-            await clock.sleep(_LOOK)
-            changed = self.certificate.stat().st_mtime_ns
-            if changed != seen:
-                context.load_cert_chain(self.certificate, self.key)
-                seen = changed
 
 
 class Route(NamedTuple):
