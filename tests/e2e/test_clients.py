@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.cluster import Cluster, until
+from tests.e2e.cluster import Cluster, run, until
+from tests.e2e.manifests import pod
 
 kubernetes = pytest.importorskip("kubernetes")
 pytest.importorskip("kubernetes.dynamic")
@@ -218,3 +220,56 @@ def test_kr8s_reads_writes_and_waits(api_only: Cluster) -> None:
     web.wait("delete", timeout=20)
     space.delete()
     space.wait("delete", timeout=30)
+
+
+def test_events_of_both_groups_live_and_go(client: Any) -> None:
+    of = kubernetes.client
+    core, events = of.CoreV1Api(client), of.EventsV1Api(client)
+    now = "2026-01-01T00:00:00.123456Z"
+    body = {
+        "metadata": {"name": "new-form", "labels": {"testevent": "set"}},
+        "eventTime": now,
+        "action": "Do",
+        "reason": "Test",
+        "type": "Normal",
+        "note": "This is one",
+        "reportingController": "tests",
+        "reportingInstance": "one",
+        "regarding": {"namespace": NS},
+    }
+    events.create_namespaced_event(NS, body)
+    as_core = core.read_namespaced_event("new-form", NS)
+    assert (as_core.message, as_core.reporting_component) == ("This is one", "tests")
+    with pytest.raises(kubernetes.client.ApiException, match="field is immutable"):
+        events.patch_namespaced_event("new-form", NS, {"note": "This is another"})
+    found = events.read_namespaced_event("new-form", NS)
+    found.series = of.EventsV1EventSeries(count=2, last_observed_time=found.event_time)
+    assert events.replace_namespaced_event("new-form", NS, found).series.count == 2
+    assert [item.metadata.name for item in events.list_event_for_all_namespaces(label_selector="testevent=set").items]
+    events.delete_collection_namespaced_event(NS, label_selector="testevent=set")
+    assert not core.list_event_for_all_namespaces(label_selector="testevent=set").items
+
+
+#: Apart from this process: the library leaves its sockets to the garbage collector.
+TALK = """
+import sys
+from kubernetes import client, config
+from kubernetes.stream import stream
+core = client.CoreV1Api(config.new_client_from_config(sys.argv[1]))
+place = (core.connect_get_namespaced_pod_exec, "box", sys.argv[2])
+talk = stream(*place, command=["sh", "-c", "echo out; echo err >&2; exit 3"], stdout=True, stderr=True,
+              _preload_content=False)
+talk.run_forever(timeout=20)
+print([talk.read_stdout(), talk.read_stderr(), talk.returncode])
+talk = stream(*place, command=["head", "-n1"], stdin=True, stdout=True, _preload_content=False)
+talk.write_stdin("typed\\n")
+talk.run_forever(timeout=20)
+print([talk.read_stdout()])
+"""
+
+
+def test_the_official_client_talks_to_containers(cluster: Cluster, ns: str) -> None:
+    cluster.apply(pod("box", "sleep 1000"), ns)
+    cluster.kubectl("wait", "pod/box", "-n", ns, "--for=condition=Ready", "--timeout=60s")
+    done = run([sys.executable, "-W", "ignore", "-c", TALK, str(cluster.kubeconfig), ns])
+    assert done.stdout.splitlines() == ["['out\\n', 'err\\n', 3]", "['typed\\n']"], done.stderr
