@@ -33,6 +33,7 @@ from knarr.apiserver.negotiation import Form
 from knarr.apiserver.nonresource import method_not_allowed
 from knarr.apiserver.request import Request, RequestInfo, Response, UserInfo
 from knarr.apiserver.served import Scope
+from knarr.apiserver.tables import check_options
 
 Verb = Callable[[Context, Scope, Request, Form], Awaitable[Response]]
 
@@ -59,6 +60,8 @@ SUBRESOURCES: dict[tuple[str, str], Verb] = {
     ("scale", "update"): scale.update,
     ("scale", "patch"): scale.patch,
 }
+#: Subresources that are only sent, never shown; nor are reviews: asked for as a Table they are a 406.
+_TABLELESS = frozenset({"binding", "eviction", "token"})
 #: What is never stored: (plural, verb).
 _UNSTORED: dict[tuple[str, str], Verb] = {
     ("bindings", "create"): binding.bind,
@@ -121,7 +124,10 @@ async def dispatch(ctx: Context, request: Request, info: RequestInfo) -> Respons
     if scope.deprecation and scope.deprecation not in request.warnings:
         request.warnings.append(scope.deprecation)
     streams = verb in ("list", "watch")
-    form = negotiation.negotiate(request.headers.get("accept", ""), streams=streams, tables=ctx.tables is not None)
+    tables = ctx.tables is not None and (scope.collection is not None or verb != "create")
+    form = negotiation.negotiate(request.headers.get("accept", ""), streams=streams, tables=tables)
+    if form.kind == negotiation.TABLE and request.method != "GET":
+        check_options(request.query)
     handler = _UNSTORED.get((plural, verb)) if scope.collection is None else _VERBS[verb]
     if handler is None:
         raise page_not_found()
@@ -150,7 +156,8 @@ async def _subresource(ctx: Context, scope: Scope, request: Request, info: Reque
         return await _connect(ctx, scope, request, info, item)
     if info.verb not in item.verbs or request.method == "HEAD":
         raise method_not_allowed()
-    form = negotiation.negotiate(request.headers.get("accept", ""), tables=ctx.tables is not None)
+    tables = ctx.tables is not None and item.name not in _TABLELESS
+    form = negotiation.negotiate(request.headers.get("accept", ""), tables=tables)
     handler = _PARTS.get(info.verb) if item.name in _PART_NAMES else SUBRESOURCES.get((item.name, info.verb))
     if handler is None:
         raise page_not_found()

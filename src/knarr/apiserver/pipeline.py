@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from knarr.apimachinery.errors import StatusError, internal
+from knarr.apimachinery.errors import StatusError, bad_request, internal
 from knarr.apiserver import dispatch, request_info, responses
 from knarr.apiserver.authz.decision import forbidden
 from knarr.apiserver.context import Context
@@ -19,6 +19,9 @@ from knarr.component_base import logs
 
 _log = logs.get("apiserver")
 _UNKNOWN = RequestInfo("", "")
+#: What orjson says of values that nothing can hold: nested too deeply, integers beyond 64 bits, half characters.
+#: Everything up to the write is pure, and the write takes bytes: nothing is half done then.
+_UNREPRESENTABLE = ("Recursion limit reached", "Integer exceeds 64-bit range", "surrogates not allowed")
 
 
 def read_info(_ctx: Context, request: Request) -> None:
@@ -72,7 +75,7 @@ class Pipeline:
         except StatusError as failure:
             response = responses.error(failure, request)
         except Exception as error:  # noqa: BLE001 - a request's bug is its own: it gets a 500, the server goes on
-            response = _panic(request, error)
+            response = _failed(request, error)
         if response is not None:
             self._count(request, response, began)
         return response
@@ -93,7 +96,7 @@ class Pipeline:
         except StatusError as failure:
             response = responses.error(failure, request)
         except Exception as error:  # noqa: BLE001 - as above
-            response = _panic(request, error)
+            response = _failed(request, error)
         finally:
             metrics.end(kind)
         self._count(request, response, began)
@@ -105,6 +108,16 @@ class Pipeline:
 
     def _count(self, request: Request, response: Response, began: float) -> None:
         self.ctx.metrics.request(request.info or _UNKNOWN, request, response, time.perf_counter() - began)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    """The answer where a verb failed with what is no `StatusError`: the object's fault, or ours."""
+    deep = isinstance(error, RecursionError)
+    if not deep and not (type(error) is TypeError and any(part in str(error) for part in _UNREPRESENTABLE)):
+        return _panic(request, error)
+    _log.info("request refused", method=request.method, path=request.path, error=error)
+    why = "exceeded max depth" if deep else str(error)
+    return responses.error(bad_request(f"the object provided cannot be represented: {why}"), request)
 
 
 def _panic(request: Request, error: Exception) -> Response:

@@ -28,12 +28,7 @@ class TablePrinter:
 
     def table(self, scope: Scope, objects: list[Object], options: Mapping[str, str]) -> Object:
         """A Table without list metadata. Raises `StatusError` 400 for an unknown `includeObject`."""
-        include = options.get("includeObject", "")
-        if include not in _INCLUDES:
-            raise bad_request(
-                f'Unable to convert to Table as requested: includeObject: Invalid value: "{include}": '
-                "must be 'Metadata', 'Object', 'None', or empty"
-            )
+        include = check_options(options)
         resource = scope.resource
         part = "scale" if objects and objects[0]["kind"] == "Scale" else ""
         rows = [self._row(resource, obj, include, part) for obj in table.ordered(resource, objects)]
@@ -50,6 +45,17 @@ class TablePrinter:
             row["conditions"] = conditions
         row["object"] = obj if include == "Object" else None if include == "None" else _partial(resource, shown)
         return row
+
+
+def check_options(options: Mapping[str, str]) -> str:
+    """The `includeObject` of a query. Raises `StatusError` 400 for an unknown one."""
+    include = options.get("includeObject", "")
+    if include not in _INCLUDES:
+        raise bad_request(
+            f'Unable to convert to Table as requested: includeObject: Invalid value: "{include}": '
+            "must be 'Metadata', 'Object', 'None', or empty"
+        )
+    return include
 
 
 def _partial(resource: Resource, obj: Object) -> Object:

@@ -12,6 +12,9 @@ from typing import Any
 
 from knarr.apimachinery.field import quote
 
+#: What Go says of a text whose brackets are nested more deeply than it follows.
+TOO_DEEP = "exceeded max depth"
+
 
 class Pairs(list[tuple[str, Any]]):
     """The members of an object in order, repeated names included."""
@@ -28,11 +31,11 @@ def parse(data: bytes) -> Any:
     text = data.decode("utf-8", "replace")
     try:
         value = json.loads(text, object_pairs_hook=Pairs, parse_float=_real, parse_constant=_no_constant)
+        return _mended(value) if _SURROGATE.search(text) else value
     except RecursionError:
-        raise ValueError("exceeded max depth") from None
+        raise ValueError(TOO_DEEP) from None
     except ValueError as fault:
         raise ValueError(syntax_error(text) or str(fault)) from None
-    return _mended(value) if _SURROGATE.search(text) else value
 
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -60,13 +63,20 @@ def _mended(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """The value with ordinary dicts, lists and numbers."""
+    """The value with ordinary dicts, lists and numbers. Raises `ValueError` for one that is nested too deeply."""
+    try:
+        return _plain(value)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, Pairs):
-        return {key: plain(item) for key, item in value}
+        return {key: _plain(item) for key, item in value}
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [plain(item) for item in value]
+        return [_plain(item) for item in value]
     return float(value) if isinstance(value, Real) else value
 
 

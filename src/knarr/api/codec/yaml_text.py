@@ -21,6 +21,8 @@ _FLOAT = re.compile(r"[-+]?[0-9]*\.?[0-9]+([eE][-+][0-9]+)?|\.[0-9]+([eE][-+]?[0
 #: From here on Go writes an exponent.
 _LARGE = 1e21
 _MERGE = "<<"
+#: Values that a document with aliases may stand for.
+_MOST_VALUES = 400_000
 
 
 def parse(data: bytes) -> tuple[Any, list[str]]:
@@ -34,12 +36,49 @@ def parse(data: bytes) -> tuple[Any, list[str]]:
         raise ValueError(f"yaml: {fault}") from None
     finally:
         loader.dispose()
+    if node is None:
+        return None, []
+    if b"*" in data:
+        _check_aliases(node)
     complaints: list[str] = []
-    return (None if node is None else _value(node, complaints)), complaints
+    try:
+        return _value(node, complaints), complaints
+    except RecursionError:
+        raise ValueError("yaml: exceeded max depth") from None
 
 
 def _first(loader: Any) -> yaml.Node | None:
     return loader.get_node() if loader.check_node() else None
+
+
+def _check_aliases(root: yaml.Node) -> None:
+    """Refuse what aliases blow up: nodes that contain themselves, and many more values than were written.
+
+    A node's size is counted once, whatever points to it; nesting is kept on a list, not on the interpreter's stack.
+    """
+    sizes: dict[int, int] = {}
+    inside = {id(root)}
+    stack = [(root, iter(_children(root)))]
+    while stack:
+        node, rest = stack[-1]
+        child = next(rest, None)
+        if child is None:
+            stack.pop()
+            inside.discard(id(node))
+            sizes[id(node)] = 1 + sum(sizes[id(part)] for part in _children(node))
+            if sizes[id(node)] > _MOST_VALUES:
+                raise ValueError("yaml: document contains excessive aliasing")
+        elif id(child) in inside:
+            raise ValueError("yaml: anchor value contains itself")
+        elif id(child) not in sizes:
+            inside.add(id(child))
+            stack.append((child, iter(_children(child))))
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 def _message(fault: yaml.MarkedYAMLError) -> str:
