@@ -211,7 +211,14 @@ class Agent:
         from knarr.controller_runtime.events import Recorder
 
         recorder = Recorder(client, self._clock, self.name)
-        self._tasks.forever(recorder.run, "events")
+        writing = self._tasks.forever(recorder.run, "events")
+
+        async def finish() -> None:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+            await recorder.flush()
+
+        self._exit.push_async_callback(finish)
 
         def record(regarding: Object, kind: str, reason: str, message: str, field_path: str) -> None:
             recorder.record(EventNote(regarding, kind, reason, message), "kubelet", field_path=field_path)

@@ -61,7 +61,7 @@ class ControlPlane:
         families = (leading, *manager.metrics(), *scheduler.scheduler.metrics.families())
         self.metrics.add(*families)
         try:
-            tasks.start(recorder.run(), "events")
+            tasks.forever(recorder.run, "events")
             ends = (
                 tasks.start(self._lead(CONTROLLER_MANAGER, manager_client, manager.run, leading), CONTROLLER_MANAGER),
                 tasks.start(self._lead(SCHEDULER, scheduler_client, scheduler.run, leading), SCHEDULER),
@@ -70,6 +70,7 @@ class ControlPlane:
             _log.warning("a lease was lost: beginning anew")
         finally:
             await tasks.close()
+            await recorder.flush()
             await informers.close()
             self.metrics.remove(*families)
 

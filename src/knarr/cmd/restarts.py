@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 #: What ran this long (seconds) died of something new: start again at once.
-STEADY = 3.0
+STEADY = 2.0
 
 
 @dataclass(slots=True)

@@ -51,6 +51,8 @@ class Recorder:
         self._waiting: asyncio.Queue[Object] = asyncio.Queue(_MOST_WAITING)
         self._correlator = Correlator(self._name)
         self._last_stamp = 0
+        #: What was being written when `run` was ended; its answer is unknown.
+        self._broken_off: Write | None = None
         #: Events that were not written: too many waited, or the source had used up its budget.
         self.dropped = 0
 
@@ -69,15 +71,25 @@ class Recorder:
             write = self._correlator.correlate(event, self._clock.monotonic())
             if write is None:
                 self.dropped += 1
-            else:
+                continue
+            try:
                 await self._write(write)
+            except asyncio.CancelledError:
+                self._broken_off = write
+                raise
 
-    async def flush(self) -> None:
-        """Write what waits, once each, before the end."""
-        while not self._waiting.empty():
-            write = self._correlator.correlate(self._waiting.get_nowait(), self._clock.monotonic())
-            if write is not None:
-                await self._attempt(write)
+    async def flush(self, patience: float = 2.0) -> None:
+        """Write what waits, once each, before the end: when `run` has ended. Gives up after `patience` seconds."""
+        try:
+            async with asyncio.timeout(patience):
+                if self._broken_off is not None:
+                    await self._attempt(self._broken_off)
+                while not self._waiting.empty():
+                    write = self._correlator.correlate(self._waiting.get_nowait(), self._clock.monotonic())
+                    if write is not None:
+                        await self._attempt(write)
+        except TimeoutError:
+            _log.warning("events left unwritten", count=self._waiting.qsize() + 1)
 
     async def _write(self, write: Write) -> None:
         for _ in range(_TRIES):

@@ -49,11 +49,22 @@ class Recorder:
     async def run(self) -> None:
         """Write events, forever."""
         while True:
-            event = await self._waiting.get()
-            try:
-                await self._write(event)
-            except (StatusError, ConnectionError) as error:
-                _log.warning("event not written", reason=event["reason"], error=error)
+            await self._attempt(await self._waiting.get())
+
+    async def flush(self, patience: float = 2.0) -> None:
+        """Write what waits before the end: when `run` has ended. Gives up after `patience` seconds."""
+        try:
+            async with asyncio.timeout(patience):
+                while not self._waiting.empty():
+                    await self._attempt(self._waiting.get_nowait())
+        except TimeoutError:
+            _log.warning("events left unwritten", count=self._waiting.qsize() + 1)
+
+    async def _attempt(self, event: Object) -> None:
+        try:
+            await self._write(event)
+        except (StatusError, ConnectionError) as error:
+            _log.warning("event not written", reason=event["reason"], error=error)
 
     async def _write(self, event: Object) -> None:
         regarding, now = event["regarding"], self._clock.monotonic()

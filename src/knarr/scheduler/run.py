@@ -83,11 +83,10 @@ class SchedulerRunner:
         await asyncio.gather(*(watched.synced.wait() for watched, _ in first))
         for watched, callback in first:
             watched.listen(callback)
-        self._running = [
-            self._tasks.start(scheduler.run(), "scheduler"),
-            self._tasks.start(self._recorder.run(), "scheduler events"),
-        ]
+        self._tasks.forever(self._recorder.run, "scheduler events")
+        self._running = [self._tasks.start(scheduler.run(), "scheduler")]
 
     async def close(self) -> None:
         """Stop; what is under way is broken off. A pod whose binding was not answered is looked at by the next one."""
         await self._tasks.close()
+        await self._recorder.flush()

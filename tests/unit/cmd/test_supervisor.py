@@ -23,7 +23,7 @@ def test_starts_are_put_off_while_a_child_dies_young() -> None:
         child.died(now)
         waits.append(round(child.due - now, 3))
         now = child.due
-    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0, 2.0]
     assert child.pid == 0
 
 

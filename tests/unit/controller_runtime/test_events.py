@@ -31,6 +31,7 @@ class Api:
         self.events: dict[str, Any] = {}
         self.requests: list[tuple[str, str, Any]] = []
         self.lose = 0
+        self.hang = False
 
     async def request(
         self,
@@ -42,6 +43,8 @@ class Api:
     ) -> Answer:
         sent = orjson.loads(body)
         self.requests.append((method, path, sent))
+        if self.hang:
+            await asyncio.Event().wait()
         name = path.rpartition("/")[2] if method == "PATCH" else sent["metadata"]["name"]
         if method == "PATCH" and name not in self.events:
             return _refusal(404, "NotFound")
@@ -197,3 +200,36 @@ def test_a_source_that_says_too_much_about_an_object_is_held_back() -> None:
 def test_a_reference_stays_a_reference() -> None:
     known = {"kind": "Pod", "name": "web", "namespace": "ns", "fieldPath": "spec.containers{c}"}
     assert reference(known) == known
+
+
+def test_what_waits_is_written_at_the_end() -> None:
+    async def main() -> None:
+        api, tasks = Api(), Tasks()
+        recorder = Recorder(Client(api), FakeClock(), "n1")
+        task = tasks.start(recorder.run(), "recorder")
+        api.hang = True
+        recorder.record(note("one"), "kubelet")
+        recorder.record(note("two"), "kubelet")
+        await settle()
+        assert len(api.requests) == 1
+        await tasks.close()
+        assert task.cancelled()
+        api.hang = False
+        await recorder.flush()
+        assert sorted(event["message"] for event in api.events.values()) == ["one", "two"]
+
+    asyncio.run(main())
+
+
+def test_the_end_does_not_wait_for_a_server_that_is_gone() -> None:
+    async def main() -> None:
+        api = Api()
+        recorder = Recorder(Client(api), FakeClock(), "n1")
+        api.hang = True
+        for count in range(5):
+            recorder.record(note(str(count)), "kubelet")
+        async with asyncio.timeout(5):
+            await recorder.flush(0.05)
+        assert len(api.requests) == 1
+
+    asyncio.run(main())
