@@ -309,7 +309,7 @@ class Agent:
         while not all(path.exists() for path in (files.certificate, files.key, files.client_authority)):
             await self._clock.sleep(_PAUSE)
         content, context = files.certificate.read_bytes(), files.context()
-        server: HttpServer = KubeletServer(kubelet, client, self._clock, kubelet.metrics).http(context)
+        server: HttpServer = KubeletServer(kubelet, client, self._clock, kubelet.metrics, kubelet.machine).http(context)
         await server.listen("0.0.0.0", _KUBELET_PORT)  # noqa: S104 - the node's own namespace or host
         self._exit.push_async_callback(server.close)
         self._tasks.forever(

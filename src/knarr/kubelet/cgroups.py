@@ -83,6 +83,10 @@ class Cgroups:
                         groups.append(group)
         return found
 
+    def folder(self, controller: str, group: str) -> Path:
+        """Where a group stands in a controller's hierarchy (the only one on v2)."""
+        return self._top / group if self.v2 else self._top / controller / group
+
     def _hierarchies(self) -> Iterator[Path]:
         if self.v2:
             yield self._top

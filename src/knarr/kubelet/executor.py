@@ -58,7 +58,7 @@ class PodExecutor:
         self.uid = self.worker.uid
         self._host, self._reports, self._purged = host, reports, purged
         self._runtime = PodRuntime(host, self.uid, self._tell)
-        self._prober = Prober(host.runtime, host.clock, self.post, self._tell)
+        self._prober = Prober(host.runtime, host.clock, self.post, self._tell, self._probed)
         self._tasks = Tasks()
         self._work: asyncio.Task[None] | None = None
         self._deleting: asyncio.Task[None] | None = None
@@ -253,6 +253,7 @@ class PodExecutor:
         if self._wake is not None:
             self._wake.cancel()
         self._reports.forget(self.uid)
+        self._host.metrics.forget(self.worker.pod)
         self._purged(self.uid)
 
     async def _until_done(self, step: Callable[[], Awaitable[None]]) -> None:
@@ -308,6 +309,9 @@ class PodExecutor:
 
     def _tell(self, note: Note) -> None:
         self._host.record(self.worker.pod, note)
+
+    def _probed(self, name: str, kind: str, result: str, seconds: float) -> None:
+        self._host.metrics.probed(self.worker.pod, name, kind, result, seconds)
 
     def _wake_up(self, at: float) -> None:
         if self._wake is not None and not self._wake.done():

@@ -13,6 +13,7 @@ from knarr.component_base.clock import Clock
 from knarr.cri.runtime import Runtime
 from knarr.kubelet.cgroups import Cgroups
 from knarr.kubelet.images import Note as ImageNote
+from knarr.kubelet.metrics import PodMetrics
 from knarr.kubelet.node_config import NodeConfig
 from knarr.kubelet.podworker.model import Note
 from knarr.kubelet.volumes.plugin import HostVolume
@@ -76,6 +77,7 @@ class Host:
     handler: Callable[[str], Awaitable[str]]
     services: Callable[[], Iterable[Object]] = tuple
     allocatable: Callable[[], Mapping[str, object]] = dict
+    metrics: PodMetrics = field(default_factory=PodMetrics)
     sandbox_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SANDBOXES))
     #: The runtime's image messages by reference: they never change.
     image_messages: dict[str, Message] = field(default_factory=dict)

@@ -1,36 +1,141 @@
-"""The kubelet's metrics. Input: its node's name and pods. Output: the text of `/metrics`.
+"""The kubelet's metrics: `/metrics` and `/metrics/probes`.
 
 https://kubernetes.io/docs/reference/instrumentation/metrics/
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import knarr
 from knarr.apimachinery.types import Object
+from knarr.component_base import process_metrics
+from knarr.component_base.metrics import BETA, About, Counter, Histogram, Looked, Registry, Sample
+from knarr.kubelet.measured_runtime import RuntimeMetrics
 
 _STATES = {"running": "running", "terminated": "exited", "waiting": "created"}
 _LISTS = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+_KINDS = {
+    "containers": "container",
+    "initContainers": "init_container",
+    "ephemeralContainers": "ephemeral_container",
+}
+_HTTP = ("method", "path", "server_type", "long_running")
+_PROBE = ("probe_type", "result", "container", "pod", "namespace", "pod_uid")
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+#: Paths that stay open for as long as somebody listens.
+_LONG = frozenset({"exec", "attach", "portForward", "containerLogs", "run"})
 
 
-def render(node_name: str, pods: Iterable[Object]) -> bytes:
-    """`kubelet_node_name`, `kubelet_running_pods` (those with a container that runs), `kubelet_running_containers`."""
-    states: Counter[str] = Counter()
-    running = 0
-    for pod in pods:
-        found = list(_states(pod.get("status") or {}))
-        states.update(found)
-        running += "running" in found
-    lines = [
-        *_head("kubelet_node_name", "The node's name. The count is always 1."),
-        f'kubelet_node_name{{node="{node_name}"}} 1',
-        *_head("kubelet_running_pods", "Number of pods that have a running pod sandbox"),
-        f"kubelet_running_pods {running}",
-        *_head("kubelet_running_containers", "Number of containers currently running"),
-        *(f'kubelet_running_containers{{container_state="{state}"}} {states[state]}' for state in sorted(states)),
-    ]
-    return ("\n".join(lines) + "\n").encode()
+class PodMetrics:
+    """What is counted while pods run."""
+
+    def __init__(self) -> None:
+        self.started = Counter(
+            About("kubelet_started_containers_total", "Cumulative number of containers started", ("container_type",))
+        )
+        self.probes = Counter(
+            About(
+                "prober_probe_total",
+                "Cumulative number of a liveness, readiness or startup probe for a container by result.",
+                _PROBE,
+                BETA,
+            )
+        )
+        self.probe_latency = Histogram(
+            About(
+                "prober_probe_duration_seconds",
+                "Duration in seconds for a probe response.",
+                ("probe_type", "container", "pod", "namespace"),
+            ),
+            _SECONDS,
+        )
+
+    def container_started(self, pod: Object, name: str) -> None:
+        """A container of a pod was started."""
+        for field, kind in _KINDS.items():
+            if any(each["name"] == name for each in pod["spec"].get(field) or ()):
+                self.started.add((kind,))
+
+    def probed(self, pod: Object, container: str, kind: str, result: str, seconds: float) -> None:
+        """A probe gave `successful`, `failed` or `unknown`."""
+        meta = pod["metadata"]
+        title = kind.capitalize()
+        self.probes.add((title, result, container, meta["name"], meta["namespace"], meta["uid"]))
+        self.probe_latency.observe(seconds, (title, container, meta["name"], meta["namespace"]))
+
+    def forget(self, pod: Object) -> None:
+        """The pod is gone: so are the counts of its probes."""
+        meta = pod["metadata"]
+        gone = (meta["name"], meta["namespace"])
+        for key in [key for key in self.probes.values if key[5] == meta["uid"]]:
+            del self.probes.values[key]
+        for key in [key for key in self.probe_latency.values if key[2:] == gone]:
+            del self.probe_latency.values[key]
+
+
+class KubeletMetrics:
+    """What a kubelet counts. `pods` gives its pods with their newest status."""
+
+    def __init__(
+        self, node_name: str, pods: Callable[[], Sequence[Object]], runtime: RuntimeMetrics, inside: PodMetrics
+    ) -> None:
+        self._pods = pods
+        self._requests = Counter(
+            About("kubelet_http_requests_total", "Number of the http requests received since the server started", _HTTP)
+        )
+        self._latency = Histogram(
+            About("kubelet_http_requests_duration_seconds", "Duration in seconds to serve http requests", _HTTP),
+            _SECONDS,
+        )
+        build = About(
+            "kubernetes_build_info",
+            "A metric with a constant '1' value labeled by major, minor, git version.",
+            ("major", "minor", "git_version"),
+        )
+        self.registry = Registry(
+            (
+                Looked(
+                    About("kubelet_node_name", "The node's name. The count is always 1.", ("node",)),
+                    lambda: [((node_name,), 1)],
+                ),
+                Looked(_RUNNING_PODS, self._running_pods),
+                Looked(_RUNNING_CONTAINERS, self._running_containers),
+                Looked(_ACTIVE, lambda: [(("false",), sum(not _ended(pod) for pod in pods()))]),
+                Looked(_DESIRED, lambda: [(("false",), len(pods()))]),
+                inside.started,
+                *runtime.families(),
+                self._requests,
+                self._latency,
+                Looked(build, lambda: [(_version(), 1)]),
+                *process_metrics.families(),
+            )
+        )
+        #: What `/metrics/probes` shows.
+        self.probes = Registry([inside.probes, inside.probe_latency])
+
+    def text(self) -> bytes:
+        """The answer of `/metrics`."""
+        return self.registry.text()
+
+    def request(self, method: str, path: str, seconds: float) -> None:
+        """A request was answered; of its path only the first part is a label."""
+        first = path.strip("/").split("/")[0]
+        key = (method, first, "readwrite", "true" if first in _LONG else "false")
+        self._requests.add(key)
+        self._latency.observe(seconds, key)
+
+    def _running_pods(self) -> Iterator[Sample]:
+        yield (), sum("running" in _states(pod.get("status") or {}) for pod in self._pods())
+
+    def _running_containers(self) -> list[Sample]:
+        states = Tally(state for pod in self._pods() for state in _states(pod.get("status") or {}))
+        return [((state,), states[state]) for state in sorted(states)]
+
+
+def _ended(pod: Object) -> bool:
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
 def _states(status: Object) -> Iterable[str]:
@@ -41,5 +146,16 @@ def _states(status: Object) -> Iterable[str]:
                 yield from (_STATES[state] for state in each.get("state") or () if state in _STATES)
 
 
-def _head(name: str, text: str) -> tuple[str, str]:
-    return f"# HELP {name} [ALPHA] {text}", f"# TYPE {name} gauge"
+def _version() -> tuple[str, str, str]:
+    major, minor, *_ = knarr.KUBERNETES_VERSION.removeprefix("v").split(".")
+    return major, minor, knarr.GIT_VERSION
+
+
+_RUNNING_PODS = About("kubelet_running_pods", "Number of pods that have a running pod sandbox")
+_RUNNING_CONTAINERS = About(
+    "kubelet_running_containers", "Number of containers currently running", ("container_state",)
+)
+_ACTIVE = About(
+    "kubelet_active_pods", "The number of pods the kubelet considers active and which are being admitted.", ("static",)
+)
+_DESIRED = About("kubelet_desired_pods", "The number of pods the kubelet is being instructed to run.", ("static",))

@@ -121,6 +121,7 @@ class PodRuntime:
                 "RunContainerError", error.message, await self._ended(pod, container, container_id)
             ) from error
         self._tell(Note("Normal", "Started", "Container started", name))
+        self._host.metrics.container_started(pod, name)
         await self._post_start(pod, container, container_id, ips)
         return await self.look(pod, container, container_id)
 

@@ -25,7 +25,10 @@ class _Key(NamedTuple):
 
 
 class Prober:
-    """One pod's probes. `post` gets verdicts, `tell` the events."""
+    """One pod's probes. `post` gets verdicts, `tell` the events.
+
+    `count(container, kind, result, seconds)` hears of every probe: `successful`, `failed` or `unknown`.
+    """
 
     def __init__(
         self,
@@ -33,9 +36,10 @@ class Prober:
         clock: Clock,
         post: Callable[[ProbeChanged], None],
         tell: Callable[[Note], None],
+        count: Callable[[str, str, str, float], None],
     ) -> None:
         self._runtime, self._clock = runtime, clock
-        self._post, self._tell = post, tell
+        self._post, self._tell, self._count = post, tell, count
         self._tasks = Tasks()
         self._running: dict[_Key, asyncio.Task[None]] = {}
 
@@ -68,6 +72,8 @@ class Prober:
         while not tally.held:
             began = self._clock.monotonic()
             outcome = await self._try(spec, Target(record.spec, key.container_id, ip), timing, key.kind)
+            result = "unknown" if outcome is None else "successful" if outcome.success else "failed"
+            self._count(record.name, key.kind, result, self._clock.monotonic() - began)
             if outcome is not None:
                 verdict = tally.take(success=outcome.success)
                 if verdict is not None:

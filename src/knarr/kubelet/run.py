@@ -16,13 +16,16 @@ from knarr.component_base.tasks import Tasks
 from knarr.controller_runtime.informer import Informer
 from knarr.controller_runtime.informers import Informers
 from knarr.cri.runtime import Runtime
-from knarr.kubelet import admission, metrics, pod_names
+from knarr.kubelet import admission, pod_names
 from knarr.kubelet.cgroups import Cgroups
 from knarr.kubelet.container_config import log_path
 from knarr.kubelet.host import Host
 from knarr.kubelet.image_gc import ImageCollector, Shortage
 from knarr.kubelet.images import ImagePuller
 from knarr.kubelet.log_rotation import LogRotator
+from knarr.kubelet.machine import Machine
+from knarr.kubelet.measured_runtime import RuntimeMetrics, measured
+from knarr.kubelet.metrics import KubeletMetrics
 from knarr.kubelet.node_agent import NodeAgent
 from knarr.kubelet.node_config import NodeConfig
 from knarr.kubelet.node_facts import read_facts
@@ -59,7 +62,8 @@ class Kubelet:
         kept_images: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self.node, self._client, self._clock = node, client, clock
-        self._runtime = runtime
+        runtime_metrics = RuntimeMetrics()
+        runtime = self._runtime = measured(runtime, runtime_metrics)
         self._tasks = Tasks()
         node.root.mkdir(parents=True, exist_ok=True)
         node.logs.mkdir(parents=True, exist_ok=True)
@@ -79,6 +83,8 @@ class Kubelet:
         self._statuses = StatusManager(client, clock)
         self._services = services
         self._host = self._make_host()
+        #: What `/metrics` shows.
+        self.metrics = KubeletMetrics(node.name, self.pods, runtime_metrics, self._host.metrics)
         self.pods_here = Pods(self._host, self._statuses, self._admit)
         self._pod_informer = informers.add(PODS, field_selector=f"spec.nodeName={fields.escape(node.name)}")
         self._objects.listen(lambda reference: self.pods_here.retry(self._objects.users(reference)))
@@ -207,9 +213,10 @@ class Kubelet:
             "podLogsDir": str(node.logs),
         }
 
-    def metrics(self) -> bytes:
-        """The text of `/metrics`."""
-        return metrics.render(self.node.name, self.pods())
+    @property
+    def machine(self) -> Machine:
+        """Where the figures of this node are read."""
+        return Machine(self.node, self.agent.facts, self._host.cgroups, self._runtime)
 
     def unhealthy(self) -> str:
         """Why the kubelet is not healthy; empty when it is."""

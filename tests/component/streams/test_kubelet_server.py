@@ -52,7 +52,8 @@ def test_who_is_unknown_is_turned_away(tmp_path: Path) -> None:
 
 def test_a_token_opens_what_the_api_server_says(tmp_path: Path) -> None:
     async def test(made: World) -> None:
-        assert await get(made, "/metrics", GOOD) == (200, b"up 1\n")
+        status, text = await get(made, "/metrics", GOOD)
+        assert (status, b"kubelet_node_name" in text) == (200, True)
         code, text = await get(made, "/pods", GOOD)
         assert code == 403
         assert text == b"Forbidden (user=reader, verb=get, resource=nodes, subresource(s)=[pods proxy])\n"
@@ -79,7 +80,7 @@ def test_proxy_rights_open_everything_but_statistics(tmp_path: Path) -> None:
         admin = as_admin(made, tmp_path)
         for path in ("/pods", "/healthz", "/configz", "/runningpods"):
             assert (await http_client.send(admin, Outgoing("GET", path))).status == 200
-        for path in ("/metrics", "/stats/summary", "/metrics/resource"):
+        for path in ("/metrics", "/stats/summary", "/metrics/resource", "/metrics/cadvisor", "/metrics/probes"):
             assert (await http_client.send(admin, Outgoing("GET", path))).status == 403
 
     run(tmp_path, test)
@@ -104,7 +105,7 @@ def test_statistics_are_those_of_the_runtime(tmp_path: Path, monkeypatch: pytest
 
     async def test(made: World) -> None:
         made.reviews.allowed = {("kube-apiserver", "stats"), ("kube-apiserver", "metrics")}
-        looks = [stats(5 * second, 100 * second), stats(6 * second, 104 * second), stats(6 * second, 104 * second)]
+        looks = [stats(5 * second, 100 * second), *(stats(6 * second, 104 * second) for _ in range(3))]
 
         async def container_stats() -> list[Object]:
             return [looks.pop(0)]
@@ -119,12 +120,24 @@ def test_statistics_are_those_of_the_runtime(tmp_path: Path, monkeypatch: pytest
         assert report["containers"][0]["cpu"]["usageNanoCores"] == 250_000_000
         assert report["memory"]["workingSetBytes"] == 4096
         assert second_["node"]["cpu"]["usageCoreNanoSeconds"] > 0
-        answer = await http_client.send(admin, Outgoing("GET", "/metrics/resource"))
-        lines = (await answer.read(1 << 20)).decode().splitlines()
+        node = second_["node"]
+        assert node["fs"]["capacityBytes"] >= node["fs"]["availableBytes"] > 0
+        assert node["runtime"]["imageFs"]["usedBytes"] == 0
+        assert node["rlimit"]["maxpid"] >= node["rlimit"]["curproc"] > 0
+        lines = await text_lines(admin, "/metrics/resource")
         assert 'container_cpu_usage_seconds_total{container="c",namespace="default",pod="p"} 6 104000' in lines
         assert 'pod_memory_working_set_bytes{namespace="default",pod="p"} 4096 104000' in lines
+        lines = await text_lines(admin, "/metrics/cadvisor")
+        [cpu] = [line for line in lines if line.startswith("container_cpu_usage_seconds_total{") and 'pod="p"' in line]
+        assert cpu.endswith('cpu="total"} 6 104000')
+        assert [line for line in lines if line.startswith("machine_memory_bytes")]
 
     run(tmp_path, test)
+
+
+async def text_lines(admin: Address, path: str) -> list[str]:
+    answer = await http_client.send(admin, Outgoing("GET", path))
+    return (await answer.read(1 << 20)).decode().splitlines()
 
 
 async def summary(admin: Address) -> Object:

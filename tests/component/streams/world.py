@@ -26,7 +26,14 @@ from knarr.component_base.clock import RealClock
 from knarr.component_base.http import Request, Response
 from knarr.component_base.http_client import Address, Connection
 from knarr.component_base.http_server import Handler, HttpServer
+from knarr.cri.fake import FakeRuntime
 from knarr.cri.runtime import RuntimeService
+from knarr.kubelet.cgroups import Cgroups
+from knarr.kubelet.machine import Machine
+from knarr.kubelet.measured_runtime import RuntimeMetrics
+from knarr.kubelet.metrics import KubeletMetrics, PodMetrics
+from knarr.kubelet.node_config import NodeConfig
+from knarr.kubelet.node_facts import read_facts
 from knarr.kubelet.server.routes import KubeletServer, ServingFiles
 
 NODE = "streams-node"
@@ -161,6 +168,14 @@ def client_tls(directory: Path, authority: Authority, name: str, groups: tuple[s
     return context
 
 
+def machine(directory: Path) -> Machine:
+    """The figures of this machine; images of a runtime that has none."""
+    node = NodeConfig(NODE, directory / "kubelet", directory / "logs", ("127.0.0.1",))
+    node.root.mkdir()
+    cgroups = Cgroups("streams", RealClock(), directory / "cgroup")
+    return Machine(node, read_facts(directory), cgroups, FakeRuntime(RealClock(), []))
+
+
 @asynccontextmanager
 async def world(directory: Path, runtime: R) -> AsyncIterator[World[R]]:
     """Kubelet and API server over a runtime, running."""
@@ -177,7 +192,13 @@ async def world(directory: Path, runtime: R) -> AsyncIterator[World[R]]:
         host, port = detours.get(address.authority, (address.host, address.port))
         return await http_client.connect(Address(host, port, address.tls))
 
-    kubelet = KubeletServer(view, Client(reviews), RealClock(), lambda: b"up 1\n")
+    kubelet = KubeletServer(
+        view,
+        Client(reviews),
+        RealClock(),
+        KubeletMetrics(NODE, view.pods, RuntimeMetrics(), PodMetrics()),
+        machine(directory),
+    )
     kubelet_http = kubelet.http(ServingFiles(*serving, directory / "ca.crt").context())
     port = await kubelet_http.listen("127.0.0.1", 0)
     tls = client_tls(directory, authority, "kube-apiserver", ("system:masters",))

@@ -18,6 +18,9 @@ from knarr.component_base import logs
 from knarr.component_base.clock import Clock
 from knarr.component_base.http import Request, Response, UserInfo
 from knarr.component_base.http_server import HttpServer
+from knarr.component_base.metrics import CONTENT_TYPE
+from knarr.kubelet.machine import Machine
+from knarr.kubelet.metrics import KubeletMetrics
 from knarr.kubelet.server import auth
 from knarr.kubelet.server.answers import Refused, json, text
 from knarr.kubelet.server.container_logs import ContainerLogs
@@ -27,8 +30,6 @@ from knarr.kubelet.server.view import KubeletView
 
 _log = logs.get("kubelet-server")
 
-#: Gives the text of `/metrics`.
-Metrics = Callable[[], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,19 @@ class Route(NamedTuple):
 class KubeletServer:
     """Answers the kubelet's API."""
 
-    def __init__(self, view: KubeletView, client: Client, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, view: KubeletView, client: Client, clock: Clock, metrics: KubeletMetrics, machine: Machine
+    ) -> None:
         self._view = view
         self._access = auth.Access(client, view.node_name, clock)
         self._metrics = metrics
         self._streams = Streams(view)
         self._logs = ContainerLogs(view, clock)
-        self._stats = Stats(view, clock)
+        self._stats = Stats(view, clock, machine)
+        self._clock = clock
         self._routes = self._table()
+        #: First parts of paths: clients must not make up labels.
+        self._known = frozenset(route.path[0] for route in self._routes)
 
     def http(self, tls: ssl.SSLContext) -> HttpServer:
         """The server to listen with (`listen("0.0.0.0", 10250)`) and to close."""
@@ -75,10 +81,14 @@ class KubeletServer:
 
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
+        began = self._clock.monotonic()
         try:
             return await self._admit(request) or await self._route(request)
         except Refused as refused:
             return text(refused.text, refused.status)
+        finally:
+            path = request.path if request.path.strip("/").split("/")[0] in self._known else ""
+            self._metrics.request(request.method, path, self._clock.monotonic() - began)
 
     async def _admit(self, request: Request) -> Response | None:
         """The answer for who may not, else None."""
@@ -126,6 +136,8 @@ class KubeletServer:
             Route(get, ("runningpods",), self._running_pods),
             Route(get, ("metrics",), self._kubelet_metrics),
             Route(get, ("metrics", "resource"), self._resource_metrics),
+            Route(get, ("metrics", "cadvisor"), self._cadvisor_metrics),
+            Route(get, ("metrics", "probes"), self._probe_metrics),
             Route(get, ("stats", "summary"), self._summary),
             Route(get, ("configz",), self._configz),
         )
@@ -166,7 +178,13 @@ class KubeletServer:
         return await self._stats.running_pods()
 
     async def _kubelet_metrics(self, _request: Request, _found: dict[str, str]) -> Response:
-        return Response(200, self._metrics(), "text/plain; version=0.0.4; charset=utf-8")
+        return Response(200, self._metrics.text(), CONTENT_TYPE)
+
+    async def _probe_metrics(self, _request: Request, _found: dict[str, str]) -> Response:
+        return Response(200, self._metrics.probes.text(), CONTENT_TYPE)
+
+    async def _cadvisor_metrics(self, _request: Request, _found: dict[str, str]) -> Response:
+        return await self._stats.cadvisor_metrics()
 
     async def _resource_metrics(self, _request: Request, _found: dict[str, str]) -> Response:
         return await self._stats.resource_metrics()

@@ -1,6 +1,6 @@
-"""What containers, pods and the node use: the figures behind `/stats/summary` and `/metrics/resource`.
+"""What containers, pods and the node use: the figures behind `/stats/summary` and all `/metrics/…`.
 
-Input: CRI `ContainerStats`, pods, `/proc` texts, earlier figures. Output: usages and the two documents.
+Input: CRI `ContainerStats`, pods, `/proc` texts, earlier figures. Output: usages, and the text of `/metrics/resource`.
 Cores are in nanoseconds of one core, memory in bytes. Source: k8s.io/kubelet/pkg/apis/stats/v1alpha1, KEP-1748.
 """
 
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
 from knarr.wire.messages import Message
 
@@ -94,54 +92,6 @@ def of_node(stat: str, meminfo: str, ticks: int, time: int, before: NodeUsage | 
     available = memory.get("MemAvailable", memory["MemFree"])
     cores = rate(used, time, before.cpu, before.time, before.nano_cores) if before is not None else None
     return NodeUsage(time, used, memory["MemTotal"] - available, available, cores)
-
-
-def summary(node_name: str, node: NodeUsage, usages: Sequence[Usage], pods: Iterable[Object]) -> Object:
-    """The `Summary` document. Pods without running containers are left out."""
-    by_uid: dict[str, list[Usage]] = {}
-    for usage in usages:
-        by_uid.setdefault(usage.uid, []).append(usage)
-    reports = [_pod(pod, by_uid[pod["metadata"]["uid"]]) for pod in pods if pod["metadata"]["uid"] in by_uid]
-    memory = {"time": _time(node.time), "availableBytes": node.available, "workingSetBytes": node.memory}
-    return {
-        "node": {"nodeName": node_name, "cpu": _cpu(node.time, node.cpu, node.nano_cores), "memory": memory},
-        "pods": reports,
-    }
-
-
-def _pod(pod: Object, usages: Sequence[Usage]) -> Object:
-    meta = pod["metadata"]
-    time = max(usage.time for usage in usages)
-    cores = [usage.nano_cores for usage in usages if usage.nano_cores is not None]
-    cpu = _cpu(time, sum(usage.cpu for usage in usages), sum(cores) if len(cores) == len(usages) else None)
-    report: Object = {
-        "podRef": {"name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"]},
-        "containers": [_container(usage, pod) for usage in usages],
-        "cpu": cpu,
-        "memory": {"time": _time(time), "workingSetBytes": sum(usage.memory for usage in usages)},
-    }
-    if started := (pod.get("status") or {}).get("startTime"):
-        report["startTime"] = started
-    return report
-
-
-def _container(usage: Usage, pod: Object) -> Object:
-    report: Object = {
-        "name": usage.container,
-        "cpu": _cpu(usage.time, usage.cpu, usage.nano_cores),
-        "memory": {
-            "time": _time(usage.time),
-            "usageBytes": usage.used_memory,
-            "workingSetBytes": usage.memory,
-            "rssBytes": usage.rss,
-            "pageFaults": usage.page_faults,
-            "majorPageFaults": usage.major_page_faults,
-        },
-        "rootfs": {"time": _time(usage.time), "usedBytes": usage.disk, "inodesUsed": usage.inodes},
-    }
-    if started := started_at(pod, usage.container):
-        report["startTime"] = started
-    return report
 
 
 def started_at(pod: Object, container: str) -> str:
@@ -234,17 +184,6 @@ def _labels(usage: Usage) -> str:
 
 def _pod_labels(key: tuple[str, str]) -> str:
     return f'{{namespace="{key[0]}",pod="{key[1]}"}}'
-
-
-def _cpu(time: int, used: int, cores: int | None) -> Object:
-    report: Object = {"time": _time(time), "usageCoreNanoSeconds": used}
-    if cores is not None:
-        report["usageNanoCores"] = cores
-    return report
-
-
-def _time(nanoseconds: int) -> str:
-    return timestamps.seconds(datetime.fromtimestamp(nanoseconds / 1e9, UTC))
 
 
 def _value(message: Message, name: str) -> int:
