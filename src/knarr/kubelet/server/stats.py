@@ -11,7 +11,6 @@ from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
 from knarr.component_base.clock import Clock
 from knarr.component_base.http import Response
-from knarr.cri.codec import Message
 from knarr.cri.messages import ContainerState
 from knarr.cri.runtime import CriError
 from knarr.kubelet import kernel_figures, pod_names
@@ -23,6 +22,7 @@ from knarr.kubelet.server.summary import NodeFigures, PodFigures, VolumeUse, sum
 from knarr.kubelet.server.usage import NodeUsage, Usage
 from knarr.kubelet.server.view import KubeletView
 from knarr.kubelet.volumes import usage as volume_usage
+from knarr.wire.messages import Message
 
 _NAMESPACE, _POD, _UID = "io.kubernetes.pod.namespace", "io.kubernetes.pod.name", "io.kubernetes.pod.uid"
 _CONTAINER = "io.kubernetes.container.name"
