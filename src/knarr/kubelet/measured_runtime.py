@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any, cast
 
-from knarr.component_base.metrics import About, Counter, Family, Histogram
 from knarr.cri.runtime import CriError, Runtime
+from knarr.kubelet.metrics import RuntimeMetrics
 
-_LABELS = ("operation_type",)
 #: Kubernetes' names of operations where they are not those of the methods.
 _NAMES = {
     "run_sandbox": "run_podsandbox",
@@ -22,39 +21,6 @@ _NAMES = {
     "reopen_log": "reopen_container_log",
     "container_stats": "list_container_stats",
 }
-_BUCKETS = tuple(0.005 * 2.5**power for power in range(14))
-
-
-class RuntimeMetrics:
-    """The counters of calls."""
-
-    def __init__(self) -> None:
-        self.total = Counter(
-            About(
-                "kubelet_runtime_operations_total",
-                "Cumulative number of runtime operations by operation type.",
-                _LABELS,
-            )
-        )
-        self.errors = Counter(
-            About(
-                "kubelet_runtime_operations_errors_total",
-                "Cumulative number of runtime operation errors by operation type.",
-                _LABELS,
-            )
-        )
-        self.latency = Histogram(
-            About(
-                "kubelet_runtime_operations_duration_seconds",
-                "Duration in seconds of runtime operations. Broken down by operation type.",
-                _LABELS,
-            ),
-            _BUCKETS,
-        )
-
-    def families(self) -> list[Family]:
-        """What `/metrics` shows."""
-        return [self.total, self.latency, self.errors]
 
 
 def measured(runtime: Runtime, metrics: RuntimeMetrics) -> Runtime:

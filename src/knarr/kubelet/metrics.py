@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import knarr
 from knarr.apimachinery.types import Object
 from knarr.component_base import process_metrics
-from knarr.component_base.metrics import BETA, About, Counter, Histogram, Looked, Registry, Sample
-from knarr.kubelet.measured_runtime import RuntimeMetrics
+from knarr.component_base.metrics import BETA, About, Counter, Family, Histogram, Looked, Registry, Sample
 
 _STATES = {"running": "running", "terminated": "exited", "waiting": "created"}
 _LISTS = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+_OPERATION = ("operation_type",)
+_CALLS = tuple(0.005 * 2.5**power for power in range(14))
 _KINDS = {
     "containers": "container",
     "initContainers": "init_container",
@@ -26,6 +27,38 @@ _PROBE = ("probe_type", "result", "container", "pod", "namespace", "pod_uid")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 #: Paths that stay open for as long as somebody listens.
 _LONG = frozenset({"exec", "attach", "portForward", "containerLogs", "run"})
+
+
+class RuntimeMetrics:
+    """The counters of calls."""
+
+    def __init__(self) -> None:
+        self.total = Counter(
+            About(
+                "kubelet_runtime_operations_total",
+                "Cumulative number of runtime operations by operation type.",
+                _OPERATION,
+            )
+        )
+        self.errors = Counter(
+            About(
+                "kubelet_runtime_operations_errors_total",
+                "Cumulative number of runtime operation errors by operation type.",
+                _OPERATION,
+            )
+        )
+        self.latency = Histogram(
+            About(
+                "kubelet_runtime_operations_duration_seconds",
+                "Duration in seconds of runtime operations. Broken down by operation type.",
+                _OPERATION,
+            ),
+            _CALLS,
+        )
+
+    def families(self) -> list[Family]:
+        """What `/metrics` shows."""
+        return [self.total, self.latency, self.errors]
 
 
 class PodMetrics:

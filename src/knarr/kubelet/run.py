@@ -24,8 +24,8 @@ from knarr.kubelet.image_gc import ImageCollector, Shortage
 from knarr.kubelet.images import ImagePuller
 from knarr.kubelet.log_rotation import LogRotator
 from knarr.kubelet.machine import Machine
-from knarr.kubelet.measured_runtime import RuntimeMetrics, measured
-from knarr.kubelet.metrics import KubeletMetrics
+from knarr.kubelet.measured_runtime import measured
+from knarr.kubelet.metrics import KubeletMetrics, RuntimeMetrics
 from knarr.kubelet.node_agent import NodeAgent
 from knarr.kubelet.node_config import NodeConfig
 from knarr.kubelet.node_facts import read_facts

@@ -30,8 +30,7 @@ from knarr.cri.fake import FakeRuntime
 from knarr.cri.runtime import RuntimeService
 from knarr.kubelet.cgroups import Cgroups
 from knarr.kubelet.machine import Machine
-from knarr.kubelet.measured_runtime import RuntimeMetrics
-from knarr.kubelet.metrics import KubeletMetrics, PodMetrics
+from knarr.kubelet.metrics import KubeletMetrics, PodMetrics, RuntimeMetrics
 from knarr.kubelet.node_config import NodeConfig
 from knarr.kubelet.node_facts import read_facts
 from knarr.kubelet.server.routes import KubeletServer, ServingFiles

@@ -11,8 +11,8 @@ from knarr.component_base.clock import RealClock
 from knarr.component_base.metrics import Registry
 from knarr.cri.fake import FakeRuntime
 from knarr.cri.runtime import CriError
-from knarr.kubelet.measured_runtime import RuntimeMetrics, measured
-from knarr.kubelet.metrics import KubeletMetrics, PodMetrics
+from knarr.kubelet.measured_runtime import measured
+from knarr.kubelet.metrics import KubeletMetrics, PodMetrics, RuntimeMetrics
 
 
 def pod(*states: str, name: str = "p") -> Object:
