@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import knarr
 from knarr.apimachinery.types import Object
-from knarr.component_base import process_metrics
 from knarr.component_base.metrics import BETA, About, Counter, Family, Histogram, Looked, Registry, Sample
 
 _STATES = {"running": "running", "terminated": "exited", "waiting": "created"}
@@ -142,7 +141,6 @@ class KubeletMetrics:
                 self._requests,
                 self._latency,
                 Looked(build, lambda: [(_version(), 1)]),
-                *process_metrics.families(),
             )
         )
         #: What `/metrics/probes` shows.

@@ -10,7 +10,7 @@ from knarr.api.registry import PODS, RUNTIMECLASSES
 from knarr.apimachinery import fields
 from knarr.apimachinery.types import Object
 from knarr.client.client import Client
-from knarr.component_base import logs
+from knarr.component_base import logs, process_metrics
 from knarr.component_base.clock import Clock
 from knarr.component_base.tasks import Tasks
 from knarr.controller_runtime.informer import Informer
@@ -85,6 +85,7 @@ class Kubelet:
         self._host = self._make_host()
         #: What `/metrics` shows.
         self.metrics = KubeletMetrics(node.name, self.pods, runtime_metrics, self._host.metrics)
+        self.metrics.registry.add(*process_metrics.families())
         self.pods_here = Pods(self._host, self._statuses, self._admit)
         self._pod_informer = informers.add(PODS, field_selector=f"spec.nodeName={fields.escape(node.name)}")
         self._objects.listen(lambda reference: self.pods_here.retry(self._objects.users(reference)))

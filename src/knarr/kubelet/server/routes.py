@@ -31,7 +31,6 @@ from knarr.kubelet.server.view import KubeletView
 _log = logs.get("kubelet-server")
 
 
-
 @dataclass(frozen=True, slots=True)
 class ServingFiles:
     """The serving certificate and its key, and the authority that client certificates come from (PEM files)."""
