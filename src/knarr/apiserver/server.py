@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from knarr.api import registry
 from knarr.api.bootstrap.system import Endpoint
@@ -24,7 +25,6 @@ from knarr.apiserver.health import Health
 from knarr.apiserver.ip_addresses import IPAddresses
 from knarr.apiserver.metrics import Metrics, look_at
 from knarr.apiserver.nonresource import NonResource
-from knarr.apiserver.openapi import OpenApi
 from knarr.apiserver.pipeline import Pipeline
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import ServedResources
@@ -36,6 +36,9 @@ from knarr.apiserver.writer import Writer
 from knarr.component_base.clock import Clock
 from knarr.component_base.tasks import Tasks
 from knarr.storage.store import Store
+
+if TYPE_CHECKING:
+    from knarr.apiserver.openapi import OpenApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     look_at(ctx.metrics, served, checks)
     discovery = Discovery(served, lambda: address)
     nonresource = NonResource(discovery, checks, ctx.metrics, signer)
-    nonresource.openapi = OpenApi(registry.RESOURCES, clock)
+    nonresource.openapi = _openapi(clock)
     server = ApiServer(ctx, Pipeline(ctx, nonresource), checks, tasks)
     settings = bootstrap.Settings(
         service_cidr=config.service_cidr,
@@ -123,6 +126,20 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
         await server.close()
         raise
     return server
+
+
+def _openapi(clock: Clock) -> Callable[[Request], Awaitable[Response | None]]:
+    """Answers OpenAPI documents. What makes them is loaded when somebody asks for one."""
+    made: list[OpenApi] = []
+
+    async def answer(request: Request) -> Response | None:
+        if not made:
+            from knarr.apiserver.openapi import OpenApi
+
+            made.append(OpenApi(registry.RESOURCES, clock))
+        return await made[0](request)
+
+    return answer
 
 
 def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache, signer: TokenSigner) -> Context:

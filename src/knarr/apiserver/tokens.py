@@ -10,6 +10,7 @@ import datetime
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from knarr.apimachinery import field
@@ -36,24 +37,34 @@ class TokenSigner:
 
     def __init__(self, key: bytes, earlier: Sequence[bytes] = (), issuer: str = ISSUER) -> None:
         """`key` and `earlier` are private keys in PEM, RSA or P-256; `earlier` ones only verify."""
+        self.issuer = issuer
+        self._pems = (key, *earlier)
+
+    # Keys are read when the first token is signed or verified: `cryptography` is slow to load.
+
+    @cached_property
+    def _keys(self) -> list[Any]:
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-        self.issuer = issuer
         # The keys are this server's own files: proving that their numbers are primes costs 50 ms each.
-        keys = [load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True) for pem in (key, *earlier)]
-        self._key: Any = keys[0]
-        self._public: dict[str, Any] = {}
-        for item in keys:
+        return [load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True) for pem in self._pems]
+
+    @cached_property
+    def _public(self) -> dict[str, Any]:
+        """Public keys by their id, the signing one first."""
+        found: dict[str, Any] = {}
+        for item in self._keys:
             public = item.public_key()
-            self._public.setdefault(key_id(public), public)
-        self._id = next(iter(self._public))
+            found.setdefault(key_id(public), public)
+        return found
 
     def sign(self, claims: Object) -> str:
         """A token."""
         import jwt
 
-        headers = {"kid": self._id, "typ": ""}
-        return jwt.encode(claims, self._key, algorithm=_algorithm(self._key), headers=headers)
+        key = self._keys[0]
+        headers = {"kid": next(iter(self._public)), "typ": ""}
+        return jwt.encode(claims, key, algorithm=_algorithm(key), headers=headers)
 
     def verify(self, token: str) -> Object | None:
         """The claims of a token that one of the keys signed, whatever they say; None for any other text."""

@@ -6,7 +6,7 @@ import argparse
 import datetime
 import ipaddress
 import socket
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,99 +22,108 @@ class Pair(NamedTuple):
     key: Path
 
 
-class Handed(NamedTuple):
-    """A kubeconfig that is written: the name of its context, the server, the certificate's files and what it says."""
-
-    path: Path
-    context: str
-    server: str
-    file: str
-    leaf: Leaf
-
-
-@dataclass(slots=True)
 class Files:
-    """What lies in the data directory."""
+    """What lies in the data directory. Nothing is read or made before `prepare`.
 
-    directory: Path
-    authority: Authority
-    proxy_authority: Authority
-    signing_key: bytes
-    serving_leaf: Leaf
-    serving: Pair
-    #: The client certificate for calls to kubelets.
-    kubelet_client: Pair
-    #: Days that a certificate is good for.
-    days: float
-    _handed: list[Handed] = field(default_factory=list)
-    #: The serving certificate of the node beside the server.
-    _node_leaf: Leaf | None = None
+    `address` and `port` are where the cluster reaches the server, `local_port` is its port on this machine.
+    """
 
-    @classmethod
-    def prepare(cls, arguments: argparse.Namespace, address: str, now: datetime.datetime) -> Files:
-        """Read what is there, make what is missing or due."""
-        directory = arguments.data_dir / "tls"
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        authority = Authority.load_or_create(directory, "ca", now)
-        proxy = Authority.load_or_create(directory, "front-proxy-ca", now)
-        leaf = _serving_leaf(arguments, address)
-        files = cls(
-            directory=directory,
-            authority=authority,
-            proxy_authority=proxy,
-            signing_key=certificates.signing_key(directory),
-            serving_leaf=leaf,
-            serving=Pair(directory / "serving.crt", directory / "serving.key"),
-            kubelet_client=Pair(directory / "kubelet-client.crt", directory / "kubelet-client.key"),
-            days=arguments.certificate_days,
-        )
-        files.renew(now)
-        return files
+    def __init__(self, arguments: argparse.Namespace, address: str, local_port: int, port: int) -> None:
+        self.address = address
+        self.port = port
+        #: Days that a certificate is good for.
+        self.days: float = arguments.certificate_days
+        self._local_port = local_port
+        self._arguments = arguments
+        self._directory: Path = arguments.data_dir / "tls"
+        self.serving = self._pair("serving")
+        #: The client certificate for calls to kubelets.
+        self.kubelet_client = self._pair("kubelet-client")
 
-    def renew(self, now: datetime.datetime) -> None:
-        """Issue the certificates that are missing or due, and hand them out again."""
+    @property
+    def authority(self) -> bytes:
+        """The certificate of the cluster's authority, PEM."""
+        return self._pair("ca").certificate.read_bytes()
+
+    @property
+    def proxy_authority(self) -> bytes:
+        """The certificate of the front proxies' authority, PEM."""
+        return self._pair("front-proxy-ca").certificate.read_bytes()
+
+    @property
+    def signing_key(self) -> bytes:
+        """The private key that signs service-account tokens, PEM."""
+        return certificates.signing_key(self._directory)
+
+    def prepare(self, now: datetime.datetime) -> None:
+        """Make what is missing, issue certificates that are due, hand out the kubeconfigs with them."""
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        authority = Authority.load_or_create(self._directory, "ca", now)
+        Authority.load_or_create(self._directory, "front-proxy-ca", now)
+        certificates.signing_key(self._directory)
+        issuer = _Issuer(authority, now, self.days)
+        issuer.leaf(self._directory, "serving", _serving_leaf(self._arguments, self.address))
         client = Leaf("kube-apiserver-kubelet-client", ("system:masters",), client=True)
-        self._issue("serving", self.serving_leaf, now)
-        self._issue("kubelet-client", client, now)
-        for one in self._handed:
-            pair = self._issue(one.file, one.leaf, now)
-            access = Access(
-                server=one.server,
-                authority=self.authority.certificate,
-                certificate=pair.certificate.read_bytes(),
-                key=pair.key.read_bytes(),
-            )
-            kubeconfig.write(one.path, one.context, access)
-        if self._node_leaf is not None:
-            # What the node's kubelet serves with, and the authority of its clients.
-            folder = self.directory.parent / "agent"
-            self._issue("kubelet", self._node_leaf, now, folder)
-            certificates.write_private(folder / "ca.crt", self.authority.certificate)
+        issuer.leaf(self._directory, "kubelet-client", client)
+        self._write_administrator(issuer)
+        self._write_node(issuer)
 
-    def hand_out(
-        self, arguments: argparse.Namespace, local_port: int, address: str, port: int, now: datetime.datetime
-    ) -> None:
-        """Write, from now on, the administrator's kubeconfig (over loopback) and what the node beside us needs."""
-        name = arguments.name or "knarr"
-        local = f"https://{_local_host(arguments, address)}:{local_port}"
-        shown = f"https://[{address}]:{port}" if ":" in address else f"https://{address}:{port}"
-        node = node_name(arguments)
-        admin = Leaf("kubernetes-admin", ("system:masters",), client=True)
-        kubelet = Leaf(f"system:node:{node}", ("system:nodes",), client=True)
-        services = Leaf("system:kube-proxy", ("knarr:node-services",), client=True)
-        agent = arguments.data_dir / "agent"
-        agent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._handed = [
-            Handed(arguments.kubeconfig or arguments.data_dir / "admin.kubeconfig", name, local, "admin", admin),
-            Handed(agent / "kubeconfig", name, shown, f"node-{node}", kubelet),
-            Handed(agent / "services.kubeconfig", name, shown, "node-services", services),
-        ]
-        self._node_leaf = Leaf(kubelet.common_name, kubelet.organizations, (node,), ("127.0.0.1", address), server=True)
-        self.renew(now)
+    def _write_administrator(self, issuer: _Issuer) -> None:
+        """The administrator's kubeconfig, over loopback."""
+        arguments = self._arguments
+        target = arguments.kubeconfig or arguments.data_dir / "admin.kubeconfig"
+        admin = issuer.leaf(self._directory, "admin", Leaf("kubernetes-admin", ("system:masters",), client=True))
+        server = f"https://{_local_host(arguments, self.address)}:{self._local_port}"
+        kubeconfig.write(target, self._name, issuer.access(server, admin))
 
-    def _issue(self, name: str, leaf: Leaf, now: datetime.datetime, folder: Path | None = None) -> Pair:
+    def _write_node(self, issuer: _Issuer) -> None:
+        """What the node beside the server needs: its kubeconfigs over the cluster's network, its certificate."""
+        node = node_name(self._arguments)
+        folder = self._directory.parent / "agent"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        server = f"https://{f'[{self.address}]' if ':' in self.address else self.address}:{self.port}"
+        leaf = Leaf(f"system:node:{node}", ("system:nodes",), client=True)
+        kubelet = issuer.leaf(self._directory, f"node-{node}", leaf)
+        kubeconfig.write(folder / "kubeconfig", self._name, issuer.access(server, kubelet))
+        services = issuer.leaf(
+            self._directory,
+            "node-services",
+            Leaf("system:kube-proxy", ("knarr:node-services",), client=True),
+        )
+        kubeconfig.write(folder / "services.kubeconfig", self._name, issuer.access(server, services))
+        serving = Leaf(leaf.common_name, leaf.organizations, (node,), ("127.0.0.1", self.address), server=True)
+        issuer.leaf(folder, "kubelet", serving)
+        certificates.write_private(folder / "ca.crt", self.authority)
+
+    @property
+    def _name(self) -> str:
+        return self._arguments.name or "knarr"
+
+    def _pair(self, name: str) -> Pair:
+        return Pair(self._directory / f"{name}.crt", self._directory / f"{name}.key")
+
+
+@dataclass(frozen=True, slots=True)
+class _Issuer:
+    """Issues certificates at one time."""
+
+    authority: Authority
+    now: datetime.datetime
+    days: float
+
+    def leaf(self, directory: Path, name: str, leaf: Leaf) -> Pair:
+        """The files of a certificate that is good."""
         lasting = replace(leaf, days=self.days)
-        return Pair(*certificates.leaf_files(self.authority, folder or self.directory, name, lasting, now))
+        return Pair(*certificates.leaf_files(self.authority, directory, name, lasting, self.now))
+
+    def access(self, server: str, pair: Pair) -> Access:
+        """What a kubeconfig says."""
+        return Access(
+            server=server,
+            authority=self.authority.certificate,
+            certificate=pair.certificate.read_bytes(),
+            key=pair.key.read_bytes(),
+        )
 
 
 def node_name(arguments: argparse.Namespace) -> str:

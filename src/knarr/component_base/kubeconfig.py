@@ -164,7 +164,9 @@ def _store(path: Path, config: dict[str, Any], owner: tuple[int, int] | None) ->
 def _dump(config: dict[str, Any]) -> bytes:
     import yaml
 
-    text: str = yaml.safe_dump(config, sort_keys=False, default_flow_style=False)
+    # The C library's writer, where PyYAML has it: the other one is slow even for so little.
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(config, Dumper=dumper, sort_keys=False, default_flow_style=False)
     return text.encode()
 
 

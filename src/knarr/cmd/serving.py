@@ -1,0 +1,158 @@
+"""What `knarr server` runs once it is loaded: store, API server, listeners, controllers and scheduler."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import signal
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import uvloop
+
+from knarr.apiserver.connect import connectors
+from knarr.apiserver.server import ApiServer, ServerConfig, build
+from knarr.cmd.server_files import Files, node_name
+from knarr.component_base import logs
+from knarr.component_base.clock import Clock, RealClock
+from knarr.component_base.http_server import HttpServer
+from knarr.component_base.tasks import Tasks
+from knarr.storage.store import Store
+
+#: Seconds between looks at whether the certificates are due for renewal, at most.
+_RENEWAL = 3600.0
+_DAY = 86400.0
+#: Seconds after which what the start has left over is looked through, once.
+_SETTLED = 5.0
+_log = logs.get("server")
+
+
+@dataclass(slots=True)
+class Running:
+    """What a component beside the API server is given."""
+
+    api: ApiServer
+    files: Files
+    arguments: argparse.Namespace
+    clock: RealClock
+
+
+async def _control_plane(running: Running) -> None:
+    """Controllers and scheduler. Imported late: a bare API server needs none of it."""
+    from knarr.cmd.control_plane import ControlPlane, Settings
+
+    settings = Settings(
+        root_ca=running.files.authority.decode(),
+        cluster_cidrs=tuple(running.arguments.cluster_cidr.split(",")),
+        dns_address=running.arguments.dns_address,
+    )
+    registry = running.api.ctx.metrics.registry
+    await ControlPlane(running.api.handler, running.clock, settings, node_name(running.arguments), registry).run()
+
+
+#: A component runs until it is cancelled.
+Component = Callable[[Running], Awaitable[None]]
+#: What runs beside the API server with `--role all`, by name, in the order it is started.
+COMPONENTS: tuple[tuple[str, Component], ...] = (("control-plane", _control_plane),)
+
+
+def run(arguments: argparse.Namespace, files: Files, sockets: Sequence[socket.socket]) -> int:
+    """Serve until SIGTERM or SIGINT; gives the exit code."""
+    logs.configure(arguments.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(arguments, files, sockets))
+
+
+async def _serve(arguments: argparse.Namespace, files: Files, sockets: Sequence[socket.socket]) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    clock = RealClock()
+    store = await _open_store(arguments)
+    tasks = Tasks()
+    try:
+        api = await build(_config(arguments, files), store, clock)
+        context, kubelets = _tls(files), _kubelet_tls(files)
+        api.ctx.connectors.update(connectors.build(api.ctx.reader, kubelets))
+        http = HttpServer(api.handler, context, api.quick, streams_body=connectors.streams_body)
+        for sock in sockets:
+            await http.listen_socket(sock)
+        tasks.forever(lambda: _renew(files, context, kubelets, clock), "certificates")
+        running = Running(api, files, arguments, clock)
+        for name, component in COMPONENTS if arguments.role == "all" else ():
+            tasks.forever(lambda component=component: component(running), name)  # type: ignore[misc]
+        tasks.start(_settle(clock), "garbage")
+        _log.info("serving", address=files.address, port=files.port)
+        await stopping.wait()
+        _log.info("stopping")
+        api.health.shutting_down = True
+        await tasks.close()
+        await http.close()
+        await api.close()
+    finally:
+        await tasks.close()
+        await store.close()
+    return 0
+
+
+async def _settle(clock: Clock) -> None:
+    """Turn the garbage collector on, and keep it from what the start has made: that stays."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    gc.enable()
+    await clock.sleep(_SETTLED)
+    # What the start has left behind is given back once the first requests are answered.
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def _config(arguments: argparse.Namespace, files: Files) -> ServerConfig:
+    return ServerConfig(
+        signing_keys=[files.signing_key],
+        service_cidr=arguments.service_cidr,
+        node_ports=arguments.node_ports,
+        advertise_address=files.address,
+        port=files.port,
+        client_authority=files.authority.decode(),
+        proxy_authority=files.proxy_authority.decode(),
+    )
+
+
+async def _open_store(arguments: argparse.Namespace) -> Store:
+    if arguments.datastore == "memory":
+        from knarr.storage.memory import MemoryStore
+
+        return MemoryStore()
+    from knarr.storage.sqlite import SqliteStore
+
+    return await SqliteStore.open(arguments.data_dir / "state.db")
+
+
+def _tls(files: Files) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(files.serving.certificate, files.serving.key)
+    context.load_verify_locations(cadata=files.authority.decode())
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def _kubelet_tls(files: Files) -> ssl.SSLContext:
+    """For connections to kubelets: their certificates are the cluster's."""
+    context = ssl.create_default_context(cadata=files.authority.decode())
+    context.load_cert_chain(files.kubelet_client.certificate, files.kubelet_client.key)
+    return context
+
+
+async def _renew(files: Files, context: ssl.SSLContext, kubelets: ssl.SSLContext, clock: Clock) -> None:
+    """Issue certificates that are due again, for ever; new connections get the new ones."""
+    while True:
+        await clock.sleep(min(_RENEWAL, files.days * _DAY / 20))
+        await asyncio.to_thread(files.prepare, clock.now())
+        context.load_cert_chain(files.serving.certificate, files.serving.key)
+        kubelets.load_cert_chain(files.kubelet_client.certificate, files.kubelet_client.key)
