@@ -7,13 +7,15 @@ from time import perf_counter
 from typing import NamedTuple, Protocol, Self
 
 from knarr.apimachinery.errors import StatusError
-from knarr.apiserver.admission.plugins import Plugins
+from knarr.apiserver.admission.plugins import OUTER, Plugins
 from knarr.apiserver.attributes import Attributes
 from knarr.component_base.metrics import Histogram
 
 
 class Admission(Protocol):
-    """An admission step that may have to wait: webhooks, policies."""
+    """An admission step that may have to wait: webhooks, policies, quotas."""
+
+    name: str
 
     async def admit(self, attributes: Attributes) -> None:
         """May change `attributes.object`. Raises `StatusError`."""
@@ -25,12 +27,19 @@ class Admission(Protocol):
 
 
 class AdmissionChain:
-    """All admission of a server; `outer` steps run after the built-in plugins, in order."""
+    """All admission of a server; `outer` steps run after the built-in plugins, in the order of `OUTER`."""
 
     def __init__(self, plugins: Plugins, latencies: Latencies, outer: Sequence[Admission] = ()) -> None:
         self.plugins = plugins
-        self.outer = list(outer)
+        self.outer: list[Admission] = []
         self._latencies = latencies
+        for step in outer:
+            self.add(step)
+
+    def add(self, step: Admission) -> None:
+        """Add an outer step at its place in the order. Raises `ValueError` for one that has none."""
+        self.outer.append(step)
+        self.outer.sort(key=lambda step: OUTER.index(step.name))
 
     async def admit(self, attributes: Attributes) -> None:
         """Run the mutating half. Raises `StatusError`."""
@@ -40,7 +49,9 @@ class AdmissionChain:
                 plugin.admit(attributes)
                 timer.done()
             for step in self.outer:
+                timer.name = step.name
                 await step.admit(attributes)
+                timer.done()
 
     async def validate(self, attributes: Attributes) -> None:
         """Run the validating half. Raises `StatusError`."""
@@ -50,7 +61,9 @@ class AdmissionChain:
                 plugin.validate(attributes)
                 timer.done()
             for step in self.outer:
+                timer.name = step.name
                 await step.validate(attributes)
+                timer.done()
 
 
 class Latencies(NamedTuple):

@@ -26,6 +26,7 @@ from knarr.apiserver.ip_addresses import IPAddresses
 from knarr.apiserver.metrics import Metrics, look_at
 from knarr.apiserver.nonresource import NonResource
 from knarr.apiserver.pipeline import Pipeline
+from knarr.apiserver.quota_accounting import QuotaAccounting
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import ServedResources
 from knarr.apiserver.services import ServiceHooks
@@ -101,6 +102,8 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     allocator = ServiceHooks(config.service_cidr, config.node_ports)
     allocator.load(ctx.reader.list("services", ""))
     ctx.hooks["services", ""] = allocator
+    if QuotaAccounting.name not in config.disabled_admission:
+        ctx.admission.add(QuotaAccounting(ctx, tasks))
     addresses = IPAddresses(ctx, tasks)
     cache.listen(addresses.on_change)
     cache.listen(FlowStatus(ctx, tasks).on_change)

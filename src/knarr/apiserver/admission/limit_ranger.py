@@ -5,10 +5,10 @@ Source: https://kubernetes.io/docs/concepts/policy/limit-range/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
 
-from knarr.apimachinery import quantity
+from knarr.api.semantics import pod_totals
+from knarr.api.semantics.resource_lists import Resources, parsed
 from knarr.apimachinery.quantity import Quantity
 from knarr.apimachinery.types import Object
 from knarr.apiserver.admission.plugin import Kinds, refuse
@@ -16,7 +16,6 @@ from knarr.apiserver.attributes import Attributes
 
 _ANNOTATION = "kubernetes.io/limit-ranger"
 _KINDS = (("containers", "container"), ("initContainers", "init container"))
-Resources: TypeAlias = Mapping[str, Quantity]
 
 
 class LimitRanger:
@@ -105,13 +104,13 @@ def _check_pod(pod: Object, limit_range: Object) -> Iterator[str]:
         for kind, _ in _KINDS:
             for container in pod["spec"].get(kind) or ():
                 resources = container.get("resources") or {}
-                yield from _check(limit, _parsed(resources.get("requests")), _parsed(resources.get("limits")))
+                yield from _check(limit, parsed(resources.get("requests")), parsed(resources.get("limits")))
     for limit in _limits(limit_range, "Pod"):
-        yield from _check(limit, _pod_total(pod, "requests"), _pod_total(pod, "limits"))
+        yield from _check(limit, _total(pod, "requests"), _total(pod, "limits"))
 
 
 def _check_claim(claim: Object, limit_range: Object) -> Iterator[str]:
-    requests = _parsed(((claim.get("spec") or {}).get("resources") or {}).get("requests"))
+    requests = parsed(((claim.get("spec") or {}).get("resources") or {}).get("requests"))
     for limit in _limits(limit_range, "PersistentVolumeClaim"):
         for name, bound in _bounds(limit, "min"):
             yield from _minimum(limit["type"], name, bound, requests, {})
@@ -130,7 +129,7 @@ def _check(limit: Object, requests: Resources, limits: Resources) -> Iterator[st
 
 
 def _bounds(limit: Object, part: str) -> list[tuple[str, Quantity]]:
-    return sorted(_parsed(limit.get(part)).items(), key=lambda item: item[0])
+    return sorted(parsed(limit.get(part)).items(), key=lambda item: item[0])
 
 
 def _minimum(kind: str, name: str, bound: Quantity, requests: Resources, limits: Resources) -> Iterator[str]:
@@ -173,47 +172,5 @@ def _ratio(kind: str, name: str, bound: Quantity, requests: Resources, limits: R
             yield f"{head}, but provided ratio is {ratio:.6f}"
 
 
-def _parsed(resources: Mapping[str, object] | None) -> dict[str, Quantity]:
-    return {name: quantity.from_json(value) for name, value in (resources or {}).items()}
-
-
-def _pod_total(pod: Object, part: str) -> Resources:
-    """What a pod asks for as a whole: the sum of its containers, or its largest init container.
-
-    Init containers that go on running count as containers, and stand beside the later init containers.
-    """
-    spec = pod["spec"]
-    total: dict[str, Quantity] = {}
-    for container in spec.get("containers") or ():
-        _fold(total, _of(container, part), _sum)
-    running: dict[str, Quantity] = {}
-    peak: dict[str, Quantity] = {}
-    for container in spec.get("initContainers") or ():
-        if container.get("restartPolicy") == "Always":
-            _fold(running, _of(container, part), _sum)
-            _fold(total, _of(container, part), _sum)
-            _fold(peak, running, _larger)
-        else:
-            step = dict(_of(container, part))
-            _fold(step, running, _sum)
-            _fold(peak, step, _larger)
-    _fold(total, peak, _larger)
-    own = _parsed((spec.get("resources") or {}).get(part))
-    return {**total, **own}
-
-
-def _of(container: Object, part: str) -> Resources:
-    return _parsed((container.get("resources") or {}).get(part))
-
-
-def _fold(total: dict[str, Quantity], more: Resources, join: Callable[[Quantity, Quantity], Quantity]) -> None:
-    for name, value in more.items():
-        total[name] = join(total[name], value) if name in total else value
-
-
-def _sum(left: Quantity, right: Quantity) -> Quantity:
-    return left + right
-
-
-def _larger(left: Quantity, right: Quantity) -> Quantity:
-    return right if left < right else left
+def _total(pod: Object, part: str) -> Resources:
+    return {**pod_totals.of_containers(pod["spec"], part), **pod_totals.own(pod["spec"], part)}

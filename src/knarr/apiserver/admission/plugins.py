@@ -30,6 +30,15 @@ from knarr.apiserver.admission.taint_nodes import TaintNodesByCondition
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz.decision import Authorizer
 
+#: What comes after the plugins below, outside of them since it waits for others, in this order.
+OUTER = (
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionWebhook",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionWebhook",
+    "ResourceQuota",
+)
+
 
 class Plugins:
     """The plugins that are on. Calls go to those alone that want the resource."""
