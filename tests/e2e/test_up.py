@@ -250,3 +250,21 @@ def _own(
         timeout=60,
         check=False,
     )
+
+
+def test_down_right_after_the_supervisor_was_killed(one: Cluster) -> None:
+    before = census(one.name)
+    one.up()
+    os.kill(one.state()["processes"]["supervisor"]["pid"], signal.SIGKILL)
+    ended = one.down()
+    assert ended.returncode == 0, ended.stderr
+    until(lambda: census(one.name) == before, "nothing is left and nobody comes back", 10)
+    assert run([*KNARR, "status", "--name", one.name]).stdout == f"No cluster '{one.name}'.\n"
+
+
+def test_who_asks_while_no_server_runs_is_answered_by_the_next(cluster: Cluster, ns: str) -> None:
+    for number in range(3):
+        os.kill(cluster.state()["processes"]["server"]["pid"], signal.SIGKILL)
+        cluster.kubectl("create", "configmap", f"c{number}", "-n", ns)
+        cluster.apply(pod(f"box{number}", "sleep 1000"), ns)
+        cluster.kubectl("wait", "-n", ns, f"pod/box{number}", "--for=condition=Ready", "--timeout=20s")
