@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 needs_etcd = pytest.mark.skipif(shutil.which("etcd") is None, reason="needs etcd (package etcd-server)")
 _PATIENCE = 20.0
+_MEMORY = "/dev/shm"
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder that ends with the test, in memory where that is possible: etcd writes to the disk at every change."""
+    where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="etcd-", dir=where) as path:
+        yield Path(path)
 
 
 class Etcd:

@@ -74,7 +74,7 @@ class Bootstrap:
         meta = change.obj["metadata"]
         namespace, name = meta.get("namespace", ""), meta["name"]
         if change.action == "replace":
-            await self._call("DELETE", resource.path(namespace, name))
+            await self._delete(resource.path(namespace, name))
         if change.action == "update":
             await self._call("PUT", resource.path(namespace, name), change.obj)
         else:
@@ -153,6 +153,14 @@ class Bootstrap:
         except StatusError as error:
             # Another server of the same store may start at the same time.
             if error.reason != "AlreadyExists":
+                raise
+
+    async def _delete(self, path: str) -> None:
+        try:
+            await self._call("DELETE", path)
+        except StatusError as error:
+            # Another server was faster.
+            if error.reason != "NotFound":
                 raise
 
     async def _call(self, method: str, path: str, obj: Object | None = None, media: str = "application/json") -> None:

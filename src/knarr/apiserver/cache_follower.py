@@ -8,10 +8,12 @@ from typing import Protocol, runtime_checkable
 from knarr.apiserver.watch_cache import WatchCache
 from knarr.component_base import logs
 from knarr.component_base.tasks import Tasks
-from knarr.storage.store import CompactedError, Event, Store
+from knarr.storage.store import CompactedError, Event, KeyValue, Store
 
 _PREFIX = "/registry/"
 _PAGE = 1000
+#: Seconds between two attempts to follow a store that does not answer.
+_LONGEST_PAUSE = 1.0
 _log = logs.get("apiserver")
 
 
@@ -38,11 +40,7 @@ class Following:
 
     async def load(self) -> None:
         """Read the whole state, at one revision."""
-        page = await self._store.list(_PREFIX, limit=_PAGE)
-        items, revision = list(page.items), page.revision
-        while page.remaining:
-            page = await self._store.list(_PREFIX, after=items[-1].key, limit=_PAGE, revision=revision)
-            items += page.items
+        items, revision = await self._state()
         self._cache.load(items, revision)
         self._seen = revision
         early, self._early = self._early or [], None
@@ -58,18 +56,30 @@ class Following:
     async def run(self) -> None:
         """Follow a store's watch until it breaks off; called again it goes on from there."""
         try:
-            async for events in self._store.watch(_PREFIX, self._seen):
-                self.broken = False
+            # The watch says nothing until there is a change.
+            await self._store.revision()
+            self.broken = False
+            # Every key is followed, others' too: the cache is current when it has passed the store's revision.
+            async for events in self._store.watch("", self._seen):
                 self._cache.apply(events)
                 self._seen = events[-1].kv.mod_revision
         except CompactedError as error:
-            # What was missed cannot be read any more: only a fresh start knows the whole state.
             self.broken = True
-            _log.error("the store has compacted what this server has not seen", error=error)
-            raise
+            _log.warning("the store has forgotten what this server has not seen: reading everything", error=error)
+            items, revision = await self._state()
+            self._cache.reload(items, revision)
+            self._seen = revision
         except Exception:
             self.broken = True
             raise
+
+    async def _state(self) -> tuple[list[KeyValue], int]:
+        page = await self._store.list(_PREFIX, limit=_PAGE)
+        items, revision = list(page.items), page.revision
+        while page.remaining:
+            page = await self._store.list(_PREFIX, after=items[-1].key, limit=_PAGE, revision=revision)
+            items += page.items
+        return items, revision
 
 
 async def follow(store: Store, cache: WatchCache, tasks: Tasks) -> Following:
@@ -80,5 +90,5 @@ async def follow(store: Store, cache: WatchCache, tasks: Tasks) -> Following:
         await following.load()
     else:
         await following.load()
-        tasks.forever(following.run, "watch-cache")
+        tasks.forever(following.run, "watch-cache", longest=_LONGEST_PAUSE)
     return following

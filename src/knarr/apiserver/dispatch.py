@@ -113,6 +113,9 @@ async def dispatch(ctx: Context, request: Request, info: RequestInfo) -> Respons
     if scope is None:
         return responses.page_not_found()
     request.resource = scope.resource
+    if ctx.shared_store and (request.method != "GET" or info.subresource):
+        # What other servers have written counts: every decision of a write is about the present.
+        await read.reach(ctx, await ctx.store.revision(), read.PATIENCE)
     if info.subresource:
         return await _subresource(ctx, scope, request, info)
     verb = info.verb

@@ -16,6 +16,7 @@ from knarr.apiserver.impersonation import impersonate
 from knarr.apiserver.nonresource import NonResource
 from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.component_base import logs
+from knarr.storage.store import StoreError
 
 _log = logs.get("apiserver")
 _UNKNOWN = RequestInfo("", "")
@@ -95,6 +96,8 @@ class Pipeline:
                 response = await self.nonresource.answer(request)
         except StatusError as failure:
             response = responses.error(failure, request)
+        except StoreError as failure:
+            response = _store_failed(request, failure)
         except Exception as error:  # noqa: BLE001 - as above
             response = _failed(request, error)
         finally:
@@ -118,6 +121,12 @@ def _failed(request: Request, error: Exception) -> Response:
     _log.info("request refused", method=request.method, path=request.path, error=error)
     why = "exceeded max depth" if deep else str(error)
     return responses.error(bad_request(f"the object provided cannot be represented: {why}"), request)
+
+
+def _store_failed(request: Request, failure: StoreError) -> Response:
+    """500 without a reason, as Kubernetes answers when etcd fails it."""
+    _log.warning("the store failed", method=request.method, path=request.path, error=failure)
+    return responses.error(StatusError(500, "", str(failure)), request)
 
 
 def _panic(request: Request, error: Exception) -> Response:

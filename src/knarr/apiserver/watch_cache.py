@@ -22,6 +22,8 @@ from knarr.apiserver import selectable
 from knarr.storage.store import Event, KeyValue
 
 _HEAD = b'{"metadata":{'
+#: Other keys of a store are not the API's.
+_REGISTRY = "/registry/"
 #: Recent changes kept for watches that resume; older ones are read from the store's history.
 KEPT_CHANGES = 2048
 #: Changes a watcher may be behind before it is cut.
@@ -64,6 +66,12 @@ class Entry:
         """A fresh copy of the object, without `kind` and `apiVersion`."""
         out: Object = orjson.loads(self.body)
         return out
+
+
+def at_revision(entry: Entry, revision: int) -> Entry:
+    """The same object under another revision, as the deletion of its last state shows it."""
+    body = entry.body.replace(b'"%d"' % entry.revision, b'"%d"' % revision, 1)
+    return Entry(entry.key, revision, body, entry.head)
 
 
 class Change:
@@ -168,6 +176,24 @@ class Collection:
         self._keys = sorted(self.entries)
         self.kept_since = revision
 
+    def reload(self, items: Sequence[KeyValue], revision: int) -> list[Change]:
+        """Take a state whose changes were not seen; gives the difference. Watchers are cut: they have missed some."""
+        before = self.entries
+        self.entries = {kv.key: self.entry_of(kv) for kv in items}
+        self._keys = sorted(self.entries)
+        gone = [entry for key, entry in before.items() if key not in self.entries]
+        changes = [Change(at_revision(entry, revision), entry, deleted=True) for entry in gone]
+        for key, entry in self.entries.items():
+            previous = before.get(key)
+            if previous is None or previous.revision != entry.revision:
+                changes.append(Change(entry, previous, deleted=False))
+        self._changes.clear()
+        self.changed = self.kept_since = revision
+        for watcher in self._watchers:
+            watcher.cut = True
+            watcher.wake()
+        return changes
+
     def apply(self, event: Event) -> Change:
         """Take one committed change and tell the watchers."""
         entry = self.entry_of(event.kv)
@@ -248,14 +274,28 @@ class WatchCache:
 
     def load(self, items: Sequence[KeyValue], revision: int) -> None:
         """Take the whole state at start."""
+        groups = self._grouped(items)
+        for storage, collection in self._by_storage.items():
+            collection.load(groups.get(storage, ()), revision)
+        self.revision = revision
+
+    def reload(self, items: Sequence[KeyValue], revision: int) -> None:
+        """Take the whole state after changes that were missed; listeners hear of the difference."""
+        groups = self._grouped(items)
+        self.revision = revision
+        for storage, collection in self._by_storage.items():
+            for change in collection.reload(groups.get(storage, ()), revision):
+                for listener in self._listeners:
+                    listener(collection, change)
+        self._wake()
+
+    def _grouped(self, items: Sequence[KeyValue]) -> dict[str, list[KeyValue]]:
         groups: dict[str, list[KeyValue]] = {}
         for kv in items:
             storage = self._storage_of(kv.key)
             if storage is not None:
                 groups.setdefault(storage, []).append(kv)
-        for storage, collection in self._by_storage.items():
-            collection.load(groups.get(storage, ()), revision)
-        self.revision = revision
+        return groups
 
     def apply(self, events: Sequence[Event]) -> None:
         """Take committed changes."""
@@ -293,6 +333,8 @@ class WatchCache:
 
     def _storage_of(self, key: str) -> str | None:
         """The collection's folder: one, two or three path elements behind `/registry/`."""
+        if not key.startswith(_REGISTRY):
+            return None
         parts = key.split("/", 5)
         for count in (3, 4, 5):
             storage = "/".join(parts[2:count])

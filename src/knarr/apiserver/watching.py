@@ -24,7 +24,7 @@ from knarr.apiserver.read import PATIENCE, reach
 from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.apiserver.selectors import Match, Selectors
 from knarr.apiserver.served import Scope
-from knarr.apiserver.watch_cache import Change, Entry, Watcher
+from knarr.apiserver.watch_cache import Change, Entry, Watcher, at_revision
 from knarr.component_base.metrics import Key
 from knarr.storage.store import CompactedError, Event
 
@@ -295,13 +295,8 @@ def _line(one: Watch, change: Change) -> bytes:
         return one.line(change, _MODIFIED if before else _ADDED)
     if not before or previous is None:
         return b""
-    return one.fresh_line(_left(previous, entry.revision), _DELETED)
-
-
-def _left(previous: Entry, revision: int) -> Entry:
-    """The last selected state of an object that is selected no more, at the revision of the change."""
-    body = previous.body.replace(b'"%d"' % previous.revision, b'"%d"' % revision, 1)
-    return Entry(previous.key, revision, body, previous.head)
+    # It is selected no more: its last selected state, at the revision of the change.
+    return one.fresh_line(at_revision(previous, entry.revision), _DELETED)
 
 
 def _encoders(

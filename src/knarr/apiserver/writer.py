@@ -8,7 +8,7 @@ from knarr.api.resources import Resource
 from knarr.apimachinery.errors import StatusError, timeout
 from knarr.apimachinery.types import Object
 from knarr.apiserver.served import Scope
-from knarr.apiserver.watch_cache import Collection, Entry, WatchCache, encode
+from knarr.apiserver.watch_cache import Collection, Entry, WatchCache, at_revision, encode
 from knarr.component_base.metrics import Histogram
 from knarr.storage.store import KeyValue, Store
 
@@ -50,8 +50,7 @@ class Writer:
         revision = await self._store.delete(entry.key, entry.revision)
         self._stored("delete", scope.keep.resource, began)
         await self._reach(revision)
-        body = entry.body.replace(b'"%d"' % entry.revision, b'"%d"' % revision, 1)
-        return Entry(entry.key, revision, body, entry.head)
+        return at_revision(entry, revision)
 
     def _stored(self, operation: str, resource: Resource, began: float) -> None:
         self._latencies.observe(perf_counter() - began, (operation, resource.group, resource.plural))

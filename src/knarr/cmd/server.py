@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import datetime
 import gc
+import importlib
 import ipaddress
 import socket
 import sys
 from pathlib import Path
 
+from knarr.cmd import datastore
 from knarr.cmd.server_files import Files
 from knarr.component_base import allocator
 from knarr.component_base.child import Child, ChildError
@@ -40,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dns-address", default="", help="ClusterIP at which nodes answer DNS (default: they do not)")
     parser.add_argument("--service-node-port-range", default="30000-32767", help="ports of NodePort Services")
     parser.add_argument("--certificate-days", type=float, default=365, help="days that certificates are good for")
-    parser.add_argument("--datastore", default="sqlite", help="sqlite (in the data directory) or memory")
+    datastore.add_arguments(parser)
     parser.add_argument("--log-level", default="INFO", help="least level that is logged")
 
 
@@ -51,24 +53,31 @@ def run(arguments: argparse.Namespace) -> int:
         ipaddress.ip_network(arguments.service_cidr)
         first, _, last = arguments.service_node_port_range.partition("-")
         arguments.node_ports = (int(first), int(last))
+        datastore.check(arguments)
     except ValueError as error:
         print(f"knarr server: {error}", file=sys.stderr)
         return 1
     sockets = _sockets(arguments)
     address = arguments.advertise_address or _address(arguments, sockets)
     files = Files(arguments, address, sockets[0].getsockname()[1], sockets[-1].getsockname()[1])
-    # The libraries that make certificates and those that serve take a while to load: both at once.
-    child = Child(lambda: files.prepare(datetime.datetime.now(datetime.UTC)))  # noqa: TID251 - no clock is loaded yet
     # What is loaded stays: the collector need not look at it again and again. Serving turns it on.
     gc.disable()
-    from knarr.cmd import serving
-
     try:
-        child.join()
+        if not datastore.is_shared(arguments):
+            _prepare(files)
     except ChildError as error:
         print(f"knarr server: certificates and kubeconfigs: {error}", file=sys.stderr)
         return 1
+    from knarr.cmd import serving
+
     return serving.run(arguments, files, sockets)
+
+
+def _prepare(files: Files) -> None:
+    """Make keys and certificates while the server loads: the libraries of both take a while. Raises `ChildError`."""
+    child = Child(lambda: files.prepare(datetime.datetime.now(datetime.UTC)))  # noqa: TID251 - no clock is loaded yet
+    importlib.import_module("knarr.cmd.serving")
+    child.join()
 
 
 def _sockets(arguments: argparse.Namespace) -> list[socket.socket]:

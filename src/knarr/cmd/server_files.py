@@ -35,7 +35,8 @@ class Files:
         self.days: float = arguments.certificate_days
         self._local_port = local_port
         self._arguments = arguments
-        self._directory: Path = arguments.data_dir / "tls"
+        #: Where authorities, keys and the server's certificates lie.
+        self.directory: Path = arguments.data_dir / "tls"
         self.serving = self._pair("serving")
         #: The client certificate for calls to kubelets.
         self.kubelet_client = self._pair("kubelet-client")
@@ -53,18 +54,18 @@ class Files:
     @property
     def signing_key(self) -> bytes:
         """The private key that signs service-account tokens, PEM."""
-        return certificates.signing_key(self._directory)
+        return certificates.signing_key(self.directory)
 
     def prepare(self, now: datetime.datetime) -> None:
         """Make what is missing, issue certificates that are due, hand out the kubeconfigs with them."""
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        authority = Authority.load_or_create(self._directory, "ca", now)
-        Authority.load_or_create(self._directory, "front-proxy-ca", now)
-        certificates.signing_key(self._directory)
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        authority = Authority.load_or_create(self.directory, "ca", now)
+        Authority.load_or_create(self.directory, "front-proxy-ca", now)
+        certificates.signing_key(self.directory)
         issuer = _Issuer(authority, now, self.days)
-        issuer.leaf(self._directory, "serving", _serving_leaf(self._arguments, self.address))
+        issuer.leaf(self.directory, "serving", _serving_leaf(self._arguments, self.address))
         client = Leaf("kube-apiserver-kubelet-client", ("system:masters",), client=True)
-        issuer.leaf(self._directory, "kubelet-client", client)
+        issuer.leaf(self.directory, "kubelet-client", client)
         self._write_administrator(issuer)
         self._write_node(issuer)
 
@@ -72,21 +73,21 @@ class Files:
         """The administrator's kubeconfig, over loopback."""
         arguments = self._arguments
         target = arguments.kubeconfig or arguments.data_dir / "admin.kubeconfig"
-        admin = issuer.leaf(self._directory, "admin", Leaf("kubernetes-admin", ("system:masters",), client=True))
+        admin = issuer.leaf(self.directory, "admin", Leaf("kubernetes-admin", ("system:masters",), client=True))
         server = f"https://{_local_host(arguments, self.address)}:{self._local_port}"
         kubeconfig.write(target, self._name, issuer.access(server, admin))
 
     def _write_node(self, issuer: _Issuer) -> None:
         """What the node beside the server needs: its kubeconfigs over the cluster's network, its certificate."""
         node = node_name(self._arguments)
-        folder = self._directory.parent / "agent"
+        folder = self.directory.parent / "agent"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         server = f"https://{f'[{self.address}]' if ':' in self.address else self.address}:{self.port}"
         leaf = Leaf(f"system:node:{node}", ("system:nodes",), client=True)
-        kubelet = issuer.leaf(self._directory, f"node-{node}", leaf)
+        kubelet = issuer.leaf(self.directory, f"node-{node}", leaf)
         kubeconfig.write(folder / "kubeconfig", self._name, issuer.access(server, kubelet))
         services = issuer.leaf(
-            self._directory,
+            self.directory,
             "node-services",
             Leaf("system:kube-proxy", ("knarr:node-services",), client=True),
         )
@@ -100,7 +101,7 @@ class Files:
         return self._arguments.name or "knarr"
 
     def _pair(self, name: str) -> Pair:
-        return Pair(self._directory / f"{name}.crt", self._directory / f"{name}.key")
+        return Pair(self.directory / f"{name}.crt", self.directory / f"{name}.key")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import gc
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,12 +16,14 @@ import uvloop
 
 from knarr.apiserver.connect import connectors
 from knarr.apiserver.server import ApiServer, ServerConfig, build
+from knarr.cmd import datastore, shared_secrets
 from knarr.cmd.server_files import Files, node_name
+from knarr.cmd.shared_secrets import SecretsError
 from knarr.component_base import logs
 from knarr.component_base.clock import Clock, RealClock
 from knarr.component_base.http_server import HttpServer
 from knarr.component_base.tasks import Tasks
-from knarr.storage.store import Store
+from knarr.storage.store import StoreError
 
 #: Seconds between looks at whether the certificates are due for renewal, at most.
 _RENEWAL = 3600.0
@@ -50,7 +53,8 @@ async def _control_plane(running: Running) -> None:
         dns_address=running.arguments.dns_address,
     )
     registry = running.api.ctx.metrics.registry
-    await ControlPlane(running.api.handler, running.clock, settings, node_name(running.arguments), registry).run()
+    identity = datastore.identity(running.arguments, node_name(running.arguments))
+    await ControlPlane(running.api.handler, running.clock, settings, identity, registry).run()
 
 
 #: A component runs until it is cancelled.
@@ -62,8 +66,12 @@ COMPONENTS: tuple[tuple[str, Component], ...] = (("control-plane", _control_plan
 def run(arguments: argparse.Namespace, files: Files, sockets: Sequence[socket.socket]) -> int:
     """Serve until SIGTERM or SIGINT; gives the exit code."""
     logs.configure(arguments.log_level)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(arguments, files, sockets))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(arguments, files, sockets))
+    except (StoreError, SecretsError) as error:
+        print(f"knarr server: datastore: {error}", file=sys.stderr)
+        return 1
 
 
 async def _serve(arguments: argparse.Namespace, files: Files, sockets: Sequence[socket.socket]) -> int:
@@ -72,9 +80,12 @@ async def _serve(arguments: argparse.Namespace, files: Files, sockets: Sequence[
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     clock = RealClock()
-    store = await _open_store(arguments)
+    store = await datastore.open_store(arguments, stopping)
     tasks = Tasks()
     try:
+        if datastore.is_shared(arguments):
+            await shared_secrets.share(store, files.directory, datastore.token(arguments), clock.now())
+            files.prepare(clock.now())
         api = await build(_config(arguments, files), store, clock)
         context, kubelets = _tls(files), _kubelet_tls(files)
         api.ctx.connectors.update(connectors.build(api.ctx.reader, kubelets))
@@ -120,17 +131,8 @@ def _config(arguments: argparse.Namespace, files: Files) -> ServerConfig:
         port=files.port,
         client_authority=files.authority.decode(),
         proxy_authority=files.proxy_authority.decode(),
+        shared_store=datastore.is_shared(arguments),
     )
-
-
-async def _open_store(arguments: argparse.Namespace) -> Store:
-    if arguments.datastore == "memory":
-        from knarr.storage.memory import MemoryStore
-
-        return MemoryStore()
-    from knarr.storage.sqlite import SqliteStore
-
-    return await SqliteStore.open(arguments.data_dir / "state.db")
 
 
 def _tls(files: Files) -> ssl.SSLContext:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.etcd import Etcd, needs_etcd
+from tests.etcd import Etcd, folder, needs_etcd
 
 from knarr.storage.etcd.store import EtcdStore
 from knarr.storage.store import CompactedError, ConflictError, Event, StoreError, StoreUnavailableError
@@ -20,8 +19,8 @@ pytestmark = needs_etcd
 
 @pytest.fixture
 def etcd() -> Iterator[Etcd]:
-    with tempfile.TemporaryDirectory(prefix="etcd-") as folder:
-        server = Etcd(Path(folder))
+    with folder() as path:
+        server = Etcd(path)
         server.start()
         try:
             yield server

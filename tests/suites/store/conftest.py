@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from tests.etcd import Etcd, needs_etcd
+from tests.etcd import Etcd, folder, needs_etcd
 
 from knarr.storage.etcd.store import EtcdStore
 from knarr.storage.memory import MemoryStore
@@ -22,8 +21,8 @@ Opening: TypeAlias = Callable[[], Awaitable[Store]]
 @pytest.fixture(scope="session")
 def etcd() -> Iterator[Etcd]:
     """One etcd for all tests; each begins with no keys, at whatever revision."""
-    with tempfile.TemporaryDirectory(prefix="etcd-") as folder:
-        server = Etcd(Path(folder))
+    with folder() as path:
+        server = Etcd(path)
         server.start()
         try:
             yield server

@@ -1,0 +1,97 @@
+"""The datastore of a server, from its flags: the embedded SQLite, memory, or an etcd that several servers share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Loaded late: a server's start begins here.
+    import asyncio
+
+    from knarr.storage.store import Store
+
+#: Seconds a server waits at its start for an etcd that does not answer yet.
+_PATIENCE = 60.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options about the datastore, named as K3s names them."""
+    parser.add_argument(
+        "--datastore", choices=["sqlite", "memory", "etcd"], default="", help="default: sqlite, in the data directory"
+    )
+    parser.add_argument(
+        "--datastore-endpoint", default="", help="of an etcd: http://HOST:PORT, https://… or unix:///PATH, several by ,"
+    )
+    parser.add_argument("--datastore-cafile", default="", help="authority of the etcd's certificate")
+    parser.add_argument("--datastore-certfile", default="", help="client certificate for the etcd")
+    parser.add_argument("--datastore-keyfile", default="", help="its key")
+    parser.add_argument("--token", default="", help="secret that encrypts the cluster's keys in a shared datastore")
+    parser.add_argument("--token-file", type=Path, help="file that holds it")
+
+
+def is_shared(arguments: argparse.Namespace) -> bool:
+    """Whether other servers may write to the same datastore."""
+    return bool(arguments.datastore == "etcd" or arguments.datastore_endpoint)
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Refuse flags that do not go together. Raises `ValueError`."""
+    if arguments.datastore == "etcd" and not arguments.datastore_endpoint:
+        raise ValueError("--datastore etcd needs --datastore-endpoint")
+    if arguments.datastore_endpoint:
+        from knarr.storage.etcd.endpoints import parse
+
+        if arguments.datastore not in ("", "etcd"):
+            raise ValueError(f"--datastore {arguments.datastore} has no --datastore-endpoint")
+        parse(arguments.datastore_endpoint)
+
+
+def token(arguments: argparse.Namespace) -> str:
+    """The secret of `--token` or `--token-file`; empty when none is given. Raises `OSError`."""
+    return str(arguments.token or (arguments.token_file.read_text().strip() if arguments.token_file else ""))
+
+
+def identity(arguments: argparse.Namespace, name: str) -> str:
+    """The server's name among those that compete for Leases: the same after each start, another for each server."""
+    if not is_shared(arguments):
+        return name
+    import uuid
+
+    path = arguments.data_dir / "server-id"
+    if not path.exists():
+        path.write_text(uuid.uuid4().hex[:8])
+    return f"{name}_{path.read_text()}"
+
+
+async def open_store(arguments: argparse.Namespace, stopping: asyncio.Event) -> Store:
+    """Open it; an etcd that does not answer is waited for until `stopping`. Raises `StoreError`."""
+    if is_shared(arguments):
+        return await _etcd(arguments, stopping)
+    if arguments.datastore == "memory":
+        from knarr.storage.memory import MemoryStore
+
+        return MemoryStore()
+    from knarr.storage.sqlite import SqliteStore
+
+    return await SqliteStore.open(arguments.data_dir / "state.db")
+
+
+async def _etcd(arguments: argparse.Namespace, stopping: asyncio.Event) -> Store:
+    import asyncio
+
+    from knarr.component_base import logs
+    from knarr.storage.etcd.endpoints import TlsFiles
+    from knarr.storage.etcd.store import EtcdStore
+    from knarr.storage.store import StoreUnavailableError
+
+    tls = TlsFiles(arguments.datastore_cafile, arguments.datastore_certfile, arguments.datastore_keyfile)
+    until = asyncio.get_running_loop().time() + _PATIENCE
+    while True:
+        try:
+            return await EtcdStore.open(arguments.datastore_endpoint, tls)
+        except StoreUnavailableError as error:
+            if stopping.is_set() or asyncio.get_running_loop().time() >= until:
+                raise
+            logs.get("datastore").warning("waiting for the datastore", error=error)
