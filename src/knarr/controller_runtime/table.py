@@ -26,5 +26,5 @@ def table(controllers: Sequence[Controller]) -> str:
 
 def _row(controller: Controller) -> tuple[str, str, str, str]:
     watched = [watch.resource.plural for watch in controller.watches]
-    shown = ", ".join(watched) if len(watched) <= _MANY else "everything it may delete"
+    shown = ", ".join(watched) if len(watched) <= _MANY else "everything that concerns it"
     return controller.label, controller.name, shown, "; ".join(controller.writes)
