@@ -17,6 +17,7 @@ from knarr.api.validation.checks import (
 )
 from knarr.api.validation.go_values import internal
 from knarr.api.validation.job_policies import check_failure_policy, check_success_policy
+from knarr.api.validation.job_status import check_status
 from knarr.api.validation.kind import Kind
 from knarr.api.validation.pod.spec import check_template
 from knarr.api.validation.pod.warnings import template_name_warnings, template_warnings
@@ -28,7 +29,7 @@ _COUNTS = ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit"
 _MAX_INDEXED = 100000
 _MANY = "must be less than or equal to 10000 when completions are above 100000 and used with backoff limit per index"
 _INDEXED_ONLY = "requires indexed completion mode"
-_FIXED = ("selector", "completionMode", "backoffLimitPerIndex", "managedBy")
+_POLICIES = {"podFailurePolicy": "PodFailurePolicy", "successPolicy": "SuccessPolicy"}
 _LABELS = (
     ("batch.kubernetes.io/controller-uid", "uid"),
     ("batch.kubernetes.io/job-name", "name"),
@@ -89,8 +90,8 @@ def check_spec(errors: Errors, spec: Object, path: str) -> None:
             errors.append(field.required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
     _check_manager(errors, spec, path)
     _check_mode(errors, spec, path)
-    check_success_policy(errors, spec, path)
     check_failure_policy(errors, spec, path)
+    check_success_policy(errors, spec, path)
     replacement = spec.get("podReplacementPolicy")
     if replacement is not None:
         known = ("Failed",) if spec.get("podFailurePolicy") is not None else ("Failed", "TerminatingOrFailed")
@@ -132,19 +133,18 @@ def _check_indexed(errors: Errors, spec: Object, path: str) -> None:
         wrong = f"must be less than or equal to {_MAX_INDEXED} when completion mode is Indexed"
         errors.append(field.invalid(f"{path}.parallelism", parallelism, wrong))
     here = f"{path}.maxFailedIndexes"
-    if failed is None:
-        if (completions or 0) > _MAX_INDEXED and spec.get("backoffLimitPerIndex") is not None:
-            errors.append(field.required(here, f"must be specified when completions is above {_MAX_INDEXED}"))
-        return
-    if completions is not None and failed > completions:
+    if completions is not None and failed is not None and failed > completions:
         errors.append(field.invalid(here, failed, "must be less than or equal to completions"))
-    if failed > _MAX_INDEXED:
+    if failed is not None and failed > _MAX_INDEXED:
         errors.append(field.invalid(here, failed, f"must be less than or equal to {_MAX_INDEXED}"))
-    if (completions or 0) > _MAX_INDEXED:
-        if (parallelism or 0) > 10000:
-            errors.append(field.invalid(f"{path}.parallelism", parallelism, _MANY))
-        if failed > 10000:
-            errors.append(field.invalid(here, failed, _MANY))
+    if (completions or 0) <= _MAX_INDEXED or spec.get("backoffLimitPerIndex") is None:
+        return
+    if failed is None:
+        errors.append(field.required(here, f"must be specified when completions is above {_MAX_INDEXED}"))
+    if (parallelism or 0) > 10000:
+        errors.append(field.invalid(f"{path}.parallelism", parallelism, _MANY))
+    if (failed or 0) > 10000:
+        errors.append(field.invalid(here, failed, _MANY))
 
 
 def _check_pods(errors: Errors, spec: Object, path: str) -> None:
@@ -169,13 +169,17 @@ def _update_job(errors: Errors, obj: Object, old: Object) -> None:
     _check_job(errors, spec)
     _check_job(errors, spec)
     _check_completions(errors, spec, before)
-    for name in _FIXED:
-        immutable(errors, f"spec.{name}", spec.get(name), before.get(name))
-    for name, kind in (("podFailurePolicy", "PodFailurePolicy"), ("successPolicy", "SuccessPolicy")):
-        immutable(
-            errors, f"spec.{name}", spec.get(name), before.get(name), internal(f"batch.v1.{kind}", spec.get(name))
-        )
+    _keep(errors, spec, before, "selector")
     _check_template_kept(errors, spec, before, old.get("status") or {})
+    for name in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
+        _keep(errors, spec, before, name)
+
+
+def _keep(errors: Errors, spec: Object, before: Object, name: str) -> None:
+    """A field that never changes."""
+    given = spec.get(name)
+    shown = internal(f"batch.v1.{_POLICIES[name]}", given) if name in _POLICIES else given
+    immutable(errors, f"spec.{name}", given, before.get(name), shown)
 
 
 def _check_completions(errors: Errors, spec: Object, before: Object) -> None:
@@ -195,12 +199,7 @@ def _check_template_kept(errors: Errors, spec: Object, before: Object, status: O
     template, had = spec.get("template") or {}, before.get("template") or {}
     if before.get("suspend") and not status.get("startTime"):
         # A Job that has not begun may still be directed to other nodes.
-        template = {**template, "metadata": had.get("metadata"), "spec": {**(template.get("spec") or {})}}
-        template = {key: value for key, value in template.items() if value is not None}
-        for name in ("nodeSelector", "tolerations", "affinity", "schedulingGates"):
-            template["spec"].pop(name, None)
-            if name in (had.get("spec") or {}):
-                template["spec"][name] = had["spec"][name]
+        template = _with_directions(template, had)
         if template != had:
             shown = internal("core.v1.PodSpec", (spec.get("template") or {}).get("spec") or {})
             errors.append(field.invalid("spec.template.spec", shown, "field is immutable"))
@@ -209,24 +208,29 @@ def _check_template_kept(errors: Errors, spec: Object, before: Object, status: O
         errors.append(field.invalid("spec.template", shown, "field is immutable"))
 
 
-def _job_status(errors: Errors, obj: Object, old: Object) -> None:
-    status, before = obj.get("status") or {}, old.get("status") or {}
-    for name in ("active", "succeeded", "failed"):
-        not_negative(errors, f"status.{name}", status.get(name, 0))
-    not_negative(errors, "status.ready", status.get("ready"))
-    not_negative(errors, "status.terminating", status.get("terminating"))
-    finished = [c.get("type") for c in items(status, "conditions") if c.get("status") == "True"]
-    if "Complete" in finished and "Failed" in finished:
-        wrong = "cannot set Complete=True and Failed=true conditions"
-        errors.append(field.invalid("status.conditions", list(items(status, "conditions")), wrong))
-    done = "Complete" in finished or "Failed" in finished
-    if done and status.get("active"):
-        errors.append(field.invalid("status.active", status["active"], "active>0 is invalid for finished job"))
-    if done and not status.get("startTime") and before.get("startTime"):
-        errors.append(field.required("status.startTime", "startTime cannot be removed for unsuspended job"))
-    if status.get("completionTime") and "Complete" not in finished:
-        wrong = "completionTime cannot be set when there is no Complete=True condition"
-        errors.append(field.invalid("status.completionTime", status["completionTime"], wrong))
+def _with_directions(template: Object, had: Object) -> Object:
+    """The template with what may change before a Job begins as it was: where pods go, and what they use."""
+    spec, before = {**(template.get("spec") or {})}, had.get("spec") or {}
+    for name in ("nodeSelector", "tolerations", "schedulingGates"):
+        _as_before(spec, before, name)
+    affinity = {key: value for key, value in (spec.get("affinity") or {}).items() if key != "nodeAffinity"}
+    if affinity == {key: value for key, value in (before.get("affinity") or {}).items() if key != "nodeAffinity"}:
+        _as_before(spec, before, "affinity")
+    for kind in ("containers", "initContainers"):
+        now, then = items(spec, kind), items(before, kind)
+        if [container.get("name") for container in now] == [container.get("name") for container in then]:
+            spec[kind] = [{**new, "resources": old.get("resources")} for new, old in zip(now, then, strict=True)]
+            spec[kind] = [{key: item for key, item in new.items() if item is not None} for new in spec[kind]]
+            if not now:
+                _as_before(spec, before, kind)
+    kept = {**template, "metadata": had.get("metadata"), "spec": spec}
+    return {key: value for key, value in kept.items() if value is not None}
+
+
+def _as_before(spec: Object, before: Object, name: str) -> None:
+    spec.pop(name, None)
+    if name in before:
+        spec[name] = before[name]
 
 
 def _create_cron_job(errors: Errors, obj: Object) -> None:
@@ -236,28 +240,42 @@ def _create_cron_job(errors: Errors, obj: Object) -> None:
         errors.append(field.invalid("metadata.name", name, "must be no more than 52 characters"))
 
 
-def _check_cron_job(errors: Errors, spec: Object) -> None:
-    schedule = spec.get("schedule", "")
+def _check_cron_job(errors: Errors, spec: Object, before: Object | None = None) -> None:
+    schedule, zone = spec.get("schedule", ""), spec.get("timeZone")
     if not schedule:
         errors.append(field.required("spec.schedule"))
     else:
-        wrong = cron.problem(_without_zone(schedule))
-        if wrong:
-            errors.append(field.invalid("spec.schedule", schedule, wrong))
-        if "TZ" in schedule:
-            wrong = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
-            errors.append(field.invalid("spec.schedule", schedule, wrong))
+        _check_schedule(errors, schedule, zone, zoned="TZ" in (before or {}).get("schedule", ""))
     not_negative(errors, "spec.startingDeadlineSeconds", spec.get("startingDeadlineSeconds"))
-    _check_zone(errors, spec.get("timeZone"))
+    if before is None or before.get("timeZone") != zone:
+        _check_zone(errors, zone)
     policy = spec.get("concurrencyPolicy", "")
     required_one_of(errors, "spec.concurrencyPolicy", policy, ("Allow", "Forbid", "Replace"))
-    for name in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
-        not_negative(errors, f"spec.{name}", spec.get(name))
     job = (spec.get("jobTemplate") or {}).get("spec") or {}
     check_spec(errors, job, "spec.jobTemplate.spec")
+    if job.get("selector") is not None:
+        path = "spec.jobTemplate.spec.selector"
+        errors.append(field.invalid(path, job["selector"], "`selector` will be auto-generated"))
     if job.get("manualSelector"):
         path = "spec.jobTemplate.spec.manualSelector"
         errors.append(field.not_supported(path, True, ("nil", "false")))
+    for name in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
+        not_negative(errors, f"spec.{name}", spec.get(name))
+
+
+def _check_schedule(errors: Errors, schedule: str, zone: str | None, *, zoned: bool) -> None:
+    """A cron expression; `zoned`: the stored one names a time zone, so that it may go on doing so."""
+    wrong = cron.problem(_without_zone(schedule))
+    if wrong:
+        errors.append(field.invalid("spec.schedule", schedule, wrong))
+    if "TZ" not in schedule:
+        return
+    if not zoned:
+        wrong = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        errors.append(field.invalid("spec.schedule", schedule, wrong))
+    elif zone is not None:
+        wrong = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
+        errors.append(field.invalid("spec.schedule", schedule, wrong))
 
 
 def _without_zone(schedule: str) -> str:
@@ -271,10 +289,11 @@ def _check_zone(errors: Errors, zone: str | None) -> None:
     path = "spec.timeZone"
     if not zone:
         errors.append(field.invalid(path, zone, "timeZone must be nil or non-empty string"))
-    elif zone.lower() == "local":
+        return
+    if zone.lower() == "local":
         wrong = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
         errors.append(field.invalid(path, zone, wrong))
-    elif not _known_zone(zone):
+    if zone != "Local" and not _known_zone(zone):
         errors.append(field.invalid(path, zone, f"unknown time zone {zone}"))
 
 
@@ -289,7 +308,7 @@ def _known_zone(zone: str) -> bool:
 
 
 def _update_cron_job(errors: Errors, obj: Object, old: Object) -> None:
-    _check_cron_job(errors, obj.get("spec") or {})
+    _check_cron_job(errors, obj.get("spec") or {}, old.get("spec") or {})
 
 
 def _warn_job(obj: Object, old: Object | None) -> list[str]:
@@ -326,5 +345,5 @@ def _meta(obj: Object) -> Object:
     return meta
 
 
-JOBS = Kind(_create_job, _update_job, {"status": _job_status}, warnings=_warn_job, meta=_meta)
+JOBS = Kind(_create_job, _update_job, {"status": check_status}, warnings=_warn_job, meta=_meta)
 CRONJOBS = Kind(_create_cron_job, _update_cron_job, warnings=_warn_cron_job)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from knarr.api.validation.checks import Errors, items, label_key, not_negative
 from knarr.api.validation.go_values import internal
+from knarr.api.validation.job_indexes import parse_indexes
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
 
 _ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
 _OPERATORS = ("In", "NotIn")
-_MAX_RULES, _MAX_VALUES = 20, 255
+_MAX_RULES, _MAX_VALUES, _MAX_INDEXES = 20, 255, 64 * 1024
 
 
 def check_success_policy(errors: Errors, spec: Object, path: str) -> None:
@@ -39,7 +40,9 @@ def _check_success_rule(errors: Errors, rule: Object, completions: int, path: st
         errors.append(field.required(path, wrong))
     total = 0
     if listed is not None:
-        total, wrong = _indexes(listed, completions)
+        if len(listed.encode()) > _MAX_INDEXES:
+            errors.append(field.too_long(f"{path}.succeededIndexes", _MAX_INDEXES))
+        total, wrong = parse_indexes(listed, completions)
         if wrong:
             wrong = f"error parsing succeededIndexes: {wrong}"
             errors.append(field.invalid(f"{path}.succeededIndexes", listed, wrong))
@@ -53,32 +56,6 @@ def _check_success_rule(errors: Errors, rule: Object, completions: int, path: st
     if listed is not None and count > total:
         wrong = f"must be less than or equal to {total} (the number of indexes in the specified succeededIndexes field)"
         errors.append(field.invalid(here, count, wrong))
-
-
-def _indexes(text: str, completions: int) -> tuple[int, str]:
-    """How many indexes a text like `0,2-5` names, and what is wrong with it."""
-    total, last = 0, -1
-    if not text:
-        return 0, ""
-    for interval in text.split(","):
-        ends = interval.split("-")
-        if len(ends) > 2:
-            rule = "the requirement that an index interval can have at most two parts separated by '-'"
-            return 0, f'the fragment "{interval}" violates {rule}'
-        numbers = []
-        for end in ends:
-            if not (end.isascii() and end.isdigit()):
-                return 0, f'cannot convert string to integer for index: "{end}"'
-            if int(end) >= completions:
-                return 0, f'too large index: "{end}"'
-            numbers.append(int(end))
-        first, final = numbers[0], numbers[-1]
-        if first <= last:
-            return 0, f"non-increasing order, previous: {last}, current: {first}"
-        if len(numbers) == 2 and final <= first:
-            return 0, f"non-increasing order, previous: {first}, current: {final}"
-        total, last = total + final - first + 1, final
-    return total, ""
 
 
 def check_failure_policy(errors: Errors, spec: Object, path: str) -> None:

@@ -55,18 +55,21 @@ def _check_match(errors: Errors, selector: Object | None, template: Object) -> N
         errors.append(field.invalid("spec.template.metadata.labels", sorted_map(_labels_of(template)), _MISMATCH))
 
 
-def _check_pods(errors: Errors, template: Object, path: str = "spec.template") -> None:
-    """A template whose pods run for ever."""
-    check_template(errors, template, path)
-    _check_forever(errors, template.get("spec") or {}, f"{path}.spec")
+def _check_pods(errors: Errors, template: Object, kind: str) -> None:
+    """A template whose pods run for ever, in an object of this kind."""
+    check_template(errors, template, "spec.template")
+    _check_forever(errors, template.get("spec") or {}, kind)
 
 
-def _check_forever(errors: Errors, spec: Object, path: str) -> None:
+def _check_forever(errors: Errors, spec: Object, kind: str) -> None:
+    path = "spec.template.spec"
     policy = spec.get("restartPolicy", "")
     if policy != "Always":
         errors.append(field.not_supported(f"{path}.restartPolicy", policy, _ONLY_ALWAYS))
     if spec.get("activeDeadlineSeconds") is not None:
-        errors.append(field.forbidden(f"{path}.activeDeadlineSeconds", "must not be specified"))
+        errors.append(
+            field.forbidden(f"{path}.activeDeadlineSeconds", f"activeDeadlineSeconds in {kind} is not Supported")
+        )
 
 
 def _create_rc(errors: Errors, obj: Object) -> None:
@@ -83,7 +86,7 @@ def _create_rc(errors: Errors, obj: Object) -> None:
         return
     if selector and not labels.from_set(selector).matches(_labels_of(template) or {}):
         errors.append(field.invalid("spec.template.metadata.labels", sorted_map(_labels_of(template)), _MISMATCH))
-    _check_pods(errors, template)
+    _check_pods(errors, template, "ReplicationController")
 
 
 def _create_rs(errors: Errors, obj: Object) -> None:
@@ -98,7 +101,7 @@ def _create_rs(errors: Errors, obj: Object) -> None:
     else:
         template = spec.get("template") or {}
         _check_match(errors, selector, template)
-        _check_pods(errors, template)
+        _check_pods(errors, template, "ReplicaSet")
 
 
 def _update_rs(errors: Errors, obj: Object, old: Object) -> None:
@@ -115,7 +118,7 @@ def _create_deployment(errors: Errors, obj: Object) -> None:
         errors.append(field.invalid("spec.selector", selector, "invalid label selector"))
     else:
         _check_match(errors, selector, template)
-        _check_pods(errors, template)
+        _check_pods(errors, template, "ReplicaSet")
     _check_strategy(errors, spec.get("strategy") or {})
     not_negative(errors, "spec.minReadySeconds", spec.get("minReadySeconds", 0))
     not_negative(errors, "spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))
@@ -184,7 +187,7 @@ def _check_collisions(errors: Errors, status: Object, before: Object) -> None:
     if old is None:
         return
     if new is None or new < old:
-        errors.append(field.invalid("status.collisionCount", new, "cannot be decremented"))
+        errors.append(field.invalid("status.collisionCount", new or 0, "cannot be decremented"))
 
 
 def _rs_status(errors: Errors, obj: Object, old: Object) -> None:
@@ -220,7 +223,7 @@ def _create_daemon_set(errors: Errors, obj: Object) -> None:
             errors.append(field.invalid("spec.selector", selector, "empty selector is invalid for daemonset"))
     else:
         errors.append(field.invalid("spec.template.metadata.labels", sorted_map(_labels_of(template)), _MISMATCH))
-    _check_pods(errors, template)
+    _check_pods(errors, template, "DaemonSet")
     not_negative(errors, "spec.minReadySeconds", spec.get("minReadySeconds", 0))
     _check_daemon_strategy(errors, spec.get("updateStrategy") or {})
     not_negative(errors, "spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))
@@ -294,6 +297,7 @@ def _create_stateful_set(errors: Errors, obj: Object) -> None:
     else:
         _check_match(errors, selector, template)
         _check_stateful_pods(errors, template, spec)
+    _check_forever(errors, template.get("spec") or {}, "StatefulSet")
 
 
 def _check_stateful_pods(errors: Errors, template: Object, spec: Object) -> None:
@@ -306,7 +310,6 @@ def _check_stateful_pods(errors: Errors, template: Object, spec: Object) -> None
     if volumes:
         pod = {**pod, "volumes": volumes}
     check_template(errors, {**template, "spec": pod}, "spec.template")
-    _check_forever(errors, pod, "spec.template.spec")
 
 
 def _check_claim_templates(errors: Errors, spec: Object) -> None:
@@ -386,6 +389,7 @@ def _stateful_set_status(errors: Errors, obj: Object, old: Object) -> None:
     if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
         wrong = "cannot be greater than status.readyReplicas"
         errors.append(field.invalid("status.availableReplicas", status.get("availableReplicas", 0), wrong))
+    _check_collisions(errors, status, old.get("status") or {})
 
 
 def _create_revision(errors: Errors, obj: Object) -> None:
