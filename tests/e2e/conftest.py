@@ -1,4 +1,4 @@
-"""One cluster with three images for the whole session, and a namespace of its own for every test."""
+"""For the whole session one cluster with three images and one without a node; a namespace for every test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.cluster import ROOT, Cluster, needs_root
+from tests.e2e.cluster import ROOT, Cluster, needs_root, until
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,6 +45,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, images: dict[str, Path]) -
     finally:
         ended = made.down()
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.fixture(scope="session")
+def api_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """API server, controllers and scheduler."""
+    one = Cluster(f"api-only{os.getpid()}", tmp_path_factory.mktemp("api-only"))
+    try:
+        one.up("--api-only")
+        until(lambda: one.try_kubectl("get", "serviceaccount", "default").returncode == 0, "the account is there", 20)
+        yield one
+    finally:
+        one.down()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -25,18 +24,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 NS = "default"
-
-
-@pytest.fixture(scope="module")
-def api_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """API server, controllers and scheduler."""
-    one = Cluster(f"clients{os.getpid()}", tmp_path_factory.mktemp("clients"))
-    try:
-        one.up("--api-only")
-        until(lambda: one.try_kubectl("get", "serviceaccount", "default").returncode == 0, "the account is there", 20)
-        yield one
-    finally:
-        one.down()
 
 
 @pytest.fixture
