@@ -39,6 +39,10 @@ class NumberRange:
         """Give a number back."""
         self._used.discard(number)
 
+    def keep_only(self, numbers: Collection[int]) -> None:
+        """Mark exactly these as used."""
+        self._used = set(numbers)
+
     def free(self, but: Container[int] = ()) -> int:
         """Some number that nobody has and that is not in `but`. Raises `RangeError`."""
         for low, high in ((self.dynamic, self.last), (self.first, self.dynamic - 1)):

@@ -28,6 +28,8 @@ from knarr.apiserver.health import Health
 from knarr.apiserver.request import Request, UserInfo
 from knarr.component_base.http_server import Handler
 
+#: How often, and after how many seconds, what another server was about to write is looked at again.
+_ATTEMPTS, _PAUSE = 20, 0.25
 LOOPBACK = UserInfo("system:apiserver", ("system:masters", "system:authenticated"))
 
 
@@ -84,7 +86,7 @@ class Bootstrap:
         settings = self._settings
         await self._ensure([system.service_cidr(settings.service_cidr)])
         await self._status(registry.SERVICECIDRS, "kubernetes", {"conditions": [self._ready()]})
-        await self._ensure([system.kubernetes_service(settings.service_cidr, settings.endpoint)])
+        await self._own_service(system.kubernetes_service(settings.service_cidr, settings.endpoint))
         if not ipaddress.ip_address(settings.endpoint.address).is_loopback:
             # Endpoints may not be in the loopback range: no pod could reach them.
             endpoints = [settings.endpoint]
@@ -92,6 +94,17 @@ class Bootstrap:
             await self._apply(registry.ENDPOINTSLICES, system.kubernetes_slice(endpoints))
         authentication = system.authentication_map(settings.client_authority, settings.proxy_authority)
         await self._apply(registry.CONFIGMAPS, authentication)
+
+    async def _own_service(self, service: Object) -> None:
+        """Service `kubernetes`. Another server that starts now may have its address before it has the Service."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._ensure([service])
+            except StatusError as error:
+                if error.reason != "Invalid" or not self._ctx.shared_store:
+                    raise
+            await self._ctx.clock.sleep(_PAUSE)
+        await self._ensure([service])
 
     def _ready(self) -> Object:
         return {

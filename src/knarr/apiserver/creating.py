@@ -16,7 +16,7 @@ from knarr.apiserver import admin_access, bodies, kinds, metadata, names, option
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz import escalation
 from knarr.apiserver.context import Context
-from knarr.apiserver.hooks import nothing
+from knarr.apiserver.hooks import begin
 from knarr.apiserver.negotiation import Form
 from knarr.apiserver.options import WriteOptions
 from knarr.apiserver.request import Request, RequestInfo, Response, UserInfo
@@ -138,7 +138,7 @@ async def _store(one: Call, obj: Object, attributes: Attributes) -> Entry | None
     ctx, scope = one.ctx, one.scope
     metadata.fill_system_fields(obj, one.now(), names.uid())
     hook = ctx.hooks.get((scope.resource.plural, scope.resource.group))
-    finish = hook.begin_create(obj, dry_run=one.opts.dry_run) if hook is not None else nothing
+    finish = await begin(hook, obj, None, dry_run=one.opts.dry_run)
     done = False
     try:
         prepare(one, obj)

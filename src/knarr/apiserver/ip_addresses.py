@@ -5,6 +5,7 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/ip
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 
 from knarr.api import registry
@@ -17,6 +18,8 @@ from knarr.component_base.tasks import Tasks
 from knarr.storage.store import KeyExistsError, StoreError
 
 _MANAGER = "ipallocator.k8s.io"
+#: How long an address may wait for its Service when several servers write.
+_GRACE = datetime.timedelta(seconds=60)
 _LABEL = "ipaddress.kubernetes.io/managed-by"
 
 
@@ -48,7 +51,8 @@ class IPAddresses:
             if (item["metadata"].get("labels") or {}).get(_LABEL) == _MANAGER:
                 have.add(item["metadata"]["name"])
         for address in have - set(wanted):
-            await self._remove(address)
+            if not self._is_young(address):
+                await self._remove(address)
         for address in set(wanted) - have:
             await self._make(address, wanted[address])
 
@@ -58,7 +62,8 @@ class IPAddresses:
         for address in new:
             await self._make(address, service)
 
-    async def _make(self, address: str, service: Object) -> None:
+    async def claim(self, address: str, service: Object) -> None:
+        """Make the object of an address that a Service is about to have. Raises `KeyExistsError`."""
         meta = service["metadata"]
         obj: Object = {
             "metadata": {
@@ -77,11 +82,27 @@ class IPAddresses:
                 }
             },
         }
+        await self._ctx.writer.create(self._scope, self._scope.resource.key("", address), obj)
+
+    async def release(self, address: str) -> None:
+        """Remove the object of an address that no Service has; one that somebody made by hand stays."""
+        item = self._ctx.reader.get("ipaddresses", "networking.k8s.io", "", address)
+        if item is not None and (item["metadata"].get("labels") or {}).get(_LABEL) == _MANAGER:
+            await self._remove(address)
+
+    async def _make(self, address: str, service: Object) -> None:
         try:
-            await self._ctx.writer.create(self._scope, self._scope.resource.key("", address), obj)
+            await self.claim(address, service)
         except KeyExistsError:
             # Somebody made it by hand, or a quick successor of the Service got the address: it stays.
             return
+
+    def _is_young(self, address: str) -> bool:
+        """Whether another server may be about to make the Service of an address."""
+        item = self._ctx.reader.get("ipaddresses", "networking.k8s.io", "", address)
+        if item is None or not self._ctx.shared_store:
+            return False
+        return timestamps.parse(item["metadata"]["creationTimestamp"]) + _GRACE > self._ctx.clock.now()
 
     async def _remove(self, address: str) -> None:
         entry = self._scope.keep.entries.get(self._scope.resource.key("", address))

@@ -29,6 +29,7 @@ from knarr.apiserver.pipeline import Pipeline
 from knarr.apiserver.quota_accounting import QuotaAccounting
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import ServedResources
+from knarr.apiserver.service_claims import ServiceClaims
 from knarr.apiserver.services import ServiceHooks
 from knarr.apiserver.tables import TablePrinter
 from knarr.apiserver.tokens import ISSUER, TokenRequests, TokenSigner
@@ -105,7 +106,9 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     if QuotaAccounting.name not in config.disabled_admission:
         ctx.admission.add(QuotaAccounting(ctx, tasks))
     addresses = IPAddresses(ctx, tasks)
-    cache.listen(addresses.on_change)
+    claims = ServiceClaims(ctx, allocator, addresses, tasks) if config.shared_store else None
+    allocator.claims = claims
+    cache.listen(claims.on_change if claims is not None else addresses.on_change)
     cache.listen(FlowStatus(ctx, tasks).on_change)
     cache.listen(_follower(ctx))
     checks.done(health.CACHE)
@@ -123,7 +126,9 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     )
     try:
         await bootstrap.Bootstrap(ctx, server.handler, settings, checks).run()
-        await addresses.repair()
+        await (claims or addresses).repair()
+        if claims is not None:
+            tasks.forever(claims.repair_forever, "service-claims")
         tasks.forever(EventExpiry(ctx).run, "event-expiry")
     except StatusError:
         await server.close()

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from knarr.apimachinery import field as fields
 from knarr.apimachinery.errors import StatusError, internal, invalid
 from knarr.apimachinery.types import Object
 from knarr.apiserver import service_families
 from knarr.apiserver.allocators import AddressRange, NumberRange, PortRange, RangeError
-from knarr.apiserver.hooks import Finish
+from knarr.apiserver.hooks import Claims
+from knarr.apiserver.watch_cache import Change
+
+Number: TypeAlias = tuple[NumberRange, int]
 
 
 @dataclass(slots=True)
@@ -22,8 +26,8 @@ class Transaction:
     """Numbers that one write takes and lets go."""
 
     dry_run: bool
-    taken: list[tuple[NumberRange, int]] = field(default_factory=list)
-    released: list[tuple[NumberRange, int]] = field(default_factory=list)
+    taken: list[Number] = field(default_factory=list)
+    released: list[Number] = field(default_factory=list)
 
     def take(self, source: NumberRange, number: int) -> None:
         """Use a number; a dry run only remembers it."""
@@ -39,7 +43,7 @@ class Transaction:
         """What this write has taken of a range."""
         return {number for owner, number in self.taken if owner is source}
 
-    def finish(self, done: bool) -> None:  # noqa: FBT001 - the shape of Finish
+    def __call__(self, done: bool) -> None:  # noqa: FBT001 - the shape of Finish
         """The write is over."""
         if self.dry_run:
             return
@@ -53,27 +57,40 @@ class ServiceHooks:
     def __init__(self, cidr: str, ports: tuple[int, int]) -> None:
         self.addresses = AddressRange(cidr)
         self.ports = PortRange(*ports)
+        self.claims: Claims | None = None
 
     def load(self, services: Iterable[Object]) -> None:
         """Take what existing Services have."""
         for service in services:
-            for source, number in self._numbers(service["spec"]):
+            for source, number in self.numbers(service["spec"]):
                 source.take(number)
 
-    def begin_create(self, obj: Object, *, dry_run: bool) -> Finish:
+    def begin_create(self, obj: Object, *, dry_run: bool) -> Transaction:
         """Complete a new Service. Raises `StatusError` 422 for what cannot be had."""
         return self._begin(obj, None, dry_run=dry_run)
 
-    def begin_update(self, obj: Object, old: Object, *, dry_run: bool) -> Finish:
+    def begin_update(self, obj: Object, old: Object, *, dry_run: bool) -> Transaction:
         """Complete a changed Service. Raises `StatusError` 422."""
         return self._begin(obj, old, dry_run=dry_run)
 
     def after_delete(self, obj: Object) -> None:
         """Give back what a Service had."""
-        for source, number in self._numbers(obj["spec"]):
+        if self.claims is not None:
+            self.claims.give_back(self.numbers(obj["spec"]))
+            return
+        for source, number in self.numbers(obj["spec"]):
             source.release(number)
 
-    def _begin(self, obj: Object, old: Object | None, *, dry_run: bool) -> Finish:
+    def on_change(self, change: Change) -> None:
+        """Take what another server's Service has taken, give back what it had."""
+        had = set(self.numbers(change.previous.decode()["spec"])) if change.previous is not None else set()
+        has = set() if change.deleted else set(self.numbers(change.entry.decode()["spec"]))
+        for source, number in had - has:
+            source.release(number)
+        for source, number in has - had:
+            source.take(number)
+
+    def _begin(self, obj: Object, old: Object | None, *, dry_run: bool) -> Transaction:
         spec = obj["spec"]
         before = old["spec"] if old is not None else None
         if before is not None:
@@ -88,10 +105,10 @@ class ServiceHooks:
             self._allocate_ports(obj, before or {}, transaction)
             self._allocate_health_port(obj, before or {}, transaction)
         except StatusError:
-            transaction.finish(False)
+            transaction(False)
             raise
         self._release(spec, before or {}, transaction)
-        return transaction.finish
+        return transaction
 
     # addresses
 
@@ -174,10 +191,10 @@ class ServiceHooks:
     # releasing
 
     def _release(self, spec: Object, before: Object, transaction: Transaction) -> None:
-        have = set(self._numbers(spec))
-        transaction.released = [item for item in self._numbers(before) if item not in have]
+        have = set(self.numbers(spec))
+        transaction.released = [item for item in self.numbers(before) if item not in have]
 
-    def _numbers(self, spec: Object) -> Iterable[tuple[NumberRange, int]]:
+    def numbers(self, spec: Object) -> Iterable[Number]:
         """What a Service has of the ranges."""
         if _has_cluster_ip(spec) and not service_families.is_headless(spec):
             for text in spec.get("clusterIPs") or ():

@@ -16,7 +16,7 @@ from knarr.apiserver.authz import escalation
 from knarr.apiserver.authz.decision import forbidden
 from knarr.apiserver.context import Context
 from knarr.apiserver.creating import Call
-from knarr.apiserver.hooks import nothing
+from knarr.apiserver.hooks import begin
 from knarr.apiserver.negotiation import Form
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import Scope
@@ -142,7 +142,7 @@ async def _attempt(one: Call, change: Change, entry: Entry) -> Outcome:
     metadata.dedup_owners(obj, warn, after_admission=True)
     _check_version(one, obj, old)
     hook = ctx.hooks.get((scope.resource.plural, scope.resource.group)) if not change.subresource else None
-    finish = hook.begin_update(obj, old, dry_run=one.opts.dry_run) if hook is not None else nothing
+    finish = await begin(hook, obj, old, dry_run=one.opts.dry_run)
     done = False
     try:
         _prepare(one, change, obj, old)

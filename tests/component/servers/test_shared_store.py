@@ -220,6 +220,52 @@ def test_certificates_and_tokens_of_one_server_are_good_for_the_other(pair: Pair
     asyncio.run(main())
 
 
+def service(name: str, **spec: object) -> Object:
+    return {"metadata": {"name": name}, "spec": {"type": "NodePort", "ports": [{"port": 80}], **spec}}
+
+
+def test_both_servers_give_every_address_and_port_once(pair: Pair) -> None:
+    """Twice as many wishes as there are ports: all ports are given, none twice, and those of deleted Services again."""
+
+    async def main() -> None:
+        accesses = [await server.ready() for server in pair.servers]
+        async with client_of(accesses[0]) as one, client_of(accesses[1]) as two:
+
+            async def make(number: int) -> Object | None:
+                try:
+                    return await (one, two)[number % 2].create(registry.SERVICES, service(f"s{number}"), "default")
+                except StatusError as error:
+                    assert "range is full" in error.message, error
+                    return None
+
+            made = [obj for obj in await asyncio.gather(*(make(number) for number in range(60))) if obj is not None]
+            ports = [obj["spec"]["ports"][0]["nodePort"] for obj in made]
+            assert sorted(ports) == list(range(30000, 30040))
+            addresses = [obj["spec"]["clusterIP"] for obj in made]
+            assert len(set(addresses)) == len(addresses)
+            claims = {item["metadata"]["name"] for item in (await two.list(registry.IPADDRESSES))["items"]}
+            assert set(addresses) <= claims
+            gone = made[0]
+            with pytest.raises(StatusError, match="provided port is already allocated"):
+                await one.create(
+                    registry.SERVICES, service("late", ports=[{"port": 80, "nodePort": ports[0]}]), "default"
+                )
+            await two.delete(registry.SERVICES, gone["metadata"]["name"], "default")
+            wish = service("late", clusterIP=addresses[0], ports=[{"port": 80, "nodePort": ports[0]}])
+            async with asyncio.timeout(10):
+                # The claims are given back a moment after the answer.
+                while True:
+                    with suppress(StatusError):
+                        late = await one.create(registry.SERVICES, wish, "default")
+                        break
+                    await asyncio.sleep(0.05)
+            assert late["spec"]["clusterIP"] == addresses[0]
+            for obj in [*made[1:], late]:
+                await one.delete(registry.SERVICES, obj["metadata"]["name"], "default")
+
+    asyncio.run(main())
+
+
 def test_without_etcd_a_server_says_so_and_comes_back(pair: Pair) -> None:
     async def main() -> None:
         access = await pair.servers[1].ready()
