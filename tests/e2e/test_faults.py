@@ -22,6 +22,7 @@ from tests.e2e.manifests import DEPLOYMENT
 from knarr.component_base import kubeconfig
 
 KILLS = 20
+PROCESSES = ("supervisor", "server", "agent", "containerd")
 
 
 class Writer:
@@ -99,17 +100,22 @@ def begin_rollout(cluster: Cluster, namespace: str, number: int) -> None:
     until(lambda: cluster.try_kubectl(*change).returncode == 0, "the next rollout begins", 60)
 
 
-def kill(cluster: Cluster, process: str) -> None:
-    """Kill a process and wait until another has taken its place."""
-    pid = until(lambda: pid_of(cluster, process), f"{process} runs", 30)
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: pid_of(cluster, process) not in (None, pid), f"{process} runs again", 30)
+def kill(cluster: Cluster, *processes: str) -> None:
+    """Kill processes and wait until others have taken their place."""
+    if set(processes) >= {"supervisor", "server", "agent"}:
+        processes = processes[:-1]
+    pids = {one: until(lambda one=one: pid_of(cluster, one), f"{one} runs", 30) for one in processes}  # type: ignore[misc]
+    for pid in pids.values():
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+    for one, pid in pids.items():
+        until(lambda one=one, pid=pid: pid_of(cluster, one) not in (None, pid), f"{one} runs again", 30)  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("process", ["server", "agent", "containerd", "supervisor"])
-def test_kill_9_in_the_middle_of_a_rollout(cluster: Cluster, ns: str, process: str) -> None:
-    rng = random.Random(process)
+@pytest.mark.parametrize("victims", [*((one,) for one in PROCESSES), PROCESSES], ids=[*PROCESSES, "several"])
+def test_kill_9_in_the_middle_of_a_rollout(cluster: Cluster, ns: str, victims: tuple[str, ...]) -> None:
+    """One process, or several of them within the same millisecond: any but all that bring the others back."""
+    rng = random.Random("".join(victims))
     cluster.apply(DEPLOYMENT, ns)
     cluster.apply(DEPLOYMENT.replace("web", "steady"), ns)
     for name in ("web", "steady"):
@@ -119,7 +125,7 @@ def test_kill_9_in_the_middle_of_a_rollout(cluster: Cluster, ns: str, process: s
         for number in range(KILLS):
             begin_rollout(cluster, ns, number)
             time.sleep(rng.uniform(0, 0.5))
-            kill(cluster, process)
+            kill(cluster, *rng.sample(victims, rng.randint(2, 3) if len(victims) > 1 else 1))
         until(lambda: cluster.try_kubectl("get", "--raw", "/readyz").returncode == 0, "the server is ready", 30)
     cluster.kubectl("rollout", "status", "deployment/web", "-n", ns, "--timeout=120s", timeout=130)
     found = {one["metadata"]["name"] for one in cluster.json("get", "configmaps", "-n", ns)["items"]}

@@ -116,6 +116,14 @@ def test_a_second_time(one: Cluster) -> None:
     assert one.kubectl("get", "--raw", "/readyz") == "ok"
 
 
+def test_twice_at_once(one: Cluster) -> None:
+    both = [up(one, "--api-only", "--port", "0") for _ in range(2)]
+    said = [process.communicate(timeout=60) for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1]
+    assert sum("runs already" in error for _, error in said) == 1
+    assert one.kubectl("get", "--raw", "/readyz") == "ok"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"])
 def test_broken_off_half_way(one: Cluster, number: signal.Signals) -> None:
     before = census(one.name)

@@ -13,6 +13,7 @@ from knarr.cmd.preflight import UpError
 from knarr.component_base.clock import RealClock
 
 _PAUSE = 0.05
+_LONGEST_LINE = 300
 
 
 def await_ready(cluster: Cluster, patience: float, check: Callable[[], None]) -> None:
@@ -27,6 +28,16 @@ def await_ready(cluster: Cluster, patience: float, check: Callable[[], None]) ->
             return
         time.sleep(_PAUSE)
     raise UpError(f"not ready after {patience:.0f} s: {missing}")
+
+
+def last_words(cluster: Cluster) -> list[str]:
+    """The last line of each process's log, for the one who wonders why it is not ready."""
+    out = []
+    for path in sorted(cluster.log_dir.glob("*.log")):
+        lines = path.read_text(errors="replace").splitlines()
+        if lines:
+            out.append(f"  {path.name}: {lines[-1].strip()[:_LONGEST_LINE]}")
+    return out
 
 
 def is_ready(node: dict[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from knarr.cmd.clusters import Cluster
 from knarr.cmd.ends import Ends
 from knarr.cmd.making import API_PORT, Interrupted, Making, claim, kubeconfig_of
 from knarr.cmd.preflight import UpError
-from knarr.cmd.readiness import await_ready
+from knarr.cmd.readiness import await_ready, last_words
 
 #: Seconds until a cluster that is not ready counts as failed.
 _PATIENCE = 120.0
@@ -64,7 +64,8 @@ def _background(arguments: argparse.Namespace, making: Making, cluster: Cluster)
     except UpError as error:
         # It runs and may get there: nothing is taken away from who wants to look.
         name = cluster.name
-        return _fail(f"{error}\nLogs: {cluster.log_dir}. It runs on; `knarr down --name {name}` ends it")
+        words = "\n".join(last_words(cluster))
+        return _fail(f"{error}\n{words}\nLogs: {cluster.log_dir}. It runs on; `knarr down --name {name}` ends it")
     _greet(cluster)
     return 0
 
