@@ -12,6 +12,7 @@ from knarr.apiserver.admission_chain import AdmissionChain
 from knarr.apiserver.authn import Authenticator
 from knarr.apiserver.authz.chain import AuthorizerChain
 from knarr.apiserver.cache_reader import CacheReader
+from knarr.apiserver.flowcontrol.control import FlowControl
 from knarr.apiserver.hooks import Hook
 from knarr.apiserver.metrics import Metrics
 from knarr.apiserver.request import Request, Response
@@ -74,6 +75,7 @@ class Context:
     writer: Writer
     token_requests: TokenRequests
     metrics: Metrics
+    flow_control: FlowControl
     hooks: dict[tuple[str, str], Hook] = field(default_factory=dict)
     #: (plural, subresource) → handler.
     connectors: dict[tuple[str, str], Connector] = field(default_factory=dict)

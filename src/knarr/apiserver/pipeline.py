@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
 from knarr.apimachinery.errors import StatusError, bad_request, internal
-from knarr.apiserver import dispatch, request_info, responses
+from knarr.apiserver import audit_id, deadlines, dispatch, request_info, responses
 from knarr.apiserver.authz.decision import forbidden
 from knarr.apiserver.context import Context
 from knarr.apiserver.impersonation import impersonate
@@ -26,8 +27,10 @@ _UNREPRESENTABLE = ("Recursion limit reached", "Integer exceeds 64-bit range", "
 
 
 def read_info(_ctx: Context, request: Request) -> None:
-    """What is asked for."""
-    request.info = request_info.of(request.method, request.path, request.query)
+    """What is asked for, and in what time. Raises `StatusError` 400."""
+    info = request.info = request_info.of(request.method, request.path, request.query)
+    if "timeout" in request.query:
+        deadlines.seconds(request, info)
 
 
 def authenticate(ctx: Context, request: Request) -> None:
@@ -41,6 +44,13 @@ def act_as(ctx: Context, request: Request) -> None:
         request.user = impersonate(request, request.user, ctx.authorizers)
 
 
+def classify(ctx: Context, request: Request) -> None:
+    """Which flow it belongs to. What runs for long is not held back, but a watch as it begins."""
+    user, info = request.user, request.info
+    if user is not None and info is not None and (info.verb == "watch" or not deadlines.is_long_running(info)):
+        request.flow = ctx.flow_control.flow(user, info)
+
+
 def authorize(ctx: Context, request: Request) -> None:
     """Whether he may. Raises `StatusError` 403."""
     user, info = request.user, request.info
@@ -52,7 +62,7 @@ def authorize(ctx: Context, request: Request) -> None:
 
 
 #: What every request passes, in this order.
-STAGES: tuple[Callable[[Context, Request], None], ...] = (read_info, authenticate, act_as, authorize)
+STAGES: tuple[Callable[[Context, Request], None], ...] = (read_info, authenticate, act_as, classify, authorize)
 
 
 class Pipeline:
@@ -72,6 +82,8 @@ class Pipeline:
             info = request.info
             if info is None or info.verb not in ("get", "list") or not info.is_resource:
                 return None
+            if request.flow is not None and not request.flow.level.free:
+                return None
             response = dispatch.quick(self.ctx, request, info)
         except StatusError as failure:
             response = responses.error(failure, request)
@@ -89,11 +101,7 @@ class Pipeline:
         try:
             if request.user is None:
                 self._enter(request)
-            info = request.info or _UNKNOWN
-            if info.is_resource:
-                response = await dispatch.dispatch(self.ctx, request, info)
-            else:
-                response = await self.nonresource.answer(request)
+            response = await self._in_turn(request, request.info or _UNKNOWN)
         except StatusError as failure:
             response = responses.error(failure, request)
         except StoreError as failure:
@@ -105,11 +113,38 @@ class Pipeline:
         self._count(request, response, began)
         return response
 
+    async def _in_turn(self, request: Request, info: RequestInfo) -> Response:
+        """The answer, once there is a seat on the request's priority level. Raises `StatusError`."""
+        flow = request.flow
+        if flow is None or flow.level.limit is None:
+            return await self._in_time(request, info)
+        if not await flow.level.enter(flow.key):
+            return responses.too_many_requests()
+        try:
+            return await self._in_time(request, info)
+        finally:
+            flow.level.leave()
+
+    async def _in_time(self, request: Request, info: RequestInfo) -> Response:
+        try:
+            async with asyncio.timeout(deadlines.seconds(request, info)) as limit:
+                if info.is_resource:
+                    return await dispatch.dispatch(self.ctx, request, info)
+                return await self.nonresource.answer(request)
+        except TimeoutError as error:
+            if limit.expired():
+                raise deadlines.exceeded() from error
+            raise
+
     def _enter(self, request: Request) -> None:
         for stage in STAGES:
             stage(self.ctx, request)
 
     def _count(self, request: Request, response: Response, began: float) -> None:
+        if not request.trusted:
+            audit_id.mark(request, response)
+            if request.flow is not None:
+                request.flow.mark(response)
         self.ctx.metrics.request(request.info or _UNKNOWN, request, response, time.perf_counter() - began)
 
 

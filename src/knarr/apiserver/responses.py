@@ -92,6 +92,12 @@ def page_not_found() -> Response:
     return text("404 page not found\n", 404)
 
 
+def too_many_requests() -> Response:
+    """The 429 of a server that has too much to do."""
+    headers = {"Retry-After": "1", "X-Content-Type-Options": "nosniff"}
+    return text("Too many requests, please try again later.\n", 429, headers)
+
+
 def add_warnings(response: Response, warnings: Iterable[str]) -> None:
     """Give each warning its header, once."""
     response.repeated += [("Warning", f"299 - {_quoted(item)}") for item in dict.fromkeys(warnings)]

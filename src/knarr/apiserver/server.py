@@ -21,6 +21,7 @@ from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.event_expiry import EventExpiry
 from knarr.apiserver.field_managers import FieldManagers
 from knarr.apiserver.flow_status import FlowStatus
+from knarr.apiserver.flowcontrol.control import FlowControl
 from knarr.apiserver.health import Health
 from knarr.apiserver.ip_addresses import IPAddresses
 from knarr.apiserver.metrics import Metrics, look_at
@@ -110,6 +111,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     allocator.claims = claims
     cache.listen(claims.on_change if claims is not None else addresses.on_change)
     cache.listen(FlowStatus(ctx, tasks).on_change)
+    cache.listen(ctx.flow_control.on_change)
     cache.listen(_follower(ctx))
     checks.done(health.CACHE)
     address = f"{config.advertise_address}:{config.port}"
@@ -170,6 +172,7 @@ def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache
         writer=Writer(store, cache, metrics.store),
         token_requests=TokenRequests(signer, reader, (config.issuer,)),
         metrics=metrics,
+        flow_control=FlowControl(reader),
         connectors=dict(config.connectors),
         shared_store=config.shared_store,
         tables=TablePrinter(clock),

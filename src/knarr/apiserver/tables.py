@@ -40,6 +40,8 @@ class TablePrinter:
     def _row(self, resource: Resource, obj: Object, include: str, part: str) -> Object:
         printed = resource if part else _PRINTED.get(resource.plural, resource)
         shown = obj if printed is resource else kinds.convert(obj, resource, printed)
+        # Bookmarks have no name, and a conversion drops an empty one.
+        shown["metadata"].setdefault("name", "")
         row: Object = {"cells": table.cells(resource, shown, self._clock.now(), part)}
         if conditions := table.row_conditions(resource, shown):
             row["conditions"] = conditions

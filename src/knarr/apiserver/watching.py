@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import orjson
 
 from knarr.apimachinery import fields
 from knarr.apimachinery.errors import StatusError, expired
-from knarr.apimachinery.types import Object
-from knarr.apiserver import kinds, options, projection
+from knarr.apiserver import bookmarks, options, projection
 from knarr.apiserver.context import Context
 from knarr.apiserver.metrics import scope_of
 from knarr.apiserver.negotiation import TABLE, Form
@@ -26,7 +26,7 @@ from knarr.apiserver.selectors import Match, Selectors
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Change, Entry, Watcher, at_revision
 from knarr.component_base.metrics import Key
-from knarr.storage.store import CompactedError, Event
+from knarr.storage.store import CompactedError, Event, LaggedError
 
 #: Seconds of a watch that does not say how long; the true length is up to twice that.
 _LENGTH = 1800
@@ -36,7 +36,6 @@ _BOOKMARK = 60.0
 _HEARTBEAT = 15.0
 #: Lines sent in one piece.
 _CHUNK = 100
-_INITIAL_END = "k8s.io/initial-events-end"
 _ADDED, _MODIFIED, _DELETED = "ADDED", "MODIFIED", "DELETED"
 
 
@@ -139,6 +138,12 @@ def _initial(one: Watch, snapshot: list[Entry], revision: int) -> Iterator[bytes
         yield _bookmark(one, revision, ends_initial=True)
 
 
+def _missed(one: Watch, backlog: list[Change]) -> Iterator[bytes]:
+    """What has happened since the revision that the watch begins at."""
+    for begin in range(0, len(backlog), _CHUNK):
+        yield b"".join(_line(one, change) for change in backlog[begin : begin + _CHUNK])
+
+
 class CacheStream:
     """The lines of a watch that the cache reaches back far enough for.
 
@@ -204,7 +209,7 @@ class CacheStream:
         """What exists as ADDED events with the bookmark that ends them, or what has happened since."""
         one = self._one
         if backlog:
-            return iter([b"".join(_line(one, change) for change in backlog)])
+            return _missed(one, backlog)
         if _sends_initial(one.opts):
             return _initial(one, snapshot, self._revision)
         return None
@@ -246,16 +251,32 @@ class CacheStream:
 
 
 async def _from_history(one: Watch, start: int) -> AsyncIterator[bytes]:
-    """The whole watch from the store: what happened before the cache remembers, and on."""
-    collection = one.scope.keep
+    """What happened before the cache remembers, read from the store; then on from the cache."""
+    collection, clock = one.scope.keep, one.ctx.clock
+    seen, bookmark_at = start, clock.monotonic() + _BOOKMARK
     try:
         async for batch in _until(one, start):
             changes = [collection.change_of(event) for event in batch if event.kv.key.startswith(one.prefix)]
-            lines = [line for change in changes if (line := _line(one, change))]
-            yield b"".join(lines)
+            yield b"".join(_line(one, change) for change in changes)
+            seen = batch[-1].kv.mod_revision if batch else seen
+            if batch and collection.kept_since <= seen <= one.ctx.cache.revision:
+                break
+            if one.opts.bookmarks and clock.monotonic() >= bookmark_at:
+                bookmark_at += _BOOKMARK
+                yield _bookmark(one, seen)
+        else:
+            if one.opts.bookmarks:
+                yield _bookmark(one, seen)
+            return
     except CompactedError as error:
-        oldest = error.oldest
-        yield _error(expired(f"too old resource version: {start} ({oldest})"))
+        yield _error(expired(f"too old resource version: {start} ({error.oldest})"))
+        return
+    except LaggedError:
+        # As every watch whose reader is too slow it ends; the client comes back for what it has missed.
+        return
+    async with aclosing(CacheStream(one, seen)) as rest:
+        async for chunk in rest:
+            yield chunk
 
 
 async def _until(one: Watch, start: int) -> AsyncIterator[Sequence[Event]]:
@@ -320,18 +341,11 @@ def _encoders(
 
 
 def _bookmark(one: Watch, revision: int, *, ends_initial: bool = False) -> bytes:
-    meta: Object = {"resourceVersion": str(revision)}
-    if ends_initial:
-        meta["annotations"] = {_INITIAL_END: "true"}
-    resource = one.scope.resource
-    obj: Object = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta}
-    if one.form.kind:
-        obj["kind"], obj["apiVersion"] = "PartialObjectMetadata", "meta.k8s.io/v1"
-    else:
-        obj = kinds.normalise(resource, obj)[0]
-        # The codec knows no bookmarks: a version is not the client's to set, here it is the point.
-        obj["metadata"] = meta
-    return b'{"type":"BOOKMARK","object":%b}\n' % orjson.dumps(obj)
+    entry = bookmarks.of(one.scope, one.form, revision, ends_initial=ends_initial)
+    if one.form.kind == TABLE and one.ctx.tables is not None:
+        table = one.ctx.tables.table(one.scope, [entry], {**one.query, "includeObject": "Object"})
+        entry = bookmarks.as_table(table, entry, one.query, columns=one.later is not None)
+    return b'{"type":"BOOKMARK","object":%b}\n' % orjson.dumps(entry)
 
 
 def _error(failure: StatusError) -> bytes:

@@ -63,6 +63,44 @@ class RawStream(Protocol):
         ...
 
 
+class Seats(Protocol):
+    """A priority level: how many requests are worked on at once."""
+
+    #: None: any number.
+    limit: int | None
+
+    @property
+    def free(self) -> bool:
+        """Whether a request need not wait."""
+        ...
+
+    async def enter(self, flow: str) -> bool:
+        """Take a seat, waiting for it; False when there is none in time."""
+        ...
+
+    def leave(self) -> None:
+        """Give a seat back."""
+        ...
+
+
+class Flow(Protocol):
+    """Where a request belongs among all that come in."""
+
+    @property
+    def level(self) -> Seats:
+        """Its priority level."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """What it shares with the others of its flow."""
+        ...
+
+    def mark(self, response: Response) -> None:
+        """Tell of it in an answer's headers."""
+        ...
+
+
 @dataclass(slots=True)
 class Request:
     """One request. Header names are in lower case; `query` keeps the first value of each parameter."""
@@ -95,6 +133,7 @@ class Request:
     info: RequestInfo | None = None
     user: UserInfo | None = None
     resource: Resource | None = None
+    flow: Flow | None = None
     warnings: list[str] = field(default_factory=list)
 
 

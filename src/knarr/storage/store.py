@@ -65,6 +65,10 @@ class CompactedError(StoreError):
         self.oldest = oldest
 
 
+class LaggedError(StoreError):
+    """A watch whose reader fell too far behind: it ends, and its reader begins anew."""
+
+
 class StoreUnavailableError(StoreError):
     """The engine does not answer. A write that fails so may have happened all the same."""
 
@@ -99,7 +103,8 @@ class Store(Protocol):
     def watch(self, prefix: str, after: int) -> AsyncIterator[Sequence[Event]]:
         """All changes below `prefix` with a revision greater than `after`, in order, in batches, without end.
 
-        Raises `CompactedError` when `after` lies before what is kept.
+        Raises `CompactedError` when `after` lies before what is kept, `LaggedError` when the reader is so slow that
+        too much would wait for it.
         """
         ...
 

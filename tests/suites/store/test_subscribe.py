@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from knarr.storage.store import Event
+from knarr.storage import feed
+from knarr.storage.store import Event, LaggedError
 
 from .conftest import Opening, opened
 
@@ -28,5 +29,24 @@ def test_subscribers_hear_of_a_change_before_its_writer(opening: Opening) -> Non
             end()
             await store.create("/d", b"")
             assert len(heard) == 4
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("opening", ["memory", "sqlite"], indirect=True)
+def test_a_watch_that_is_not_read_holds_a_bounded_number_of_events(
+    opening: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "LIMIT", 10)
+
+    async def main() -> None:
+        async with opened(opening) as store:
+            await store.create("/a", b"1")
+            watching = store.watch("/", 0).__aiter__()
+            assert len(await anext(watching)) == 1
+            for revision in range(1, 30):
+                await store.update("/a", b"2", revision)
+            with pytest.raises(LaggedError):
+                await anext(watching)
 
     asyncio.run(main())

@@ -41,7 +41,7 @@ def cells(pod: Object, now: datetime) -> list[Any]:
     """Name, ready, status, restarts, age; IP, node, nominated node, readiness gates."""
     spec, status = pod["spec"], pod.get("status") or {}
     init = {one["name"]: one.get("restartPolicy") == "Always" for one in spec.get("initContainers") or ()}
-    total = len(spec["containers"]) + sum(init.values())
+    total = len(spec.get("containers") or ()) + sum(init.values())
     tally = _tally(pod, init)
     restarts = str(tally.restarts)
     if tally.restarts and tally.last_restart:

@@ -1,0 +1,78 @@
+"""Follows the flow schemas and priority levels of the cluster, and tells each request where it belongs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from knarr.apiserver.cache_reader import CacheReader
+from knarr.apiserver.flowcontrol import classify
+from knarr.apiserver.flowcontrol.classify import Schema
+from knarr.apiserver.flowcontrol.levels import Level, levels
+from knarr.apiserver.request import RequestInfo, Response, UserInfo
+from knarr.apiserver.watch_cache import Change, Collection
+
+_GROUP = "flowcontrol.apiserver.k8s.io"
+_REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Where a request belongs."""
+
+    schema: Schema
+    level: Level
+    #: Requests of one flow are dealt the same queues.
+    key: str
+
+    def mark(self, response: Response) -> None:
+        """Name schema and level in an answer."""
+        response.headers["X-Kubernetes-Pf-Flowschema-Uid"] = self.schema.uid
+        response.headers["X-Kubernetes-Pf-Prioritylevel-Uid"] = self.level.uid
+
+
+class FlowControl:
+    """The schemas and levels in force; listens to the watch cache."""
+
+    def __init__(self, reader: CacheReader) -> None:
+        self._reader = reader
+        self._schemas: list[Schema] | None = None
+        self._levels: dict[str, Level] = {}
+        self._known: dict[tuple[object, ...], Flow | None] = {}
+
+    def on_change(self, collection: Collection, _change: Change) -> None:
+        """Look anew after a change of schemas or levels."""
+        if collection.resource.group == _GROUP:
+            self._schemas = None
+
+    def flow(self, user: UserInfo, info: RequestInfo) -> Flow | None:
+        """Where a request belongs; None while the cluster has no schema for it."""
+        if self._schemas is None:
+            self._load()
+        where = (info.group, info.resource, info.subresource, info.namespace) if info.is_resource else (info.path,)
+        key = (user.name, user.groups, info.verb, *where)
+        try:
+            return self._known[key]
+        except KeyError:
+            return self._classify(key, user, info)
+
+    def _classify(self, key: tuple[object, ...], user: UserInfo, info: RequestInfo) -> Flow | None:
+        found = next((schema for schema in self._schemas or () if schema.matches(user, info)), None)
+        flow = Flow(found, self._levels[found.level], found.flow(user, info)) if found is not None else None
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        if len(info.path) + len(user.name) < _REMEMBERED:
+            self._known[key] = flow
+        return flow
+
+    def _load(self) -> None:
+        before = self._levels
+        self._levels = levels(list(self._reader.list("prioritylevelconfigurations", _GROUP)))
+        for name, level in self._levels.items():
+            old = before.get(name)
+            # A level that goes on keeps its seats and those who wait.
+            if old is not None and old.uid == level.uid and (old.queues is None) == (level.queues is None):
+                old.limit, old.hand, old.longest = level.limit, level.hand, level.longest
+                self._levels[name] = old
+        schemas = classify.compiled(self._reader.list("flowschemas", _GROUP))
+        self._schemas = [schema for schema in schemas if schema.level in self._levels]
+        self._known.clear()

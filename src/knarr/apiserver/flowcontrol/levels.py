@@ -1,0 +1,115 @@
+"""One priority level: so many requests at once, the others wait in fair queues or are turned away.
+
+A flow (what one user does, say) is dealt a hand of queues and waits in the shortest: a flow that floods its queues
+leaves others' alone. Queues take turns. Source: k8s.io/apiserver/pkg/util/flowcontrol/fairqueuing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections import deque
+from dataclasses import dataclass, field
+
+from knarr.apimachinery.types import Object
+
+#: Requests that are worked on at once, over all levels (`--max-requests-inflight` and the mutating ones').
+CONCURRENCY = 600
+#: Seconds that a request may wait: a quarter of its time.
+WAIT = 15.0
+
+
+@dataclass(slots=True, eq=False)
+class Level:
+    """A level's seats and queues."""
+
+    name: str
+    uid: str
+    #: Requests at once; None: any number, nobody waits.
+    limit: int | None
+    #: None: who finds no seat is turned away.
+    queues: list[deque[asyncio.Future[None]]] | None = None
+    hand: int = 1
+    longest: int = 0
+    used: int = 0
+    _next: int = field(default=0)
+
+    @property
+    def free(self) -> bool:
+        """Whether a request need not wait."""
+        return self.limit is None or self.used < self.limit
+
+    async def enter(self, flow: str) -> bool:
+        """Take a seat, waiting for it; False when there is none in time. `leave` gives it back."""
+        if self.free:
+            self.used += 1
+            return True
+        queue = self._queue(flow)
+        if queue is None or len(queue) >= self.longest:
+            return False
+        seat: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(seat)
+        try:
+            await asyncio.wait_for(seat, WAIT)
+        except TimeoutError:
+            return False
+        except asyncio.CancelledError:
+            # The seat may have come as the wait was given up.
+            if seat.done() and not seat.cancelled():
+                self.leave()
+            raise
+        return True
+
+    def leave(self) -> None:
+        """Give a seat back: the next in turn has it."""
+        self.used -= 1
+        while self.free and (seat := self._pop()) is not None:
+            if not seat.done():
+                self.used += 1
+                seat.set_result(None)
+
+    def _queue(self, flow: str) -> deque[asyncio.Future[None]] | None:
+        if not self.queues:
+            return None
+        hand = random.Random(flow).sample(range(len(self.queues)), min(self.hand, len(self.queues)))
+        return min((self.queues[index] for index in hand), key=len)
+
+    def _pop(self) -> asyncio.Future[None] | None:
+        for step in range(len(self.queues or ())):
+            index = (self._next + step) % len(self.queues or ())
+            if self.queues and self.queues[index]:
+                self._next = index + 1
+                return self.queues[index].popleft()
+        return None
+
+
+def levels(configurations: list[Object]) -> dict[str, Level]:
+    """The levels of all configurations, by name: each has its share of the concurrency."""
+    shares = {obj["metadata"]["name"]: _shares(obj["spec"]) for obj in configurations}
+    total = max(sum(shares.values()), 1)
+    out = {}
+    for obj in configurations:
+        name = obj["metadata"]["name"]
+        out[name] = _level(obj, math.ceil(CONCURRENCY * shares[name] / total))
+    return out
+
+
+def _shares(spec: Object) -> int:
+    if spec.get("type") == "Exempt":
+        return int((spec.get("exempt") or {}).get("nominalConcurrencyShares") or 0)
+    shares = (spec.get("limited") or {}).get("nominalConcurrencyShares")
+    return 30 if shares is None else int(shares)
+
+
+def _level(obj: Object, seats: int) -> Level:
+    meta, spec = obj["metadata"], obj["spec"]
+    if spec.get("type") == "Exempt":
+        return Level(meta["name"], meta["uid"], None)
+    response = (spec.get("limited") or {}).get("limitResponse") or {}
+    if response.get("type") != "Queue":
+        return Level(meta["name"], meta["uid"], seats)
+    queuing = response.get("queuing") or {}
+    queues: list[deque[asyncio.Future[None]]] = [deque() for _ in range(int(queuing.get("queues") or 64))]
+    hand, longest = int(queuing.get("handSize") or 8), int(queuing.get("queueLengthLimit") or 50)
+    return Level(meta["name"], meta["uid"], seats, queues, hand, longest)
