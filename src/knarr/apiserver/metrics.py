@@ -5,7 +5,9 @@ Requests are counted on the hot path; everything else is looked up when somebody
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from knarr.apiserver.health import Health
 from knarr.apiserver.request import Request, RequestInfo, Response
@@ -36,7 +38,7 @@ class Metrics:
     """Counters that cost a dictionary look-up each."""
 
     def __init__(self) -> None:
-        self._requests: dict[tuple[Key, int], int] = {}
+        self._rows: dict[Key, _Row] = {}
         self._durations = Histogram(
             About(
                 "apiserver_request_duration_seconds",
@@ -114,7 +116,7 @@ class Metrics:
         )
         self.registry = Registry(
             (
-                _Requests(self._requests),
+                _Requests(self._rows),
                 self._durations,
                 self._sizes,
                 self._inflight,
@@ -142,31 +144,51 @@ class Metrics:
     def request(self, info: RequestInfo, request: Request, response: Response, seconds: float) -> None:
         """Count one answered request. A watch's duration is no latency and is left out."""
         key = _key(info, request, response.status)
-        counter = (key, response.status)
-        self._requests[counter] = self._requests.get(counter, 0) + 1
+        row = self._rows.get(key) or self._row(key)
+        status, body = response.status, response.body
+        row.codes[status] = row.codes.get(status, 0) + 1
         if key[0] == "WATCH" or response.upgrade is not None:
             return
-        self._durations.observe(seconds, key)
-        if key[0] in ("GET", "LIST") and isinstance(response.body, bytes):
-            self._sizes.observe(len(response.body), key[:7])
+        row.seconds[bisect_left(_LATENCIES, seconds)] += 1
+        row.seconds[-1] += seconds
+        if row.sizes is not None and isinstance(body, bytes):
+            size = len(body)
+            row.sizes[bisect_left(_SIZES, size)] += 1
+            row.sizes[-1] += size
         if request.warnings and info.is_resource:
             self._note_deprecation(info, request)
+
+    def _row(self, key: Key) -> _Row:
+        """Where a kind of request is counted: the histograms show the same lists."""
+        seconds = self._durations.row(key) if key[0] != "WATCH" else []
+        reads = key[0] in ("GET", "LIST")
+        row = self._rows[key] = _Row({}, seconds, self._sizes.row(key[:7]) if reads else None)
+        return row
 
     def _note_deprecation(self, info: RequestInfo, request: Request) -> None:
         if any(" is deprecated in v" in each for each in request.warnings):
             self._deprecated.add((info.group, info.resource, info.subresource, info.version, ""))
 
 
-class _Requests:
-    """`apiserver_request_total`: kept by the key that the latencies have too, so that both cost one tuple."""
+@dataclass(slots=True)
+class _Row:
+    """One kind of request: how many by code, how long they took, how long their answers were."""
 
-    def __init__(self, values: dict[tuple[Key, int], int]) -> None:
-        self._values = values
+    codes: dict[int, int]
+    seconds: list[float]
+    sizes: list[float] | None
+
+
+class _Requests:
+    """`apiserver_request_total`."""
+
+    def __init__(self, rows: dict[Key, _Row]) -> None:
+        self._rows = rows
 
     def lines(self) -> Iterator[str]:
         """As `Family`."""
-        total = Counter(_TOTAL, {(*key, str(code)): count for (key, code), count in self._values.items()})
-        yield from total.lines()
+        counted = ((key, code, count) for key, row in self._rows.items() for code, count in row.codes.items())
+        yield from Counter(_TOTAL, {(*key, str(code)): count for key, code, count in counted}).lines()
 
 
 def look_at(metrics: Metrics, served: ServedResources, health: Health) -> None:

@@ -108,11 +108,13 @@ class Histogram:
 
     def observe(self, value: float, key: Key = ()) -> None:
         """Count one value."""
-        counts = self.values.get(key)
-        if counts is None:
-            counts = self.values[key] = [0.0] * (len(self.buckets) + 2)
+        counts = self.values.get(key) or self.row(key)
         counts[bisect.bisect_left(self.buckets, value)] += 1
         counts[-1] += value
+
+    def row(self, key: Key) -> list[float]:
+        """The counts of a key, for hot paths that write to them themselves."""
+        return self.values.setdefault(key, [0.0] * (len(self.buckets) + 2))
 
     def lines(self) -> Iterator[str]:
         """As `Family`."""
