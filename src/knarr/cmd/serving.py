@@ -22,6 +22,7 @@ from knarr.cmd.shared_secrets import SecretsError
 from knarr.component_base import logs
 from knarr.component_base.clock import Clock, RealClock
 from knarr.component_base.http_server import HttpServer
+from knarr.component_base.metrics import STABLE, About, Looked, Sample
 from knarr.component_base.tasks import Tasks
 from knarr.storage.store import StoreError
 
@@ -87,6 +88,7 @@ async def _serve(arguments: argparse.Namespace, files: Files, sockets: Sequence[
             await shared_secrets.share(store, files.directory, datastore.token(arguments), clock.now())
             files.prepare(clock.now())
         api = await build(_config(arguments, files), store, clock)
+        api.ctx.metrics.registry.add(_size(arguments))
         context, kubelets = _tls(files), _kubelet_tls(files)
         api.ctx.connectors.update(connectors.build(api.ctx.reader, kubelets))
         http = HttpServer(api.handler, context, api.quick, streams_body=connectors.streams_body)
@@ -133,6 +135,17 @@ def _config(arguments: argparse.Namespace, files: Files) -> ServerConfig:
         proxy_authority=files.proxy_authority.decode(),
         shared_store=datastore.is_shared(arguments),
     )
+
+
+def _size(arguments: argparse.Namespace) -> Looked:
+    """What the database takes, its log included; nothing where it lies elsewhere."""
+    about = About("apiserver_storage_size_bytes", "Size of the storage database file.", ("storage_cluster_id",), STABLE)
+
+    def look() -> list[Sample]:
+        sizes = [path.stat().st_size for path in arguments.data_dir.glob("state.db*")]
+        return [(("sqlite",), sum(sizes))] if sizes else []
+
+    return Looked(about, look)
 
 
 def _tls(files: Files) -> ssl.SSLContext:
