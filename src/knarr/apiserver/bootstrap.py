@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -25,6 +25,7 @@ from knarr.apiserver.authz import bootstrap as rbac
 from knarr.apiserver.authz.rbac import GROUP as RBAC_GROUP
 from knarr.apiserver.context import Context
 from knarr.apiserver.health import Health
+from knarr.apiserver.master_leases import PERIOD, LeaseStore, MasterLeases
 from knarr.apiserver.request import Request, UserInfo
 from knarr.component_base.http_server import Handler
 
@@ -51,6 +52,8 @@ class Bootstrap:
         self._handler = handler
         self._settings = settings
         self._health = checks
+        store, alone = ctx.store, ipaddress.ip_address(settings.endpoint.address).is_loopback
+        self._leases = MasterLeases(store, settings.endpoint) if isinstance(store, LeaseStore) and not alone else None
 
     async def run(self) -> None:
         """Write everything that is missing. Raises `StatusError`."""
@@ -87,13 +90,27 @@ class Bootstrap:
         await self._ensure([system.service_cidr(settings.service_cidr)])
         await self._status(registry.SERVICECIDRS, "kubernetes", {"conditions": [self._ready()]})
         await self._own_service(system.kubernetes_service(settings.service_cidr, settings.endpoint))
-        if not ipaddress.ip_address(settings.endpoint.address).is_loopback:
-            # Endpoints may not be in the loopback range: no pod could reach them.
-            endpoints = [settings.endpoint]
-            await self._apply(registry.ENDPOINTS, system.kubernetes_endpoints(endpoints))
-            await self._apply(registry.ENDPOINTSLICES, system.kubernetes_slice(endpoints))
+        await self.publish([settings.endpoint] if self._leases is None else await self._leases.renew())
         authentication = system.authentication_map(settings.client_authority, settings.proxy_authority)
         await self._apply(registry.CONFIGMAPS, authentication)
+
+    async def publish(self, endpoints: Sequence[Endpoint]) -> None:
+        """Let Service `kubernetes` lead to these servers. Raises `StatusError`."""
+        # Endpoints may not be in the loopback range: no pod could reach them.
+        if found := [one for one in endpoints if not ipaddress.ip_address(one.address).is_loopback]:
+            await self._apply(registry.ENDPOINTS, system.kubernetes_endpoints(found))
+            await self._apply(registry.ENDPOINTSLICES, system.kubernetes_slice(found))
+
+    async def follow_servers(self) -> None:
+        """Renew this server's lease for ever, and publish which servers live."""
+        while self._leases is not None:
+            await self._ctx.clock.sleep(PERIOD)
+            await self.publish(await self._leases.renew())
+
+    async def leave(self) -> None:
+        """Let Service `kubernetes` lead to this server no more, when there are others."""
+        if self._leases is not None:
+            await self.publish(await self._leases.leave())
 
     async def _own_service(self, service: Object) -> None:
         """Service `kubernetes`. Another server that starts now may have its address before it has the Service."""

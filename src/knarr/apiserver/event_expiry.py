@@ -1,4 +1,4 @@
-"""Events live for an hour: what is older is removed, a few at a time."""
+"""Events live for an hour: what is older is removed, a few at a time, where the store does not do it by itself."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from knarr.api import registry
 from knarr.apimachinery import timestamps
 from knarr.apiserver.context import Context
 from knarr.apiserver.watch_cache import Entry
+from knarr.apiserver.writer import LIFETIMES
 from knarr.storage.store import StoreError
 
-#: How long an Event is kept after its last change (kube-apiserver's `--event-ttl`).
-TTL = datetime.timedelta(hours=1)
+#: How long an Event is kept after its last change.
+TTL = datetime.timedelta(seconds=LIFETIMES["events"])
 #: Seconds between two looks.
 PERIOD = 60.0
 _AT_ONCE = 64

@@ -36,12 +36,15 @@ from knarr.apiserver.tables import TablePrinter
 from knarr.apiserver.tokens import ISSUER, TokenRequests, TokenSigner
 from knarr.apiserver.watch_cache import Change, Collection, WatchCache
 from knarr.apiserver.writer import Writer
+from knarr.component_base import logs
 from knarr.component_base.clock import Clock
 from knarr.component_base.tasks import Tasks
-from knarr.storage.store import Store
+from knarr.storage.store import Expiring, Store, StoreError
 
 if TYPE_CHECKING:
     from knarr.apiserver.openapi import OpenApi
+
+_log = logs.get("apiserver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class ApiServer:
         self.pipeline = pipeline
         self.health = checks
         self.tasks = tasks
+        #: Tells the other servers that this one ends.
+        self.leave: Callable[[], Awaitable[None]] = _nobody
 
     async def handler(self, request: Request) -> Response:
         """Answer a request."""
@@ -86,7 +91,16 @@ class ApiServer:
     async def close(self) -> None:
         """Stop following the store. The store itself stays open: it is the caller's."""
         self.health.shutting_down = True
+        try:
+            await self.leave()
+        except (StatusError, StoreError) as error:
+            # The others notice when the lease ends.
+            _log.warning("ends without a farewell", error=error)
         await self.tasks.close()
+
+
+async def _nobody() -> None:
+    """There are no other servers."""
 
 
 async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
@@ -101,15 +115,9 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     checks.store_answers = lambda: not following.broken
     checks.done(health.STORE)
     ctx.authorizers.load(ctx.reader)
-    allocator = ServiceHooks(config.service_cidr, config.node_ports)
-    allocator.load(ctx.reader.list("services", ""))
-    ctx.hooks["services", ""] = allocator
     if QuotaAccounting.name not in config.disabled_admission:
         ctx.admission.add(QuotaAccounting(ctx, tasks))
-    addresses = IPAddresses(ctx, tasks)
-    claims = ServiceClaims(ctx, allocator, addresses, tasks) if config.shared_store else None
-    allocator.claims = claims
-    cache.listen(claims.on_change if claims is not None else addresses.on_change)
+    repair_numbers = _give_numbers(ctx, config, tasks)
     cache.listen(FlowStatus(ctx, tasks).on_change)
     cache.listen(ctx.flow_control.on_change)
     cache.listen(_follower(ctx))
@@ -127,15 +135,33 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
         proxy_authority=config.proxy_authority,
     )
     try:
-        await bootstrap.Bootstrap(ctx, server.handler, settings, checks).run()
-        await (claims or addresses).repair()
-        if claims is not None:
-            tasks.forever(claims.repair_forever, "service-claims")
-        tasks.forever(EventExpiry(ctx).run, "event-expiry")
+        beginning = bootstrap.Bootstrap(ctx, server.handler, settings, checks)
+        await beginning.run()
+        server.leave = beginning.leave
+        if config.shared_store:
+            tasks.forever(beginning.follow_servers, "master-leases")
+        await repair_numbers()
+        if not isinstance(store, Expiring):
+            tasks.forever(EventExpiry(ctx).run, "event-expiry")
     except StatusError:
         await server.close()
         raise
     return server
+
+
+def _give_numbers(ctx: Context, config: ServerConfig, tasks: Tasks) -> Callable[[], Awaitable[None]]:
+    """Allocate cluster IPs and node ports from now on; gives what puts right what an earlier end left undone."""
+    hooks = ServiceHooks(config.service_cidr, config.node_ports)
+    hooks.load(ctx.reader.list("services", ""))
+    ctx.hooks["services", ""] = hooks
+    addresses = IPAddresses(ctx, tasks)
+    if not config.shared_store:
+        ctx.cache.listen(addresses.on_change)
+        return addresses.repair
+    hooks.claims = claims = ServiceClaims(ctx, hooks, addresses, tasks)
+    ctx.cache.listen(claims.on_change)
+    tasks.forever(claims.repair_forever, "service-claims")
+    return claims.repair
 
 
 def _openapi(clock: Clock) -> Callable[[Request], Awaitable[Response | None]]:

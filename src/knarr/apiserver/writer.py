@@ -10,10 +10,12 @@ from knarr.apimachinery.types import Object
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Collection, Entry, WatchCache, at_revision, encode
 from knarr.component_base.metrics import Histogram
-from knarr.storage.store import KeyValue, Store
+from knarr.storage.store import Expiring, KeyValue, Store
 
 #: Bytes of one stored object (etcd's limit for a request).
 MAX_OBJECT = 1_572_864
+#: Seconds that objects are kept after their last change, by storage (kube-apiserver's `--event-ttl`).
+LIFETIMES = {"events": 3600}
 #: Seconds the cache may take to see a committed write.
 _PATIENCE = 30.0
 
@@ -23,6 +25,7 @@ class Writer:
 
     def __init__(self, store: Store, cache: WatchCache, latencies: Histogram) -> None:
         self._store = store
+        self._expiring = store if isinstance(store, Expiring) else None
         self._cache = cache
         self._latencies = latencies
 
@@ -31,7 +34,7 @@ class Writer:
         collection = scope.keep
         value = _encode(collection, obj)
         began = perf_counter()
-        revision = await self._store.create(key, value)
+        revision = await self._create(collection, key, value)
         self._stored("create", collection.resource, began)
         return await self._written(collection, key, value, revision)
 
@@ -40,7 +43,7 @@ class Writer:
         collection = scope.keep
         value = _encode(collection, obj)
         began = perf_counter()
-        revision = await self._store.update(entry.key, value, entry.revision)
+        revision = await self._update(collection, entry, value)
         self._stored("update", collection.resource, began)
         return await self._written(collection, entry.key, value, revision)
 
@@ -51,6 +54,18 @@ class Writer:
         self._stored("delete", scope.keep.resource, began)
         await self._reach(revision)
         return at_revision(entry, revision)
+
+    async def _create(self, collection: Collection, key: str, value: bytes) -> int:
+        seconds = LIFETIMES.get(collection.resource.storage)
+        if seconds and self._expiring is not None:
+            return await self._expiring.create_for(key, value, seconds)
+        return await self._store.create(key, value)
+
+    async def _update(self, collection: Collection, entry: Entry, value: bytes) -> int:
+        seconds = LIFETIMES.get(collection.resource.storage)
+        if seconds and self._expiring is not None:
+            return await self._expiring.update_for(entry.key, value, entry.revision, seconds)
+        return await self._store.update(entry.key, value, entry.revision)
 
     def _stored(self, operation: str, resource: Resource, began: float) -> None:
         self._latencies.observe(perf_counter() - began, (operation, resource.group, resource.plural))

@@ -266,6 +266,34 @@ def test_both_servers_give_every_address_and_port_once(pair: Pair) -> None:
     asyncio.run(main())
 
 
+def test_service_kubernetes_leads_to_the_servers_that_live(pair: Pair) -> None:
+    async def main() -> None:
+        accesses = [await server.ready() for server in pair.servers]
+        async with client_of(accesses[1]) as client:
+
+            async def shows(*addresses: str) -> None:
+                async with asyncio.timeout(20):
+                    while await _kubernetes(client) != list(addresses):  # noqa: ASYNC110 - nobody tells
+                        await asyncio.sleep(0.05)
+
+            await shows("192.0.2.1", "192.0.2.2")
+            pair.servers[0].stop()
+            assert await _kubernetes(client) == ["192.0.2.2"]
+            pair.servers[0].start()
+            await pair.servers[0].ready()
+            assert await _kubernetes(client) == ["192.0.2.1", "192.0.2.2"]
+
+    asyncio.run(main())
+
+
+async def _kubernetes(client: Client) -> list[str]:
+    """The addresses of Service `kubernetes`, the same in Endpoints and EndpointSlice."""
+    sliced = await client.get(registry.ENDPOINTSLICES, "kubernetes", "default")
+    found = await client.get(registry.ENDPOINTS, "kubernetes", "default")
+    addresses = [address["ip"] for subset in found["subsets"] for address in subset["addresses"]]
+    return addresses if addresses == [one["addresses"][0] for one in sliced["endpoints"]] else []
+
+
 def test_without_etcd_a_server_says_so_and_comes_back(pair: Pair) -> None:
     async def main() -> None:
         access = await pair.servers[1].ready()

@@ -51,10 +51,12 @@ class Server:
             self._process.wait()
             self._process = None
 
-    def pause(self, *, on: bool) -> None:
-        """Stop its work, or let it go on."""
+    def stop(self) -> None:
+        """Ask it to end, and wait."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP if on else signal.SIGCONT)
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(PATIENCE) == 0, self.log.read_text()
+        self._process = None
 
     async def ready(self) -> Access:
         """The administrator's access, once the server is ready."""
