@@ -264,12 +264,14 @@ def _order_fields(types: Mapping[str, dict[str, Any]], numbers: Mapping[str, Any
         for package, content in numbers.items()
         for message, rows in content.items()
     }
-    first = {"metadata": (-3,), "kind": (-2,), "apiVersion": (-1,)}
+    # What no message has is the head of a kind.
+    head = {"kind": (-2,), "apiVersion": (-1,)}
     for name, row in types.items():
         fields = row.get("fields", {})
         places: dict[str, tuple[int, ...]] = {}
         _place_fields(name, fields, messages, places)
-        ranks = {field: (first.get(field) or places.get(field, (1000,)), field) for field in fields}
+        places["metadata"] = (-3,)
+        ranks = {field: (places.get(field) or head.get(field, (1000,)), field) for field in fields}
         if fields:
             row["fields"] = {field: fields[field] for field in sorted(fields, key=ranks.__getitem__)}
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from knarr.api import codec, conversion, defaults, strategy, validation
 from knarr.api.codec import DecodeError
 from knarr.api.resources import Resource
+from knarr.api.semantics import go_json
 from knarr.apimachinery.field import FieldError
 from knarr.apimachinery.field_schema import FieldSchema
 from knarr.apimachinery.strategic import MergeSchema
@@ -23,6 +26,8 @@ __all__ = [
     "prepare_create",
     "prepare_update",
     "refill",
+    "restore",
+    "shown_patched",
     "strip",
     "validate_create",
     "validate_update",
@@ -41,6 +46,19 @@ def decode(resource: Resource, data: bytes, *, yaml: bool = False) -> tuple[Obje
 def normalise(resource: Resource, obj: Object) -> tuple[Object, tuple[str, ...]]:
     """An object that a patch made, as canonical as a decoded one. Raises `DecodeError` (400)."""
     return codec.normalise(resource.api_version, resource.kind, obj)
+
+
+def restore(resource: Resource, obj: Any) -> Object:
+    """What a strategic merge patch made, ready for `normalise`. Raises `DecodeError` (400)."""
+    return codec.restore(resource.api_version, resource.kind, obj)
+
+
+def shown_patched(resource: Resource, new: Any, old: Object, *, merged: bool) -> str:
+    """What another patch made of an object, as messages quote it; `merged`: a merge patch made it."""
+    info = codec.type_of(resource.api_version, resource.kind)
+    if info is None or not isinstance(new, dict):
+        return orjson.dumps(new).decode()
+    return go_json.patched(info, new, old, merged=merged)
 
 
 def refill(resource: Resource, obj: Object, body: Any) -> bool:

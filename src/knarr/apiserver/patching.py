@@ -5,9 +5,7 @@ Source of the rules: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 
 from __future__ import annotations
 
-from typing import Any
-
-import orjson
+from typing import Any, NamedTuple
 
 from knarr.api.resources import Resource
 from knarr.apimachinery import field, json_patch, merge_patch, strategic
@@ -28,6 +26,15 @@ MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 ACCEPTED = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
+
+
+class Patched(NamedTuple):
+    """What a patch of a media type made of an object: `result` shares with `old` what the patch left alone."""
+
+    media: str
+    patch: Any
+    result: Any
+    old: Object
 
 
 async def patch(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
@@ -101,9 +108,10 @@ def maker(one: Call, media: str, body: Any) -> Make:
         if old is None:
             raise LookupError("there is nothing to patch")
         patched = patch_object(old, media, body, resource_schema(one.scope))
-        obj, problems = _normalised(resource, media, body, patched)
+        made = Patched(media, body, patched, old)
+        obj, problems = _normalised(resource, made)
         if problems and not told:
-            _complain(one, media, body, patched, problems)
+            _complain(one, resource, made, problems)
             told = True
         if bodies.forgets_managers(patched):
             obj["metadata"]["managedFields"] = []
@@ -130,29 +138,42 @@ def patch_object(old: Object, media: str, body: Any, schema: strategic.MergeSche
     return strategic.apply(old, body, schema)
 
 
-def normalised(one: Call, resource: Resource, media: str, body: Any, patched: Any) -> Object:
+def normalised(one: Call, resource: Resource, made: Patched) -> Object:
     """A patched object of a kind, canonical, with complaints dealt with. Raises `StatusError` 422."""
-    obj, problems = _normalised(resource, media, body, patched)
+    obj, problems = _normalised(resource, made)
     if problems:
-        _complain(one, media, body, patched, problems)
+        _complain(one, resource, made, problems)
     return obj
 
 
-def _normalised(resource: Resource, media: str, body: Any, patched: Any) -> tuple[Object, tuple[str, ...]]:
+def _normalised(resource: Resource, made: Patched) -> tuple[Object, tuple[str, ...]]:
     try:
-        return kinds.normalise(resource, patched)
+        return _read(resource, made)
     except DecodeError as error:
-        raise _bad_patch(media, body, patched, error.cause) from error
+        raise _bad_patch(resource, made, error.cause) from error
 
 
-def _complain(one: Call, media: str, body: Any, patched: Any, problems: tuple[str, ...]) -> None:
+def _read(resource: Resource, made: Patched) -> tuple[Object, tuple[str, ...]]:
+    try:
+        obj, problems = kinds.normalise(resource, made.result)
+    except DecodeError:
+        if made.media != STRATEGIC:
+            raise
+        obj, problems = kinds.normalise(resource, kinds.restore(resource, made.result))
+    return obj, tuple(sorted(problems)) if made.media == STRATEGIC else problems
+
+
+def _complain(one: Call, resource: Resource, made: Patched, problems: tuple[str, ...]) -> None:
     if one.opts.validation == "Strict":
-        raise _bad_patch(media, body, patched, f"strict decoding error: {', '.join(problems)}")
+        raise _bad_patch(resource, made, f"strict decoding error: {', '.join(problems)}")
     if one.opts.validation == "Warn":
         one.request.warnings += problems
 
 
-def _bad_patch(media: str, body: Any, patched: Any, why: str) -> StatusError:
+def _bad_patch(resource: Resource, made: Patched, why: str) -> StatusError:
     """422: the patched object is none of its kind."""
-    shown = plain(body) if media == STRATEGIC else orjson.dumps(patched).decode()
+    if made.media == STRATEGIC:
+        shown = plain(made.patch)
+    else:
+        shown = kinds.shown_patched(resource, made.result, made.old, merged=made.media == MERGE)
     return invalid("", "", "", [field.invalid("patch", shown, why)])

@@ -73,7 +73,7 @@ async def _applied(ctx: Context, scope: Scope, request: Request, form: Form) -> 
 
 def _patched(one: Call, old: Object, media: str, content: Any) -> Object:
     changed = patching.patch_object(old, media, content, kinds.merge_schema(SCALE))
-    return patching.normalised(one, SCALE, media, content, changed)
+    return patching.normalised(one, SCALE, patching.Patched(media, content, changed, old))
 
 
 def _check_name(one: Call, body: Object) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from knarr.api.codec import custom, empties, exact, fast, json_text
+from knarr.api.codec import custom, empties, exact, fast, json_text, unstructured
 from knarr.api.codec.merge import MergeSchema, merge_schema
 from knarr.api.codec.ownership import ownership
 from knarr.api.codec.types import FieldInfo, Shape, TypeInfo
@@ -34,6 +34,7 @@ __all__ = [
     "normalise",
     "ownership",
     "refill",
+    "restore",
     "strict_error",
     "strip",
     "type_of",
@@ -125,6 +126,20 @@ def strip(api_version: str, kind: str, obj: Object, *, nulls: bool = True) -> No
     info = type_of(api_version, kind)
     if info is not None:
         empties.strip(info, obj, nulls=nulls)
+
+
+def restore(api_version: str, kind: str, obj: Any) -> Object:
+    """What a strategic merge patch made, as `normalise` takes it: that patch's way of reading is freer with numbers.
+
+    Raises `DecodeError`. `KeyError` when the kind is not built in.
+    """
+    info = type_of(api_version, kind)
+    if info is None:
+        raise KeyError(f"{api_version} {kind}")
+    try:
+        return unstructured.restore(info, obj)
+    except ValueError as fault:
+        raise DecodeError(str(fault), str(fault)) from fault
 
 
 def strict_error(api_version: str, kind: str, problems: tuple[str, ...]) -> DecodeError:

@@ -40,6 +40,7 @@ _BEFORE = {
     ),
     "SecurityContext": (("windowsOptions", "runAsUser"), ("runAsGroup", "runAsNonRoot")),
     "VolumeMount": (("recursiveReadOnly", "mountPath"),),
+    "OwnerReference": (("apiVersion", "kind"),),
     "ISCSIVolumeSource": (("chapAuthDiscovery", "secretRef"), ("chapAuthSession", "secretRef")),
     "ClusterTrustBundleProjection": (("labelSelector", "path"), ("optional", "path")),
     "PersistentVolumeClaimSpec": (("selector", "resources"),),

@@ -70,7 +70,7 @@ def _node_ports(spec: Object) -> list[int | None]:
 
 
 def _has_cluster_ip(spec: Object) -> bool:
-    return spec.get("type") in ("ClusterIP", "NodePort", "LoadBalancer")
+    return spec.get("type") != "ExternalName"
 
 
 def _has_node_ports(spec: Object) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from knarr.api.resources import Resource
 from knarr.api.validation import kinds, meta
+from knarr.api.validation.kind import Kind
 from knarr.apimachinery.field import FieldError
 from knarr.apimachinery.types import Object
 
@@ -35,16 +36,28 @@ def validate_update(resource: Resource, obj: Object, old: Object, subresource: s
     """
     kind = kinds.rules(resource)
     errors: list[FieldError] = []
-    new_meta, old_meta = kind.meta(obj), kind.meta(old)
-    meta.check_update(errors, new_meta, old_meta)
+    _check_meta(errors, resource, kind, kind.meta(obj), kind.meta(old))
     part = kind.parts.get(subresource) if subresource else kind.update
     if part is not None:
         part(errors, obj, old)
     elif not subresource:
         kind.create(errors, obj)
-    if kind.meta_again and not subresource:
-        meta.check_create(errors, new_meta, namespaced=resource.namespaced, name=kind.name)
     return errors
+
+
+def _check_meta(errors: list[FieldError], resource: Resource, kind: Kind, new: Object, old: Object) -> None:
+    """Metadata of a change, each fault as often as Kubernetes finds it."""
+    if new is old:
+        # Not the object's own metadata, and nothing changes it.
+        return
+    meta.check_change(errors, new, old)
+    if not errors and not new.get("finalizers"):
+        # The same checks would find as little.
+        return
+    if "update" in kind.update_meta:
+        meta.check_update(errors, new, old)
+    if "create" in kind.update_meta:
+        meta.check_create(errors, new, namespaced=resource.namespaced, name=kind.name)
 
 
 def warnings(resource: Resource, obj: Object, old: Object | None = None) -> list[str]:

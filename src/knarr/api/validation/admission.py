@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from knarr.api.validation import names
 from knarr.api.validation.checks import Errors, items, one_of, required_name, required_text, texts
-from knarr.api.validation.kind import Kind
+from knarr.api.validation.kind import META_AS_CREATED, Kind
 from knarr.api.validation.selectors import check_label_selector
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
@@ -218,5 +218,5 @@ _RESERVED = frozenset(
     | {"namespace", "null", "package", "return", "true", "var", "void", "while"}
 )
 
-MUTATINGWEBHOOKCONFIGURATIONS = Kind(_mutating)
-VALIDATINGWEBHOOKCONFIGURATIONS = Kind(_check_hooks)
+MUTATINGWEBHOOKCONFIGURATIONS = Kind(_mutating, update_meta=META_AS_CREATED)
+VALIDATINGWEBHOOKCONFIGURATIONS = Kind(_check_hooks, update_meta=META_AS_CREATED)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from knarr.api.validation import names
 from knarr.api.validation.admission import check_match_conditions, check_rule, is_identifier
 from knarr.api.validation.checks import Errors, items, one_of, required_name, required_text, texts
-from knarr.api.validation.kind import Kind
+from knarr.api.validation.kind import META_AS_CREATED, Kind
 from knarr.api.validation.selectors import check_label_selector
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
@@ -214,7 +214,7 @@ def _check_param_ref(errors: Errors, ref: Object, path: str) -> None:
         errors.append(field.not_supported(f"{path}.parameterNotFoundAction", action, ("Deny", "Allow")))
 
 
-VALIDATINGADMISSIONPOLICIES = Kind(_validating)
-VALIDATINGADMISSIONPOLICYBINDINGS = Kind(_validating_binding)
-MUTATINGADMISSIONPOLICIES = Kind(_mutating)
-MUTATINGADMISSIONPOLICYBINDINGS = Kind(_mutating_binding)
+VALIDATINGADMISSIONPOLICIES = Kind(_validating, update_meta=META_AS_CREATED)
+VALIDATINGADMISSIONPOLICYBINDINGS = Kind(_validating_binding, update_meta=META_AS_CREATED)
+MUTATINGADMISSIONPOLICIES = Kind(_mutating, update_meta=META_AS_CREATED)
+MUTATINGADMISSIONPOLICYBINDINGS = Kind(_mutating_binding, update_meta=META_AS_CREATED)

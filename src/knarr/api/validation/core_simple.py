@@ -8,7 +8,7 @@ import orjson
 
 from knarr.api.validation import meta, names
 from knarr.api.validation.checks import Errors, immutable, items, texts
-from knarr.api.validation.kind import Kind, no_create, nothing
+from knarr.api.validation.kind import META_BOTH, Kind, no_create, nothing
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
 
@@ -171,7 +171,7 @@ def _finalize_namespace(errors: Errors, obj: Object, old: Object) -> None:
 
 CONFIGMAPS = Kind(_config_map, _update_config_map)
 SECRETS = Kind(_secret, _update_secret, warnings=_warn_secret)
-SERVICEACCOUNTS = Kind(no_create, nothing, warnings=_warn_account)
+SERVICEACCOUNTS = Kind(no_create, nothing, warnings=_warn_account, update_meta=META_BOTH)
 NAMESPACES = Kind(
     _namespace,
     nothing,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from knarr.api.validation import names
 from knarr.api.validation.checks import Errors, immutable, items, labels, one_of, port, texts
-from knarr.api.validation.kind import Kind
+from knarr.api.validation.kind import META_AS_CREATED, META_BOTH, Kind
 from knarr.api.validation.services import check_ordinary_ip
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
@@ -172,5 +172,5 @@ def _warn_slice(obj: Object, old: Object | None) -> list[str]:
     return []
 
 
-ENDPOINTS = Kind(_endpoints, warnings=_warn_endpoints)
-ENDPOINTSLICES = Kind(_slice, _update_slice, warnings=_warn_slice)
+ENDPOINTS = Kind(_endpoints, warnings=_warn_endpoints, update_meta=META_BOTH)
+ENDPOINTSLICES = Kind(_slice, _update_slice, warnings=_warn_slice, update_meta=META_AS_CREATED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from knarr.api.validation.checks import Errors, immutable, label_key, not_negative, positive
-from knarr.api.validation.kind import Kind
+from knarr.api.validation.kind import META_AS_CREATED, Kind
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
 
@@ -119,5 +119,5 @@ def _lease(errors: Errors, obj: Object) -> None:
         errors.append(field.required("spec.strategy", wrong))
 
 
-EVENTS = Kind(_event, _update_event)
+EVENTS = Kind(_event, _update_event, update_meta=META_AS_CREATED)
 LEASES = Kind(_lease)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from knarr.api.validation import names
 from knarr.api.validation.checks import Errors, items, texts
 from knarr.api.validation.go_values import internal
-from knarr.api.validation.kind import Kind
+from knarr.api.validation.kind import META_AS_CREATED, Kind
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
 
@@ -234,5 +234,5 @@ def _entropy(deck: int, hand: int) -> int:
     return math.ceil(bits)
 
 
-FLOWSCHEMAS = Kind(_schema)
-PRIORITYLEVELCONFIGURATIONS = Kind(_level)
+FLOWSCHEMAS = Kind(_schema, update_meta=META_AS_CREATED)
+PRIORITYLEVELCONFIGURATIONS = Kind(_level, update_meta=META_AS_CREATED)

@@ -17,6 +17,12 @@ Update = Callable[[Errors, Object, Object], None]
 #: What a client should be told of an object that is fine: the new one, and the stored one of an update.
 Warn = Callable[[Object, "Object | None"], list[str]]
 
+_META_AS_UPDATE = frozenset({"update"})
+#: What strategies check of the metadata of an update, other than most do.
+META_AS_CREATED = frozenset({"create"})
+META_BOTH = frozenset({"create", "update"})
+META_NOT_AGAIN: frozenset[str] = frozenset()
+
 
 def nothing(errors: Errors, obj: Object, old: Object) -> None:
     """Nothing beyond metadata is checked."""
@@ -43,8 +49,8 @@ class Kind:
 
     `create` checks a new object apart from its metadata; `update` a changed one (when it is None, the new object is
     checked as if it were created); `parts` has the subresources with rules of their own; `name` says which names are
-    good; `meta_again`: an update checks the metadata as a creation does, too; `meta` gives the metadata that is to be
-    checked.
+    good; `meta` gives the metadata that is to be checked. What every update checks of the metadata, a kind checks once
+    more: `update_meta` says whether as an update, as a creation, or both. A fault is then told as often.
     """
 
     create: Create
@@ -52,5 +58,5 @@ class Kind:
     parts: Mapping[str, Update] = field(default_factory=dict)
     name: NameCheck = names.dns_subdomain
     warnings: Warn = no_warnings
-    meta_again: bool = False
+    update_meta: frozenset[str] = _META_AS_UPDATE
     meta: Callable[[Object], Object] = own_metadata

@@ -18,6 +18,7 @@ _ANNOTATIONS_LIMIT = 256 * 1024
 _MANAGER_LIMIT = 128
 _STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 _OPERATIONS = frozenset({"Apply", "Update"})
+_IMMUTABLE = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 _OPERATION_WRONG = "must be `Apply` or `Update`"
 
 
@@ -35,6 +36,7 @@ def check_create(errors: Errors, meta: Object, *, namespaced: bool, name: NameCh
             texts(errors, f"{path}.name", given, wrong)
     _check_namespace(errors, meta.get("namespace", ""), f"{path}.namespace", namespaced=namespaced)
     _check_common(errors, meta, path)
+    _check_standard_finalizers(errors, items(meta, "finalizers"), f"{path}.finalizers")
 
 
 def _check_namespace(errors: Errors, namespace: str, path: str, *, namespaced: bool) -> None:
@@ -52,13 +54,18 @@ def _check_namespace(errors: Errors, namespace: str, path: str, *, namespaced: b
 def _check_common(errors: Errors, meta: Object, path: str) -> None:
     if "generation" in meta:
         not_negative(errors, f"{path}.generation", meta["generation"])
+    _check_open(errors, meta, path, finalizers=True)
+
+
+def _check_open(errors: Errors, meta: Object, path: str, *, finalizers: bool = False) -> None:
+    """What clients write into metadata; an update leaves the finalizers to others."""
     if "labels" in meta:
         labels(errors, f"{path}.labels", meta["labels"])
     if "annotations" in meta:
         check_annotations(errors, meta["annotations"], f"{path}.annotations")
     if "ownerReferences" in meta:
         check_owners(errors, items(meta, "ownerReferences"), f"{path}.ownerReferences")
-    if "finalizers" in meta:
+    if finalizers and "finalizers" in meta:
         check_finalizers(errors, items(meta, "finalizers"), f"{path}.finalizers")
     if "managedFields" in meta:
         _check_managed_fields(errors, items(meta, "managedFields"), f"{path}.managedFields")
@@ -114,15 +121,19 @@ def _check_owner(errors: Errors, owner: Object, path: str) -> None:
 
 
 def check_finalizers(errors: Errors, finalizers: Sequence[str], path: str) -> None:
-    """Finalizers: qualified names or standard ones, never both kinds of propagation."""
-    for at, name in enumerate(finalizers):
+    """Finalizers: qualified names, never both kinds of propagation."""
+    for name in finalizers:
         check_finalizer(errors, name, path)
-        if "/" not in name and name not in _STANDARD_FINALIZERS:
-            wrong = "name is neither a standard finalizer name nor is it fully qualified"
-            errors.append(field.invalid(f"{path}[{at}]", name, wrong))
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:
         wrong = "finalizer orphan and foregroundDeletion cannot be both set"
         errors.append(field.invalid(path, list(finalizers), wrong))
+
+
+def _check_standard_finalizers(errors: Errors, finalizers: Sequence[str], path: str) -> None:
+    for at, name in enumerate(finalizers):
+        if "/" not in name and name not in _STANDARD_FINALIZERS:
+            wrong = "name is neither a standard finalizer name nor is it fully qualified"
+            errors.append(field.invalid(f"{path}[{at}]", name, wrong))
 
 
 def check_finalizer(errors: Errors, name: str, path: str) -> None:
@@ -154,20 +165,31 @@ def _check_manager(errors: Errors, manager: str, path: str) -> None:
             errors.append(field.invalid(path, manager, wrong))
 
 
+def check_change(errors: Errors, new: Object, old: Object, path: str = "metadata") -> None:
+    """What every update checks of the metadata: as of a new object, and what may not change."""
+    found: list[field.FieldError] = []
+    _check_common(found, new, path)
+    errors += found
+    _check_kept(errors, new, old, path)
+    if found:
+        _check_open(errors, new, path)
+
+
 def check_update(errors: Errors, new: Object, old: Object, path: str = "metadata") -> None:
-    """What may not change, and what new metadata must be."""
-    if new is not old:
-        _check_deleting_finalizers(errors, new, old, path)
-        if not new.get("resourceVersion"):
-            errors.append(field.invalid(f"{path}.resourceVersion", "", "must be specified for an update"))
-        if new.get("generation", 0) < old.get("generation", 0):
-            wrong = "must not be decremented"
-            errors.append(field.invalid(f"{path}.generation", new.get("generation", 0), wrong))
-        for name in ("name", "namespace", "uid", "creationTimestamp"):
-            immutable(errors, f"{path}.{name}", new.get(name), old.get(name))
-        for name in ("deletionTimestamp", "deletionGracePeriodSeconds"):
-            immutable(errors, f"{path}.{name}", new.get(name), old.get(name))
-    _check_common(errors, new, path)
+    """What may not change, and what changed metadata must be."""
+    _check_kept(errors, new, old, path)
+    _check_open(errors, new, path)
+    _check_standard_finalizers(errors, items(new, "finalizers"), f"{path}.finalizers")
+
+
+def _check_kept(errors: Errors, new: Object, old: Object, path: str) -> None:
+    _check_deleting_finalizers(errors, new, old, path)
+    if not new.get("resourceVersion"):
+        errors.append(field.invalid(f"{path}.resourceVersion", "", "must be specified for an update"))
+    if new.get("generation", 0) < old.get("generation", 0):
+        errors.append(field.invalid(f"{path}.generation", new.get("generation", 0), "must not be decremented"))
+    for name in _IMMUTABLE:
+        immutable(errors, f"{path}.{name}", new.get(name), old.get(name))
 
 
 def _check_deleting_finalizers(errors: Errors, new: Object, old: Object, path: str) -> None:

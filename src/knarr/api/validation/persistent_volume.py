@@ -5,7 +5,7 @@ from __future__ import annotations
 from knarr.api.validation import names, quantities
 from knarr.api.validation.checks import Errors, immutable, items, one_of, required_text, texts
 from knarr.api.validation.go_values import internal, internal_fields
-from knarr.api.validation.kind import Kind
+from knarr.api.validation.kind import META_AS_CREATED, Kind
 from knarr.api.validation.paths import no_backsteps
 from knarr.api.validation.persistent_volume_claim import VOLUME_MODES, check_access_modes
 from knarr.api.validation.pod.volumes import check_host_path
@@ -257,4 +257,4 @@ _DEPRECATED = {
     "rbd": "deprecated in v1.28, non-functional in v1.31+",
 }
 
-PERSISTENTVOLUMES = Kind(_create, _update, {"status": _status}, warnings=_warn)
+PERSISTENTVOLUMES = Kind(_create, _update, {"status": _status}, warnings=_warn, update_meta=META_AS_CREATED)

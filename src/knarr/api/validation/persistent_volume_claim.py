@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from knarr.api.validation import meta, names, quantities
 from knarr.api.validation.checks import Errors, immutable, items, labels, one_of, texts
-from knarr.api.validation.go_values import internal
 from knarr.api.validation.kind import Kind
 from knarr.api.validation.selectors import check_label_selector
 from knarr.api.validation.struct_diff import struct_diff
@@ -77,8 +76,8 @@ def _check_sources(errors: Errors, spec: Object, path: str) -> None:
         return
     same = all((source.get(name) or "") == (ref.get(name) or "") for name in ("apiGroup", "kind", "name"))
     if not same:
-        shown = internal("core.v1.TypedLocalObjectReference", source)
-        errors.append(field.invalid(path, shown, "must match dataSourceRef"))
+        # Kubernetes shows the path where the value should be: a struct without public fields.
+        errors.append(field.invalid(path, {}, "must match dataSourceRef"))
 
 
 def _check_source(errors: Errors, source: Object, path: str) -> None:

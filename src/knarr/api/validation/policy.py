@@ -14,7 +14,7 @@ from knarr.api.validation.checks import (
     one_of,
     required_name,
 )
-from knarr.api.validation.kind import Kind
+from knarr.api.validation.kind import META_NOT_AGAIN, Kind
 from knarr.api.validation.selectors import check_label_selector, check_tolerations
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
@@ -89,6 +89,8 @@ def _update_runtime(errors: Errors, obj: Object, old: Object) -> None:
     immutable(errors, "handler", obj.get("handler"), old.get("handler"))
 
 
-PODDISRUPTIONBUDGETS = Kind(_budget, parts={"status": _budget_status}, name=names.path_segment)
+PODDISRUPTIONBUDGETS = Kind(
+    _budget, parts={"status": _budget_status}, name=names.path_segment, update_meta=META_NOT_AGAIN
+)
 PRIORITYCLASSES = Kind(_priority, _update_priority)
 RUNTIMECLASSES = Kind(_runtime, _update_runtime)

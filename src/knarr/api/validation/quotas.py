@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from knarr.api.validation import quantities
 from knarr.api.validation.checks import Errors, items, label_key
-from knarr.api.validation.kind import Kind
+from knarr.api.validation.kind import META_AS_CREATED, Kind
 from knarr.apimachinery import field
 from knarr.apimachinery.quantity import Quantity
 from knarr.apimachinery.types import Object
@@ -217,4 +217,4 @@ def _check_ratio(errors: Errors, ratio: Quantity, low: Quantity | None, high: Qu
 
 
 RESOURCEQUOTAS = Kind(_quota, _update_quota, {"status": _quota_status})
-LIMITRANGES = Kind(_limit_range)
+LIMITRANGES = Kind(_limit_range, update_meta=META_AS_CREATED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from knarr.api.validation import names
 from knarr.api.validation.checks import Errors, items, one_of, texts
 from knarr.api.validation.go_values import internal
-from knarr.api.validation.kind import Kind
+from knarr.api.validation.kind import META_BOTH, Kind
 from knarr.api.validation.selectors import check_label_selector
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
@@ -109,7 +109,9 @@ def _check_ref(errors: Errors, obj: Object, old: Object) -> None:
         errors.append(field.invalid("roleRef", shown, "cannot change roleRef"))
 
 
-ROLES = Kind(_role, name=names.path_segment)
-CLUSTERROLES = Kind(_cluster_role, name=names.path_segment)
-ROLEBINDINGS = Kind(_role_binding, _update_role_binding, name=names.path_segment)
-CLUSTERROLEBINDINGS = Kind(_cluster_role_binding, _update_cluster_role_binding, name=names.path_segment)
+ROLES = Kind(_role, name=names.path_segment, update_meta=META_BOTH)
+CLUSTERROLES = Kind(_cluster_role, name=names.path_segment, update_meta=META_BOTH)
+ROLEBINDINGS = Kind(_role_binding, _update_role_binding, name=names.path_segment, update_meta=META_BOTH)
+CLUSTERROLEBINDINGS = Kind(
+    _cluster_role_binding, _update_cluster_role_binding, name=names.path_segment, update_meta=META_BOTH
+)

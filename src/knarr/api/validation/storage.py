@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from knarr.api.validation import names, quantities
 from knarr.api.validation.checks import Errors, immutable, items, one_of, texts
 from knarr.api.validation.go_values import internal
-from knarr.api.validation.kind import Kind
+from knarr.api.validation.kind import META_AS_CREATED, META_BOTH, META_NOT_AGAIN, Kind
 from knarr.api.validation.persistent_volume import check_source_spec
 from knarr.api.validation.selectors import check_label_selector, check_topology_terms
 from knarr.api.validation.volume_sources import check_csi_driver
@@ -57,9 +57,9 @@ def _check_parameters(errors: Errors, parameters: Object, path: str, *, empty: b
 
 
 def _update_class(errors: Errors, obj: Object, old: Object) -> None:
+    _class(errors, obj)
     for name in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
         immutable(errors, name, obj.get(name), old.get(name))
-    check_topology_terms(errors, items(obj, "allowedTopologies"), "allowedTopologies")
 
 
 def _driver(errors: Errors, obj: Object) -> None:
@@ -116,7 +116,8 @@ def _update_driver(errors: Errors, obj: Object, old: Object) -> None:
 
 def _warn_driver(obj: Object, old: Object | None) -> list[str]:
     spec = obj.get("spec") or {}
-    if old is None and items(spec, "tokenRequests") and spec.get("serviceAccountTokenInSecrets") is None:
+    changed = old is None or items(spec, "tokenRequests") != items(old.get("spec") or {}, "tokenRequests")
+    if changed and items(spec, "tokenRequests") and spec.get("serviceAccountTokenInSecrets") is None:
         return [
             "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent"
             " possible logging of tokens in volume attributes"
@@ -168,7 +169,7 @@ def _update_node(errors: Errors, obj: Object, old: Object) -> None:
             # What a node can hold may change; the rest of a driver may not.
             pair = [{k: v for k, v in item.items() if k != "allocatable"} for item in (driver, other)]
             if pair[0] != pair[1]:
-                shown = internal("storage.v1.CSINodeDriver", other)
+                shown = internal("storage.v1.CSINodeDriver", pair[1])
                 errors.append(field.invalid("spec.drivers", shown, "field is immutable"))
     _check_drivers(errors, now)
 
@@ -224,9 +225,9 @@ def _update_attributes_class(errors: Errors, obj: Object, old: Object) -> None:
             errors.append(field.forbidden(name, f"updates to {name} are forbidden."))
 
 
-STORAGECLASSES = Kind(_class, _update_class)
+STORAGECLASSES = Kind(_class, _update_class, update_meta=META_BOTH)
 CSIDRIVERS = Kind(_driver, _update_driver, warnings=_warn_driver)
-CSINODES = Kind(_node, _update_node)
-CSISTORAGECAPACITIES = Kind(_capacity, _update_capacity)
-VOLUMEATTACHMENTS = Kind(_attachment, _update_attachment)
+CSINODES = Kind(_node, _update_node, update_meta=META_AS_CREATED)
+CSISTORAGECAPACITIES = Kind(_capacity, _update_capacity, update_meta=META_NOT_AGAIN)
+VOLUMEATTACHMENTS = Kind(_attachment, _update_attachment, update_meta=META_AS_CREATED)
 VOLUMEATTRIBUTESCLASSES = Kind(_attributes_class, _update_attributes_class)
