@@ -15,6 +15,7 @@ from knarr.api.semantics.resource_lists import Resources, shown
 from knarr.apimachinery.errors import MODIFIED, StatusError, conflict, internal
 from knarr.apimachinery.types import Object
 from knarr.apiserver.admission import resource_quota
+from knarr.apiserver.admission.resource_quota import Limited
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.cache_reader import decode
 from knarr.apiserver.context import Context
@@ -48,8 +49,11 @@ class QuotaAccounting:
 
     name = "ResourceQuota"
 
-    def __init__(self, ctx: Context, tasks: Tasks) -> None:
+    def __init__(self, ctx: Context, tasks: Tasks, limited: Sequence[Limited] = ()) -> None:
+        """`limited` says what may only be used where a quota covers it."""
         self._ctx = ctx
+        self._limited = tuple(limited)
+        self._limits = frozenset((rule.resource, rule.group) for rule in limited)
         self._tasks = tasks
         self._scope = ctx.served.of(registry.RESOURCEQUOTAS)
         #: The writes that wait, by namespace; a namespace is in here as long as a task looks after it.
@@ -61,7 +65,8 @@ class QuotaAccounting:
     async def validate(self, attributes: Attributes) -> None:
         """Charge a write. Raises `StatusError` if it does not fit into a quota."""
         namespace = attributes.namespace
-        if not self._has_quotas(namespace) or resource_quota.measure_of(attributes) is None:
+        concerned = self._has_quotas(namespace) or attributes.kind_key in self._limits
+        if not concerned or resource_quota.measure_of(attributes) is None:
             return
         waiter = _Waiter(attributes, asyncio.get_running_loop().create_future())
         if namespace in self._waiting:
@@ -114,7 +119,7 @@ class QuotaAccounting:
         now = self._ctx.clock.now()
         for waiter in batch:
             try:
-                charged = resource_quota.charge(waiter.attributes, quotas, used, now)
+                charged = resource_quota.charge(waiter.attributes, quotas, used, now, self._limited)
             except StatusError as error:
                 waiter.fail(error)
                 continue

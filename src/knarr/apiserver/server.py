@@ -11,6 +11,7 @@ from knarr.api.bootstrap.system import Endpoint
 from knarr.apimachinery.errors import StatusError
 from knarr.apiserver import bootstrap, cache_follower, health, names
 from knarr.apiserver.admission import plugins
+from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.admission_chain import AdmissionChain, Latencies
 from knarr.apiserver.authn import Authenticator
 from knarr.apiserver.authn_tokens import TokenAuthenticator
@@ -62,7 +63,7 @@ class ServerConfig:
     proxy_authority: str = ""
     anonymous: bool = True
     issuer: str = ISSUER
-    disabled_admission: Sequence[str] = ()
+    admission: AdmissionConfig = AdmissionConfig()
     #: (plural, subresource) → handler, for what leads to kubelets, pods and services.
     connectors: dict[tuple[str, str], Connector] = field(default_factory=dict)
     #: Other servers write to the same store.
@@ -115,8 +116,8 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     checks.store_answers = lambda: not following.broken
     checks.done(health.STORE)
     ctx.authorizers.load(ctx.reader)
-    if QuotaAccounting.name not in config.disabled_admission:
-        ctx.admission.add(QuotaAccounting(ctx, tasks))
+    if QuotaAccounting.name not in config.admission.disabled:
+        ctx.admission.add(QuotaAccounting(ctx, tasks, config.admission.limited))
     repair_numbers = _give_numbers(ctx, config, tasks)
     cache.listen(FlowStatus(ctx, tasks).on_change)
     cache.listen(ctx.flow_control.on_change)
@@ -194,7 +195,7 @@ def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache
         reader=reader,
         authenticator=Authenticator(tokens, anonymous=config.anonymous),
         authorizers=authorizers,
-        admission=AdmissionChain(plugins.build(authorizers, names.suffix, config.disabled_admission), latencies),
+        admission=AdmissionChain(plugins.build(authorizers, names.suffix, config.admission), latencies),
         writer=Writer(store, cache, metrics.store),
         token_requests=TokenRequests(signer, reader, (config.issuer,)),
         metrics=metrics,

@@ -42,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dns-address", default="", help="ClusterIP at which nodes answer DNS (default: they do not)")
     parser.add_argument("--service-node-port-range", default="30000-32767", help="ports of NodePort Services")
     parser.add_argument("--certificate-days", type=float, default=365, help="days that certificates are good for")
+    parser.add_argument("--admission-control-config-file", type=Path, help="an AdmissionConfiguration")
+    parser.add_argument("--disable-admission-plugins", default="", help="plugins that are off, with commas")
     datastore.add_arguments(parser)
     parser.add_argument("--log-level", default="INFO", help="least level that is logged")
 
@@ -54,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         first, _, last = arguments.service_node_port_range.partition("-")
         arguments.node_ports = (int(first), int(last))
         datastore.check(arguments)
-    except ValueError as error:
+        arguments.admission = _admission(arguments)
+    except (ValueError, OSError) as error:
         print(f"knarr server: {error}", file=sys.stderr)
         return 1
     sockets = _sockets(arguments)
@@ -71,6 +74,17 @@ def run(arguments: argparse.Namespace) -> int:
     from knarr.cmd import serving
 
     return serving.run(arguments, files, sockets)
+
+
+def _admission(arguments: argparse.Namespace) -> object | None:
+    """The configuration of admission; None for the usual one. Raises `ValueError`, `OSError`."""
+    disabled = frozenset(filter(None, arguments.disable_admission_plugins.split(",")))
+    if arguments.admission_control_config_file is None and not disabled:
+        return None
+    from knarr.apiserver.admission import config, plugins
+
+    plugins.check_names(disabled)
+    return config.load(arguments.admission_control_config_file, disabled)
 
 
 def _prepare(files: Files) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import uvloop
 
+from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.connect import connectors
 from knarr.apiserver.server import ApiServer, ServerConfig, build
 from knarr.cmd import datastore, shared_secrets
@@ -134,6 +135,7 @@ def _config(arguments: argparse.Namespace, files: Files) -> ServerConfig:
         client_authority=files.authority.decode(),
         proxy_authority=files.proxy_authority.decode(),
         shared_store=datastore.is_shared(arguments),
+        admission=arguments.admission or AdmissionConfig(),
     )
 
 

@@ -14,6 +14,7 @@ from knarr.apiserver.admission.certificate_requests import (
     CertificateSubjectRestriction,
 )
 from knarr.apiserver.admission.claim_resize import PersistentVolumeClaimResize
+from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.admission.default_class import DefaultIngressClass, DefaultStorageClass
 from knarr.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from knarr.apiserver.admission.limit_ranger import LimitRanger
@@ -30,7 +31,28 @@ from knarr.apiserver.admission.taint_nodes import TaintNodesByCondition
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz.decision import Authorizer
 
-#: What comes after the plugins below, outside of them since it waits for others, in this order.
+#: The plugins in Kubernetes' order.
+ORDER: tuple[type[Any], ...] = (
+    NamespaceLifecycle,
+    LimitRanger,
+    ServiceAccount,
+    NodeRestriction,
+    TaintNodesByCondition,
+    PodSecurity,
+    Priority,
+    DefaultTolerationSeconds,
+    DefaultStorageClass,
+    StorageObjectInUseProtection,
+    PersistentVolumeClaimResize,
+    RuntimeClass,
+    CertificateApproval,
+    CertificateSigning,
+    # ClusterTrustBundleAttest stands here; its API is not on by default.
+    CertificateSubjectRestriction,
+    DefaultIngressClass,
+    PodTopologyLabels,
+)
+#: What comes after them, in this order; it stands outside since it waits for others.
 OUTER = (
     "MutatingAdmissionPolicy",
     "MutatingAdmissionWebhook",
@@ -78,27 +100,22 @@ class Plugins:
             plugin.validate(attributes)
 
 
-def build(authorizer: Authorizer, suffix: Callable[[], str], disabled: Iterable[str] = ()) -> Plugins:
+def build(authorizer: Authorizer, suffix: Callable[[], str], config: AdmissionConfig) -> Plugins:
     """All plugins but the disabled ones. `suffix` gives five random characters, for volume names."""
-    off = frozenset(disabled)
-    plugins: tuple[Any, ...] = (
-        NamespaceLifecycle(),
-        LimitRanger(),
-        ServiceAccount(suffix),
-        NodeRestriction(authorizer),
-        TaintNodesByCondition(),
-        PodSecurity(),
-        Priority(),
-        DefaultTolerationSeconds(),
-        DefaultStorageClass(),
-        StorageObjectInUseProtection(),
-        PersistentVolumeClaimResize(),
-        RuntimeClass(),
-        CertificateApproval(authorizer),
-        CertificateSigning(authorizer),
-        # ClusterTrustBundleAttest stands here; its API is not on by default.
-        CertificateSubjectRestriction(),
-        DefaultIngressClass(),
-        PodTopologyLabels(),
-    )
-    return Plugins(plugin for plugin in plugins if plugin.name not in off)
+    given: dict[type[Any], Any] = {
+        ServiceAccount: suffix,
+        NodeRestriction: authorizer,
+        PodSecurity: config.pod_security,
+        CertificateApproval: authorizer,
+        CertificateSigning: authorizer,
+    }
+    wanted = (plugin for plugin in ORDER if plugin.name not in config.disabled)
+    return Plugins(plugin(given[plugin]) if plugin in given else plugin() for plugin in wanted)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises `ValueError` for a name that no plugin has."""
+    known = {plugin.name for plugin in ORDER}.union(OUTER)
+    for name in names:
+        if name not in known:
+            raise ValueError(f'admission-control plugin "{name}" is unknown')

@@ -5,7 +5,7 @@ Source: https://kubernetes.io/docs/concepts/security/pod-security-admission/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from knarr.apimachinery.errors import invalid
 from knarr.apimachinery.field import quote
@@ -14,9 +14,10 @@ from knarr.apiserver.admission.plugin import Kinds, refuse
 from knarr.apiserver.admission.pod_standards.policy import (
     PREFIX,
     PRIVILEGED,
-    PRIVILEGED_POLICY,
     LevelVersion,
     Policy,
+    Settings,
+    has_labels,
     of_labels,
     stricter,
 )
@@ -42,6 +43,7 @@ _TEMPLATES = frozenset(
 #: Subresources that leave the pod's spec alone.
 _HARMLESS = frozenset({"attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "status"})
 _CONTAINERS = ("containers", "initContainers")
+_PRIVILEGED = Policy()
 
 
 class PodSecurity:
@@ -50,51 +52,91 @@ class PodSecurity:
     name = "PodSecurity"
     kinds: Kinds = _TEMPLATES | {_POD, _NAMESPACE}
 
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings or Settings()
+
     def validate(self, attributes: Attributes) -> None:
         """Look at a pod, a workload or a namespace's labels. Raises `StatusError`."""
         if attributes.object is None or attributes.operation not in ("CREATE", "UPDATE"):
             return
         if attributes.kind_key == _POD:
             if attributes.subresource not in _HARMLESS:
-                _check_pod(attributes, attributes.object)
-        elif not attributes.subresource:
-            check = _check_namespace if attributes.kind_key == _NAMESPACE else _check_template
-            check(attributes, attributes.object)
+                self._check_pod(attributes, attributes.object)
+        elif attributes.subresource:
+            return
+        elif attributes.kind_key == _NAMESPACE:
+            self._check_namespace(attributes, attributes.object)
+        else:
+            self._check_template(attributes, attributes.object)
 
+    # pods and templates
 
-def _policy(attributes: Attributes) -> Policy:
-    namespace = attributes.reader.get("namespaces", "", "", attributes.namespace)
-    labels = namespace["metadata"].get("labels") if namespace is not None else None
-    policy, errors = of_labels(labels)
-    if errors:
-        texts = [str(error) for error in errors]
-        joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-        attributes.annotations[f"{PREFIX}error"] = f"Failed to parse policy: {joined}"
-    return policy
+    def _check_pod(self, attributes: Attributes, pod: Object) -> None:
+        policy = self._policy(attributes)
+        old = attributes.old_object
+        if policy == _PRIVILEGED or (old is not None and not _changed(old, pod)) or self._exempts(attributes, pod):
+            return
+        attributes.annotations[f"{PREFIX}enforce-policy"] = str(policy.enforce)
+        _note(attributes, policy, pod)
+        detail = _detail(policy.enforce, pod)
+        if detail:
+            raise refuse(attributes, f"violates PodSecurity {quote(str(policy.enforce))}: {detail}")
+        _warn(attributes, policy, pod)
 
+    def _check_template(self, attributes: Attributes, obj: Object) -> None:
+        policy = self._policy(attributes)
+        if policy.warn.level == policy.audit.level == PRIVILEGED:
+            return
+        template = _template(obj)
+        if template is None or self._exempts(attributes, template):
+            return
+        _note(attributes, policy, template)
+        _warn(attributes, policy, template)
 
-# pods and templates
+    def _policy(self, attributes: Attributes) -> Policy:
+        namespace = attributes.reader.get("namespaces", "", "", attributes.namespace)
+        labels = namespace["metadata"].get("labels") if namespace is not None else None
+        policy, errors = of_labels(labels, self._settings.defaults)
+        if errors:
+            texts = [str(error) for error in errors]
+            joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+            attributes.annotations[f"{PREFIX}error"] = f"Failed to parse policy: {joined}"
+        return policy
 
+    def _exempts(self, attributes: Attributes, pod: Object) -> bool:
+        settings = self._settings
+        reasons = {
+            "namespace": attributes.namespace in settings.namespaces,
+            "user": attributes.user.name in settings.usernames,
+            "runtimeClass": (pod.get("spec") or {}).get("runtimeClassName") in settings.runtime_classes,
+        }
+        reason = next((name for name, holds in reasons.items() if holds), "")
+        if reason:
+            attributes.annotations[f"{PREFIX}exempt"] = reason
+        return bool(reason)
 
-def _check_pod(attributes: Attributes, pod: Object) -> None:
-    policy = _policy(attributes)
-    if policy == PRIVILEGED_POLICY or (attributes.old_object is not None and not _changed(attributes.old_object, pod)):
-        return
-    attributes.annotations[f"{PREFIX}enforce-policy"] = str(policy.enforce)
-    _note(attributes, policy, pod)
-    detail = _detail(policy.enforce, pod)
-    if detail:
-        raise refuse(attributes, f"violates PodSecurity {quote(str(policy.enforce))}: {detail}")
-    _warn(attributes, policy, pod)
+    # namespaces
 
+    def _check_namespace(self, attributes: Attributes, namespace: Object) -> None:
+        name, labels = namespace["metadata"].get("name", ""), namespace["metadata"].get("labels")
+        policy, errors = of_labels(labels, self._settings.defaults)
+        old = attributes.old_object
+        before, earlier = of_labels(old["metadata"].get("labels") if old else None, self._settings.defaults)
+        if errors and (old is None or errors != earlier):
+            raise invalid("Namespace", "", name, errors)
+        new = policy.enforce
+        relaxed = new.minor == before.enforce.minor and not stricter(new.level, before.enforce.level)
+        if old is not None and (new.level == PRIVILEGED or relaxed):
+            return
+        if name in self._settings.namespaces:
+            if has_labels(labels) and policy not in (_PRIVILEGED, self._settings.defaults):
+                attributes.warn(_ignored(name, policy, labels))
+        elif old is not None:
+            pods = (pod for pod in attributes.reader.list("pods", "", name) if not self._is_exempt_class(pod))
+            _warn_of_pods(attributes, name, new, _prioritized(pods))
 
-def _check_template(attributes: Attributes, obj: Object) -> None:
-    policy = _policy(attributes)
-    template = _template(obj)
-    if template is None or policy.warn.level == policy.audit.level == PRIVILEGED:
-        return
-    _note(attributes, policy, template)
-    _warn(attributes, policy, template)
+    def _is_exempt_class(self, pod: Object) -> bool:
+        return pod["spec"].get("runtimeClassName") in self._settings.runtime_classes
 
 
 def _template(obj: Object) -> Object | None:
@@ -143,21 +185,19 @@ def _named_images(spec: Object) -> Iterator[tuple[str, str]]:
 # namespaces
 
 
-def _check_namespace(attributes: Attributes, namespace: Object) -> None:
-    policy, errors = of_labels(namespace["metadata"].get("labels"))
-    old = attributes.old_object
-    before, earlier = of_labels(old["metadata"].get("labels")) if old is not None else (policy, [])
-    if errors and errors != earlier:
-        raise invalid("Namespace", "", namespace["metadata"].get("name", ""), errors)
-    new, previous = policy.enforce, before.enforce
-    relaxed = new.minor == previous.minor and not stricter(new.level, previous.level)
-    if new.level != PRIVILEGED and not relaxed:
-        _warn_of_pods(attributes, namespace["metadata"]["name"], new)
+def _ignored(namespace: str, policy: Policy, labels: Mapping[str, str]) -> str:
+    modes = {"enforce": policy.enforce, "audit": policy.audit, "warn": policy.warn}
+    said = [
+        f"{mode}={level}"
+        for mode, level in modes.items()
+        if level.level != PRIVILEGED and (PREFIX + mode in labels or f"{PREFIX}{mode}-version" in labels)
+    ]
+    text = f"namespace {quote(namespace)} is exempt from Pod Security, and the policy"
+    return f"{text} ({', '.join(said)}) will be ignored"
 
 
-def _warn_of_pods(attributes: Attributes, namespace: str, level: LevelVersion) -> None:
+def _warn_of_pods(attributes: Attributes, namespace: str, level: LevelVersion, pods: Sequence[Object]) -> None:
     """Tell which pods break the new rules: the first of those that break the same ones, and how many more."""
-    pods = _prioritized(attributes.reader.list("pods", "", namespace))
     found: dict[str, list[str]] = {}
     for pod in pods[:_MAX_PODS]:
         reasons = ", ".join(violation.reason for violation in violations(level, pod["metadata"], pod["spec"]))

@@ -7,9 +7,11 @@ Source: https://kubernetes.io/docs/concepts/policy/resource-quotas/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
+from knarr.api.semantics.quota_scopes import selectors
 from knarr.api.semantics.quota_usage import IGNORED, Measure, measure, unspecified
 from knarr.api.semantics.resource_lists import Resources, added, beyond, grown, only, parsed, text
 from knarr.apimachinery.types import Object
@@ -17,6 +19,18 @@ from knarr.apiserver.admission.plugin import refuse
 from knarr.apiserver.attributes import Attributes
 
 _PODS = ("pods", "")
+
+
+class Limited(NamedTuple):
+    """What may only be used where a quota covers it: an administrator's rule for the objects of one resource.
+
+    `contains` are parts of names of quota resources; `scopes` are requirements (`scopeName`, `operator`, `values`).
+    """
+
+    resource: str
+    group: str = ""
+    contains: tuple[str, ...] = ()
+    scopes: tuple[Object, ...] = ()
 
 
 def measure_of(attributes: Attributes) -> Measure | None:
@@ -32,7 +46,11 @@ def measure_of(attributes: Attributes) -> Measure | None:
 
 
 def charge(
-    attributes: Attributes, quotas: Iterable[Object], used: Mapping[str, Resources], now: datetime
+    attributes: Attributes,
+    quotas: Sequence[Object],
+    used: Mapping[str, Resources],
+    now: datetime,
+    limited: Sequence[Limited] = (),
 ) -> dict[str, Resources]:
     """What each quota that is charged has used with the write, by name. Raises `StatusError` if it does not fit.
 
@@ -42,17 +60,52 @@ def charge(
     if found is None or obj is None:
         return {}
     interested = [quota for quota in quotas if _is_interested(attributes, found, quota)]
-    usage = found.usage(obj, now) if interested else {}
+    usage = found.usage(obj, now) if interested or limited else {}
     negative = sorted(name for name, value in usage.items() if value.sign < 0)
     if negative:
         raise refuse(attributes, f"quota usage is negative for resource(s): {','.join(negative)}")
+    deltas = {_name(quota): grown(usage, _previous(attributes, found, quota, now)) for quota in interested}
+    if limited and (not interested or any(deltas.values())):
+        _check_cover(attributes, found, usage, [rule for rule in limited if _concerns(rule, attributes)], quotas)
     charged: dict[str, Resources] = {}
     for quota in interested:
-        delta = grown(usage, _previous(attributes, found, quota, now))
-        total = _fit(attributes, quota, used[_name(quota)], delta)
+        total = _fit(attributes, quota, used[_name(quota)], deltas[_name(quota)])
         if total is not None:
             charged[_name(quota)] = total
     return charged
+
+
+def _concerns(rule: Limited, attributes: Attributes) -> bool:
+    return (rule.resource, rule.group) == attributes.kind_key
+
+
+def _check_cover(
+    attributes: Attributes, found: Measure, usage: Resources, rules: Sequence[Limited], quotas: Sequence[Object]
+) -> None:
+    """Refuse what is limited and no quota covers. Raises `StatusError`."""
+    obj = attributes.object or {}
+    covering = [quota for quota in quotas if found.covers(quota, obj)]
+    names = {name for quota in covering for name in found.counted(hard(quota))}
+    parts = [part for rule in rules for part in rule.contains]
+    bare = [name for name, value in usage.items() if value.sign > 0 and any(part in name for part in parts)]
+    if uncovered := sorted(set(bare) - names):
+        raise refuse(attributes, f"insufficient quota to consume: {','.join(uncovered)}")
+    scopes = {
+        selector.get("scopeName") for quota in quotas for selector in selectors(quota) if found.in_scope(selector, obj)
+    }
+    open_ = [
+        scope
+        for rule in rules
+        for scope in rule.scopes
+        if found.in_scope(scope, obj) and scope.get("scopeName") not in scopes
+    ]
+    if open_:
+        shown = " ".join(f"{{{scope['scopeName']} {scope.get('operator', '')} {_go(scope)}}}" for scope in open_)
+        raise refuse(attributes, f"insufficient quota to match these scopes: [{shown}]")
+
+
+def _go(scope: Object) -> str:
+    return f"[{' '.join(scope.get('values') or ())}]"
 
 
 def hard(quota: Object) -> Resources:

@@ -12,7 +12,7 @@ from knarr.api import registry
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.apiserver.admission.pod_security import PodSecurity
-from knarr.apiserver.admission.pod_standards.policy import LevelVersion, Policy, of_labels
+from knarr.apiserver.admission.pod_standards.policy import LevelVersion, Policy, Settings, of_labels
 from knarr.apiserver.admission.pod_standards.standards import violations
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.request import UserInfo
@@ -153,10 +153,12 @@ def test_capabilities_count_once_in_restricted() -> None:
 
 
 def test_labels_make_a_policy() -> None:
-    policy, errors = of_labels({f"{_PREFIX}enforce": "baseline", f"{_PREFIX}enforce-version": "v1.24"})
+    policy, errors = of_labels({f"{_PREFIX}enforce": "baseline", f"{_PREFIX}enforce-version": "v1.24"}, Policy())
     assert policy == Policy(LevelVersion("baseline", 24), LevelVersion(), LevelVersion("baseline", 24))
     assert not errors
-    policy, errors = of_labels({f"{_PREFIX}enforce": "x", f"{_PREFIX}warn": "y", f"{_PREFIX}audit-version": "1.24"})
+    policy, errors = of_labels(
+        {f"{_PREFIX}enforce": "x", f"{_PREFIX}warn": "y", f"{_PREFIX}audit-version": "1.24"}, Policy()
+    )
     assert policy == Policy(LevelVersion("restricted"), LevelVersion(), LevelVersion())
     assert [str(error) for error in errors] == [
         f'metadata.labels[{_PREFIX}enforce]: Invalid value: "x": must be one of privileged, baseline, restricted',
@@ -245,3 +247,29 @@ def test_a_namespace_needs_valid_labels_and_tells_of_pods_that_break_new_ones(re
         bad = {"metadata": {"name": "n", "labels": {f"{_PREFIX}enforce": "no"}}}
         PodSecurity().validate(write(bad, registry.NAMESPACES, old))
     assert caught.value.code == 422
+
+
+def test_defaults_hold_without_labels_and_labels_come_before_them() -> None:
+    strict = Policy(LevelVersion("baseline"), warn=LevelVersion("restricted"))
+    assert of_labels({"a": "b"}, strict) == (strict, [])
+    policy, _ = of_labels({f"{_PREFIX}enforce": "privileged"}, strict)
+    assert policy == Policy(LevelVersion(), warn=LevelVersion("restricted"))
+
+
+def test_who_is_exempt_may_do_anything(reader: FakeReader, write: Write) -> None:
+    _label(reader, enforce="restricted")
+    for settings, reason in (
+        (Settings(usernames=frozenset({"u"})), "user"),
+        (Settings(namespaces=frozenset({"n"})), "namespace"),
+        (Settings(runtime_classes=frozenset({"kata"})), "runtimeClass"),
+    ):
+        pod = _pod()
+        pod["spec"]["runtimeClassName"] = "kata"
+        one = write(pod)
+        PodSecurity(settings).validate(one)
+        assert one.annotations == {f"{_PREFIX}exempt": reason}
+    namespace = {"metadata": {"name": "n", "labels": {f"{_PREFIX}enforce": "baseline"}}}
+    one = write(namespace, registry.NAMESPACES)
+    PodSecurity(Settings(namespaces=frozenset({"n"}))).validate(one)
+    text = 'namespace "n" is exempt from Pod Security, and the policy (enforce=baseline:latest) will be ignored'
+    assert one.options["warnings"] == [text]

@@ -14,6 +14,7 @@ from knarr.api.semantics.resource_lists import parsed, shown
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.apiserver.admission import resource_quota
+from knarr.apiserver.admission.resource_quota import Limited
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.request import UserInfo
 
@@ -176,3 +177,26 @@ def test_a_resize_costs_what_it_adds() -> None:
     assert _charged(_write(new, old=old, sub="resize"), quota) == {"cpu": "3"}
     assert _charged(_write(old, old=new, sub="resize"), quota) == {}
     assert _charged(_write(new, old=old), quota) == {}
+
+
+def test_what_is_limited_needs_a_quota_that_covers_it() -> None:
+    def refused(limited: Limited, pod: Object, *quotas: Object) -> str:
+        used = {quota["metadata"]["name"]: parsed(quota["status"]["used"]) for quota in quotas}
+        try:
+            resource_quota.charge(_write(pod), quotas, used, _NOW, [limited])
+        except StatusError as error:
+            return error.message.partition(" is forbidden: ")[2]
+        return ""
+
+    gpu = _pod({"example.com/gpu": "1"})
+    rule = Limited("pods", contains=("gpu",))
+    assert refused(rule, gpu) == "insufficient quota to consume: requests.example.com/gpu"
+    assert refused(rule, gpu, _quota({"requests.example.com/gpu": "2"})) == ""
+    assert refused(rule, _pod()) == ""
+    high: Object = {"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}
+    rule = Limited("pods", scopes=(high,))
+    text = "insufficient quota to match these scopes: [{PriorityClass In [high]}]"
+    assert refused(rule, _pod(priorityClassName="high")) == text
+    assert refused(rule, _pod(priorityClassName="low")) == ""
+    covering = _quota({"pods": "9"}, scopeSelector={"matchExpressions": [high]})
+    assert refused(rule, _pod(priorityClassName="high"), covering) == ""

@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from knarr.apimachinery import field
 from knarr.apimachinery.field import FieldError
 
 PREFIX = "pod-security.kubernetes.io/"
 PRIVILEGED, BASELINE, RESTRICTED = LEVELS = ("privileged", "baseline", "restricted")
-MODES = ("enforce", "audit", "warn")
 _VERSION = re.compile(r"v1\.(0|[1-9][0-9]*)")
 
 
@@ -38,35 +37,64 @@ class Policy:
     warn: LevelVersion = LevelVersion()
 
 
-PRIVILEGED_POLICY = Policy()
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an administrator sets for the whole cluster: the policy of namespaces without labels, and who is exempt."""
+
+    defaults: Policy = Policy()
+    usernames: frozenset[str] = frozenset()
+    namespaces: frozenset[str] = frozenset()
+    runtime_classes: frozenset[str] = frozenset()
 
 
-def of_labels(labels: Mapping[str, str] | None) -> tuple[Policy, list[FieldError]]:
+def of_labels(labels: Mapping[str, str] | None, defaults: Policy) -> tuple[Policy, list[FieldError]]:
     """The policy that labels ask for. A wrong level counts as `restricted` to enforce, as `privileged` else.
 
     Who says nothing about warnings is warned of what is enforced.
     """
-    if not labels or not any(label.startswith(PREFIX) for label in labels):
-        return PRIVILEGED_POLICY, []
+    if not has_labels(labels):
+        return defaults, []
     errors: list[FieldError] = []
-    enforce, audit, warn = (_mode(labels, mode, errors) for mode in MODES)
-    if f"{PREFIX}warn" not in labels and f"{PREFIX}enforce" in labels:
-        minor = warn.minor if f"{PREFIX}warn-version" in labels else enforce.minor
-        warn = LevelVersion(enforce.level, minor)
+    enforce = _mode(labels, "enforce", defaults.enforce, errors)
+    audit = _mode(labels, "audit", defaults.audit, errors)
+    warn = _mode(labels, "warn", defaults.warn, errors)
+    if f"{PREFIX}warn" not in labels and f"{PREFIX}enforce" in labels and stricter(enforce.level, warn.level):
+        warn = LevelVersion(enforce.level, warn.minor if f"{PREFIX}warn-version" in labels else enforce.minor)
     return Policy(enforce, audit, warn), errors
 
 
-def _mode(labels: Mapping[str, str], mode: str, errors: list[FieldError]) -> LevelVersion:
-    level = labels.get(PREFIX + mode, PRIVILEGED)
+def has_labels(labels: Mapping[str, str] | None) -> TypeGuard[Mapping[str, str]]:
+    """Whether there are labels of Pod Security."""
+    return labels is not None and any(label.startswith(PREFIX) for label in labels)
+
+
+def level_version(level: str, version: str) -> LevelVersion:
+    """A level and version as labels and configurations spell them. Raises `ValueError` for what is neither."""
+    if level not in LEVELS:
+        raise ValueError(f"must be one of {', '.join(LEVELS)}")
+    return LevelVersion(level, _minor(version))
+
+
+def _minor(version: str) -> int | None:
+    found = _VERSION.fullmatch(version)
+    if found is None and version != "latest":
+        raise ValueError('must be "latest" or "v1.x"')
+    return int(found[1]) if found else None
+
+
+def _mode(labels: Mapping[str, str], mode: str, default: LevelVersion, errors: list[FieldError]) -> LevelVersion:
+    level, minor = labels.get(PREFIX + mode, default.level), default.minor
     if level not in LEVELS:
         errors.append(_error(PREFIX + mode, level, f"must be one of {', '.join(LEVELS)}"))
         level = RESTRICTED if mode == "enforce" else PRIVILEGED
     label = f"{PREFIX}{mode}-version"
-    version = labels.get(label, "latest")
-    found = _VERSION.fullmatch(version)
-    if found is None and version != "latest":
-        errors.append(_error(label, version, 'must be "latest" or "v1.x"'))
-    return LevelVersion(level, int(found[1]) if found else None)
+    if label in labels:
+        try:
+            minor = _minor(labels[label])
+        except ValueError as error:
+            errors.append(_error(label, labels[label], str(error)))
+            minor = None
+    return LevelVersion(level, minor)
 
 
 def _error(label: str, value: str, detail: str) -> FieldError:
