@@ -9,29 +9,24 @@ import asyncio
 import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
-
-import orjson
 
 from knarr.api import registry
 from knarr.api.bootstrap import flow_control, system
 from knarr.api.bootstrap.system import Endpoint
 from knarr.api.resources import Resource
-from knarr.apimachinery.errors import StatusError, from_status
+from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.gvk import parse_api_version
 from knarr.apimachinery.types import Object
-from knarr.apiserver import health
+from knarr.apiserver import health, loopback
 from knarr.apiserver.authz import bootstrap as rbac
 from knarr.apiserver.authz.rbac import GROUP as RBAC_GROUP
 from knarr.apiserver.context import Context
 from knarr.apiserver.health import Health
 from knarr.apiserver.master_leases import PERIOD, LeaseStore, MasterLeases
-from knarr.apiserver.request import Request, UserInfo
 from knarr.component_base.http_server import Handler
 
 #: How often, and after how many seconds, what another server was about to write is looked at again.
 _ATTEMPTS, _PAUSE = 20, 0.25
-LOOPBACK = UserInfo("system:apiserver", ("system:masters", "system:authenticated"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +131,7 @@ class Bootstrap:
         groups = [(group, version) for group, versions in self._ctx.served.groups.items() for version in versions]
         # The aggregator does not register itself.
         groups = [item for item in groups if item[0] != "apiregistration.k8s.io"]
-        objects = list(system.api_services(groups))
-        await self._ensure(objects)
-        condition = {
-            "type": "Available",
-            "status": "True",
-            "lastTransitionTime": self._ctx.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "reason": "Local",
-            "message": "Local APIServices are always available",
-        }
-        for obj in objects:
-            await self._status(registry.APISERVICES, obj["metadata"]["name"], {"conditions": [condition]})
+        await self._ensure(system.api_services(groups))
 
     # writes
 
@@ -194,19 +179,7 @@ class Bootstrap:
                 raise
 
     async def _call(self, method: str, path: str, obj: Object | None = None, media: str = "application/json") -> None:
-        query = {"fieldManager": "kube-apiserver"} if method != "DELETE" else {}
-        request = Request(
-            method=method,
-            path=path,
-            query=query,
-            headers={"content-type": media},
-            body=orjson.dumps(obj) if obj is not None else b"",
-            raw_query=urlencode(query),
-            trusted=LOOPBACK,
-        )
-        response = await self._handler(request)
-        if response.status >= 400 and isinstance(response.body, bytes):
-            raise from_status(orjson.loads(response.body))
+        await loopback.call(self._handler, method, path, obj, media)
 
 
 def _resource(obj: Object) -> Resource:

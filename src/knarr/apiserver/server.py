@@ -13,6 +13,7 @@ from knarr.apiserver import bootstrap, cache_follower, health, names
 from knarr.apiserver.admission import plugins
 from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.admission_chain import AdmissionChain, Latencies
+from knarr.apiserver.api_service_status import ApiServiceStatus
 from knarr.apiserver.authn import Authenticator
 from knarr.apiserver.authn_tokens import TokenAuthenticator
 from knarr.apiserver.authz.chain import FOLLOWED, AuthorizerChain
@@ -39,6 +40,7 @@ from knarr.apiserver.watch_cache import Change, Collection, WatchCache
 from knarr.apiserver.writer import Writer
 from knarr.component_base import logs
 from knarr.component_base.clock import Clock
+from knarr.component_base.http_server import Handler
 from knarr.component_base.tasks import Tasks
 from knarr.storage.store import Expiring, Store, StoreError
 
@@ -125,8 +127,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     checks.done(health.CACHE)
     address = f"{config.advertise_address}:{config.port}"
     look_at(ctx.metrics, served, checks)
-    discovery = Discovery(served, lambda: address)
-    nonresource = NonResource(discovery, checks, ctx.metrics, signer)
+    nonresource = NonResource(Discovery(served, lambda: address), checks, ctx.metrics, signer)
     nonresource.openapi = _openapi(clock)
     server = ApiServer(ctx, Pipeline(ctx, nonresource), checks, tasks)
     settings = bootstrap.Settings(
@@ -142,6 +143,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
         if config.shared_store:
             tasks.forever(beginning.follow_servers, "master-leases")
         await repair_numbers()
+        await _keep_available(ctx, server.handler, tasks)
         if not isinstance(store, Expiring):
             tasks.forever(EventExpiry(ctx).run, "event-expiry")
     except StatusError:
@@ -163,6 +165,13 @@ def _give_numbers(ctx: Context, config: ServerConfig, tasks: Tasks) -> Callable[
     ctx.cache.listen(claims.on_change)
     tasks.forever(claims.repair_forever, "service-claims")
     return claims.repair
+
+
+async def _keep_available(ctx: Context, handler: Handler, tasks: Tasks) -> None:
+    """Tell of every APIService whether it can be reached, from now on."""
+    available = ApiServiceStatus(ctx, handler, tasks)
+    await available.repair()
+    ctx.cache.listen(available.on_change)
 
 
 def _openapi(clock: Clock) -> Callable[[Request], Awaitable[Response | None]]:

@@ -1,0 +1,95 @@
+"""Keeps the condition `Available` of APIServices; woken by what it depends on."""
+
+from __future__ import annotations
+
+import asyncio
+
+from knarr.api import registry
+from knarr.apimachinery import timestamps
+from knarr.apimachinery.errors import StatusError
+from knarr.apimachinery.types import Object
+from knarr.apiserver import loopback
+from knarr.apiserver.availability import Verdict, judge
+from knarr.apiserver.context import Context
+from knarr.apiserver.watch_cache import Change, Collection
+from knarr.component_base.http_server import Handler
+from knarr.component_base.tasks import Tasks
+
+_GROUP = "apiregistration.k8s.io"
+_SERVICE_NAME = "kubernetes.io/service-name"
+_TYPE = "Available"
+
+
+class ApiServiceStatus:
+    """Writes the condition whenever it is not what the cluster's objects say."""
+
+    def __init__(self, ctx: Context, handler: Handler, tasks: Tasks) -> None:
+        self._ctx = ctx
+        self._handler = handler
+        self._tasks = tasks
+
+    async def repair(self) -> None:
+        """Look at all of them. Raises `StatusError`."""
+        names = [each["metadata"]["name"] for each in self._ctx.reader.list("apiservices", _GROUP)]
+        await asyncio.gather(*(self._look_at(name) for name in names))
+
+    def on_change(self, collection: Collection, change: Change) -> None:
+        """Look at the APIServices that a change concerns."""
+        plural, group = collection.resource.plural, collection.resource.group
+        meta = change.entry.head.metadata
+        if (plural, group) == ("apiservices", _GROUP):
+            if not change.deleted:
+                self._tasks.start(self._look_at(meta.name), "api-service")
+        elif (plural, group) == ("services", ""):
+            self._changed(meta.namespace, meta.name)
+        elif (plural, group) == ("endpointslices", "discovery.k8s.io"):
+            self._changed(meta.namespace, (meta.labels or {}).get(_SERVICE_NAME, ""))
+
+    def _changed(self, namespace: str, name: str) -> None:
+        """A Service or its endpoints: most are no API's."""
+        for each in self._ctx.reader.list("apiservices", _GROUP):
+            reference = each["spec"].get("service")
+            if reference and (reference.get("namespace"), reference.get("name")) == (namespace, name):
+                self._tasks.start(self._look_at(each["metadata"]["name"]), "api-service")
+
+    async def _look_at(self, name: str) -> None:
+        api_service = self._ctx.reader.get("apiservices", _GROUP, "", name)
+        if api_service is None:
+            return
+        verdict = self._judge(api_service)
+        conditions = (api_service.get("status") or {}).get("conditions") or []
+        have: Object = next((each for each in conditions if each.get("type") == _TYPE), {})
+        if verdict == (have.get("status"), have.get("reason"), have.get("message")):
+            return
+        condition = self._condition(verdict, have)
+        others = [condition if each is have else each for each in conditions]
+        status = {"conditions": others if have else [*others, condition]}
+        path = registry.APISERVICES.path("", name, "status")
+        try:
+            await loopback.call(self._handler, "PATCH", path, {"status": status}, loopback.MERGE_PATCH)
+        except StatusError as error:
+            # It is gone meanwhile: nothing is left to say of it.
+            if error.code != 404:
+                raise
+
+    def _judge(self, api_service: Object) -> Verdict:
+        reference = api_service["spec"].get("service") or {}
+        namespace, name = reference.get("namespace", ""), reference.get("name", "")
+        service = self._ctx.reader.get("services", "", namespace, name) if name else None
+        slices = (
+            each
+            for each in (self._ctx.reader.list("endpointslices", "discovery.k8s.io", namespace) if service else ())
+            if (each["metadata"].get("labels") or {}).get(_SERVICE_NAME) == name
+        )
+        return judge(api_service, service, slices)
+
+    def _condition(self, verdict: Verdict, before: Object) -> Object:
+        now = timestamps.seconds(self._ctx.clock.now())
+        changed = before.get("lastTransitionTime") if before.get("status") == verdict.status else None
+        return {
+            "type": _TYPE,
+            "status": verdict.status,
+            "lastTransitionTime": changed or now,
+            "reason": verdict.reason,
+            "message": verdict.message,
+        }
