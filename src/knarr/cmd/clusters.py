@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ class Cluster:
     cluster_cidr: str = "10.42.0.0/16"
     service_cidr: str = "10.43.0.0/16"
     kubeconfig: str = ""
+    #: What keeps the state; `etcd` is one of its own, unless the flags for the server lead to another.
+    datastore: str = "sqlite"
+    datastore_flags: Sequence[str] = ()
     #: Whether the host forwarded packets before `--uplink` turned that on.
     forwarding_before: bool = True
     #: Whether it was ended on purpose, its data kept: nobody brings it up again but `knarr up`.
@@ -160,4 +163,5 @@ def _path(name: str) -> Path:
 def _decode(data: dict[str, Any]) -> Cluster:
     # Another version of knarr may have written down more.
     known = {each.name for each in fields(Cluster)}
+    data["datastore_flags"] = tuple(data.get("datastore_flags", ()))
     return Cluster(**{key: value for key, value in data.items() if key in known})

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     # Loaded late: a server's start begins here.
     import asyncio
 
+    from knarr.cmd.clusters import Cluster
     from knarr.storage.store import Store
 
 #: Seconds a server waits at its start for an etcd that does not answer yet.
@@ -17,7 +18,13 @@ _PATIENCE = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options about the datastore, named as K3s names them."""
+    """The options of a server about the datastore, named as K3s names them."""
+    add_location(parser)
+    parser.add_argument("--token", default="", help="secret that encrypts the cluster's keys in a shared datastore")
+
+
+def add_location(parser: argparse.ArgumentParser) -> None:
+    """The options about where it is."""
     parser.add_argument(
         "--datastore", choices=["sqlite", "memory", "etcd"], default="", help="default: sqlite, in the data directory"
     )
@@ -27,8 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--datastore-cafile", default="", help="authority of the etcd's certificate")
     parser.add_argument("--datastore-certfile", default="", help="client certificate for the etcd")
     parser.add_argument("--datastore-keyfile", default="", help="its key")
-    parser.add_argument("--token", default="", help="secret that encrypts the cluster's keys in a shared datastore")
-    parser.add_argument("--token-file", type=Path, help="file that holds it")
+    parser.add_argument("--token-file", default="", help="file with the secret that encrypts a shared datastore's keys")
 
 
 def is_shared(arguments: argparse.Namespace) -> bool:
@@ -37,9 +43,14 @@ def is_shared(arguments: argparse.Namespace) -> bool:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Refuse flags that do not go together. Raises `ValueError`."""
+    """Refuse flags of a server that do not go together. Raises `ValueError`."""
     if arguments.datastore == "etcd" and not arguments.datastore_endpoint:
         raise ValueError("--datastore etcd needs --datastore-endpoint")
+    check_location(arguments)
+
+
+def check_location(arguments: argparse.Namespace) -> None:
+    """Refuse a location that is none. Raises `ValueError`."""
     if arguments.datastore_endpoint:
         from knarr.storage.etcd.endpoints import parse
 
@@ -48,9 +59,20 @@ def check(arguments: argparse.Namespace) -> None:
         parse(arguments.datastore_endpoint)
 
 
+def of_cluster(arguments: argparse.Namespace, old: Cluster | None) -> tuple[str, tuple[str, ...]]:
+    """The datastore of a cluster to be made, and the flags that lead its server there; as it was unless told."""
+    if not arguments.datastore and not arguments.datastore_endpoint:
+        return (old.datastore, tuple(old.datastore_flags)) if old is not None else ("sqlite", ())
+    found = [f"--datastore-endpoint={arguments.datastore_endpoint}"] if arguments.datastore_endpoint else []
+    for name in ("datastore_cafile", "datastore_certfile", "datastore_keyfile", "token_file"):
+        if path := getattr(arguments, name):
+            found.append(f"--{name.replace('_', '-')}={Path(path).absolute()}")
+    return arguments.datastore or "etcd", tuple(found)
+
+
 def token(arguments: argparse.Namespace) -> str:
     """The secret of `--token` or `--token-file`; empty when none is given. Raises `OSError`."""
-    return str(arguments.token or (arguments.token_file.read_text().strip() if arguments.token_file else ""))
+    return str(arguments.token or (Path(arguments.token_file).read_text().strip() if arguments.token_file else ""))
 
 
 def identity(arguments: argparse.Namespace, name: str) -> str:

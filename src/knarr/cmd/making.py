@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from knarr.cmd import clusters, members, nodens, supervisor, teardown
+from knarr.cmd import clusters, datastore, members, nodens, own_etcd, supervisor, teardown
 from knarr.cmd.clusters import Cluster
 from knarr.cmd.ends import Ends
 from knarr.cmd.members import AGENT, SERVER, SUPERVISOR
@@ -18,7 +18,7 @@ from knarr.cmd.preflight import UpError
 
 API_PORT = 6443
 #: What a cluster must have in common with the one that ran before for its pods to go on running.
-_LASTING = ("data_dir", "api_only", "uplink", "cluster_cidr", "service_cidr")
+_LASTING = ("data_dir", "api_only", "uplink", "cluster_cidr", "service_cidr", "datastore", "datastore_flags")
 
 
 class Interrupted(Exception):
@@ -120,6 +120,9 @@ class Making:
         for other in others:
             if Path(other.data_dir) == self._data_dir:
                 raise UpError(f"{self._data_dir} belongs to cluster {other.name!r}")
+        kind, flags = datastore.of_cluster(arguments, self._old)
+        if kind == "etcd" and not flags and (why := own_etcd.obstacle(self._data_dir)):
+            raise UpError(why)
         return Cluster(
             name=arguments.name,
             slot=clusters.free_slot(others, nodens.host_routes() if arguments.uplink else ()),
@@ -130,6 +133,8 @@ class Making:
             cluster_cidr=arguments.cluster_cidr,
             service_cidr=arguments.service_cidr,
             kubeconfig=str(kubeconfig_of(arguments, os.environ)[0]),
+            datastore=kind,
+            datastore_flags=flags,
             forwarding_before=any(other.uplink for other in others) or nodens.forwarding(),
         )
 

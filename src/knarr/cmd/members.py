@@ -15,8 +15,8 @@ from pathlib import Path
 from knarr.cmd import clusters, processes
 from knarr.cmd.processes import Process
 
-SUPERVISOR, SERVER, AGENT = "supervisor", "server", "agent"
-ALL = (SUPERVISOR, SERVER, AGENT)
+SUPERVISOR, SERVER, AGENT, DATASTORE = "supervisor", "server", "agent", "datastore"
+ALL = (SUPERVISOR, SERVER, AGENT, DATASTORE)
 
 
 def take(name: str, member: str) -> int | None:

@@ -7,7 +7,7 @@ import ipaddress
 import os
 import shutil
 
-from knarr.cmd import clusters
+from knarr.cmd import clusters, datastore
 from knarr.cri import programs
 
 _PROGRAMS = {"ip": "iproute2", "nsenter": "util-linux", "nft": "nftables", "containerd": "containerd", "runc": "runc"}
@@ -26,6 +26,10 @@ def check(arguments: argparse.Namespace) -> None:
             ipaddress.IPv4Network(text)
         except ValueError as error:
             raise UpError(str(error)) from error
+    try:
+        datastore.check_location(arguments)
+    except ValueError as error:
+        raise UpError(str(error)) from error
     if arguments.port is not None and not 0 <= arguments.port <= 65535:
         raise UpError(f"--port {arguments.port} is no port: 0 to 65535")
     if arguments.api_only and arguments.uplink:

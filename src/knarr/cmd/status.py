@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from knarr.cmd import clusters, members
+from knarr.cmd import clusters, members, own_etcd
 from knarr.cmd.api import Api, Unreachable
 from knarr.cmd.clusters import Cluster
 from knarr.cmd.readiness import is_ready
@@ -70,7 +70,10 @@ def report(cluster: Cluster) -> dict[str, Any]:
 
 
 def _processes(cluster: Cluster) -> dict[str, dict[str, Any]]:
-    wanted = [member for member in members.ALL if not (cluster.api_only and member == members.AGENT)]
+    absent = {members.AGENT} if cluster.api_only else set()
+    if not own_etcd.runs_for(cluster):
+        absent.add(members.DATASTORE)
+    wanted = [member for member in members.ALL if member not in absent]
     found = {member: members.holder(cluster.name, member) for member in wanted}
     return {
         member: {"pid": process.pid if process else None, "running": process is not None}

@@ -1,4 +1,6 @@
-"""Keeps the server and the agent of one cluster running. A process of its own, small: no event loop, few imports.
+"""Keeps the server and the agent of one cluster running, and its etcd where it has one.
+
+A process of its own, small: no event loop, few imports.
 
 `knarr up` starts it with the cluster's name, the lock that makes it the supervisor, and the listening sockets. It
 starts again what dies (at once, then ever more slowly) and ends both on SIGTERM, the agent first. When it dies itself,
@@ -17,10 +19,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from knarr.cmd import clusters, members, processes
+from knarr.cmd import clusters, members, own_etcd, processes
 from knarr.cmd.clusters import Cluster
 from knarr.cmd.ends import Ends
-from knarr.cmd.members import AGENT, SERVER
+from knarr.cmd.members import AGENT, DATASTORE, SERVER
 from knarr.cmd.nodens import enter
 from knarr.cmd.restarts import Restarts
 
@@ -76,16 +78,18 @@ def children(cluster: Cluster, sockets: Sequence[int]) -> list[Child]:
     for number in sockets:
         server += ["--listen-fd", str(number)]
     server += ["--cluster-cidr", cluster.cluster_cidr, "--service-cidr", cluster.service_cidr]
-    server += ["--kubeconfig", str(cluster.admin_kubeconfig)]
+    server += ["--kubeconfig", str(cluster.admin_kubeconfig), *own_etcd.server_flags(cluster)]
+    log = cluster.log_dir / f"{DATASTORE}.log"
+    store = [Child(DATASTORE, enter(cluster, own_etcd.command(cluster)), log)] if own_etcd.runs_for(cluster) else []
     if cluster.api_only:
         server += ["--advertise-address", "127.0.0.1"]
-        return [_child(cluster, SERVER, server, sockets)]
+        return [*store, _child(cluster, SERVER, server, sockets)]
     address = cluster.node_address
     server += ["--dns-address", cluster.dns_address, "--advertise-address", address]
     agent = ["agent", "--data-dir", cluster.data_dir, "--name", cluster.name, "--node-ip", address]
     agent += ["--kubeconfig", str(cluster.agent_kubeconfig), "--dns-address", cluster.dns_address]
     agent += ["--cluster-cidr", cluster.cluster_cidr, "--service-cidr", cluster.service_cidr]
-    return [_child(cluster, SERVER, server, sockets), _child(cluster, AGENT, agent, sockets)]
+    return [*store, _child(cluster, SERVER, server, sockets), _child(cluster, AGENT, agent, sockets)]
 
 
 def _child(cluster: Cluster, name: str, verb: Sequence[str], sockets: Sequence[int]) -> Child:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from knarr.cmd import clusters, members, nodens, processes
 from knarr.cmd.clusters import Cluster
-from knarr.cmd.members import AGENT, SERVER, SUPERVISOR
+from knarr.cmd.members import AGENT, DATASTORE, SERVER, SUPERVISOR
 from knarr.cmd.processes import Process
 
 #: Seconds for the supervisor, which ends agent and server first.
@@ -34,10 +34,10 @@ class Mount(NamedTuple):
 
 @contextlib.contextmanager
 def taken_over(cluster: Cluster) -> Iterator[None]:
-    """End supervisor, agent and server; until the block ends nobody starts them again. Raises `TimeoutError`."""
+    """End all members; until the block ends nobody starts them again. Raises `TimeoutError`."""
     locks: list[int] = []
     try:
-        for member in (SUPERVISOR, AGENT, SERVER):
+        for member in (SUPERVISOR, AGENT, SERVER, DATASTORE):
             locks.append(_take_from(cluster.name, member))
         yield
     finally:

@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from knarr.cmd import clusters, nodens, preflight
+from knarr.cmd import clusters, datastore, nodens, preflight
 from knarr.cmd.clusters import Cluster
 from knarr.cmd.ends import Ends
 from knarr.cmd.making import API_PORT, Interrupted, Making, claim, kubeconfig_of
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cluster-cidr", default="10.42.0.0/16", help="addresses of pods")
     parser.add_argument("--service-cidr", default="10.43.0.0/16", help="addresses of Services")
+    datastore.add_location(parser)
     parser.add_argument("--uplink", action="store_true", help="let node and pods reach the network outside")
     parser.add_argument("--wait", type=float, default=_PATIENCE, help="seconds to wait until the cluster is ready")
 
