@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.unit.apiserver.admission.conftest import Write
 from tests.unit.apiserver.conftest import FakeReader
 
 from knarr.api import registry
@@ -14,8 +14,6 @@ from knarr.apimachinery.types import Object
 from knarr.apiserver.admission.pod_security import PodSecurity
 from knarr.apiserver.admission.pod_standards.policy import LevelVersion, Policy, Settings, of_labels
 from knarr.apiserver.admission.pod_standards.standards import violations
-from knarr.apiserver.attributes import Attributes
-from knarr.apiserver.request import UserInfo
 
 _PREFIX = "pod-security.kubernetes.io/"
 _SAFE: Object = {
@@ -168,21 +166,6 @@ def test_labels_make_a_policy() -> None:
 
 
 # the plugin
-
-Write = Callable[..., Attributes]
-
-
-@pytest.fixture
-def write(reader: FakeReader) -> Write:
-    def attributes(obj: Object, resource: Any = registry.PODS, old: Object | None = None, sub: str = "") -> Attributes:
-        operation: Any = "CREATE" if old is None else "UPDATE"
-        found = Attributes(operation, resource, sub, "n", obj["metadata"]["name"], obj, old, UserInfo("u"), reader)
-        warnings: list[str] = []
-        found.warn = warnings.append
-        found.options = {"warnings": warnings}
-        return found
-
-    return attributes
 
 
 def _label(reader: FakeReader, **labels: str) -> Object:
