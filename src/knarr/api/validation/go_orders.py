@@ -46,6 +46,8 @@ ORDERS: dict[str, tuple[str, ...]] = {
     "core.v1.PodSecurityContext": tuple(_POD_SECURITY.split()),
     "core.v1.SecurityContext": tuple(_SECURITY.split()),
     "core.v1.ServicePort": ("name", "protocol", "appProtocol", "port", "targetPort", "nodePort"),
+    "core.v1.TypedLocalObjectReference": ("apiGroup", "kind", "name"),
+    "core.v1.TypedObjectReference": ("apiGroup", "kind", "name", "namespace"),
     "rbac.v1.RoleRef": ("apiGroup", "kind", "name"),
     "core.v1.EphemeralContainer": (*_CONTAINER.split(), "targetContainerName"),
 }
