@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from knarr.api.validation import names
+from knarr.api.validation import expressions, names
 from knarr.api.validation.checks import Errors, items, one_of, required_name, required_text, texts
 from knarr.api.validation.kind import META_AS_CREATED, Kind
 from knarr.api.validation.selectors import check_label_selector
@@ -190,8 +190,8 @@ def check_service(errors: Errors, service: Object, path: str) -> None:
 _IDENTIFIER = re.compile("[_a-zA-Z][_a-zA-Z0-9]*")
 
 
-def check_match_conditions(errors: Errors, conditions: Sequence[Object], path: str) -> None:
-    """`matchConditions`, apart from compiling their expressions."""
+def check_match_conditions(errors: Errors, conditions: Sequence[Object], path: str, *, params: bool = False) -> None:
+    """`matchConditions`; `params`: they may speak of a policy's parameters."""
     if len(conditions) > _MAX_CONDITIONS:
         errors.append(field.too_many(path, len(conditions), _MAX_CONDITIONS))
     seen: set[str] = set()
@@ -199,6 +199,9 @@ def check_match_conditions(errors: Errors, conditions: Sequence[Object], path: s
         here, name = f"{path}[{at}]", condition.get("name", "")
         if not condition.get("expression", "").strip():
             errors.append(field.required(f"{here}.expression"))
+        else:
+            environment = expressions.admission_environment(params=params)
+            expressions.check(errors, f"{here}.expression", condition["expression"], environment, ("bool",))
         if not name:
             errors.append(field.required(f"{here}.name"))
         elif name in seen:

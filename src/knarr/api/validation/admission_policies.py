@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
-from knarr.api.validation import names
+from knarr.api.validation import expressions, names
 from knarr.api.validation.admission import check_match_conditions, check_rule, is_identifier
 from knarr.api.validation.checks import Errors, items, one_of, required_name, required_text, texts
 from knarr.api.validation.kind import META_AS_CREATED, Kind
@@ -22,27 +22,33 @@ _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
 
 def _validating(errors: Errors, obj: Object) -> None:
     spec = obj.get("spec") or {}
-    _check_head(errors, spec)
+    environment = _check_head(errors, spec)
     rules, audits = items(spec, "validations"), items(spec, "auditAnnotations")
     if not rules and not audits:
         for key in ("validations", "auditAnnotations"):
             errors.append(field.required(f"spec.{key}", _NOTHING))
     for at, rule in enumerate(rules):
-        _check_validation(errors, rule, f"spec.validations[{at}]")
+        _check_validation(errors, rule, f"spec.validations[{at}]", environment)
     name = (obj.get("metadata") or {}).get("name", "")
     seen: set[str] = set()
     for at, audit in enumerate(audits):
         path, key = f"spec.auditAnnotations[{at}]", audit.get("key", "")
-        whole = f"{name}/{key}"
+        whole, text = f"{name}/{key}" if name else key, audit.get("valueExpression", "")
         if key in seen:
             errors.append(field.duplicate(f"{path}.key", key))
         seen.add(key)
         texts(errors, f"{path}.key", whole, names.qualified_name(whole))
-        if not audit.get("valueExpression", "").strip():
-            errors.append(field.required(f"{path}.valueExpression", "valueExpression is not specified"))
+        path = f"{path}.valueExpression"
+        if not text.strip():
+            errors.append(field.required(path, "valueExpression is not specified"))
+        elif len(text.strip().encode()) > _MAX_MESSAGE:
+            errors.append(field.too_long(path, _MAX_MESSAGE))
+        else:
+            expressions.check(errors, path, text, environment, ("string", "null_type"))
 
 
-def _check_head(errors: Errors, spec: Object) -> None:
+def _check_head(errors: Errors, spec: Object, *, patches: bool = False) -> Any:
+    """What both kinds of policies have; gives what their expressions may use."""
     policy = spec.get("failurePolicy")
     if policy is None:
         errors.append(field.required("spec.failurePolicy"))
@@ -58,8 +64,10 @@ def _check_head(errors: Errors, spec: Object) -> None:
         check_constraints(errors, constraints, "spec.matchConstraints")
         if not items(constraints, "resourceRules"):
             errors.append(field.required("spec.matchConstraints.resourceRules"))
-    _check_variables(errors, items(spec, "variables"))
-    check_match_conditions(errors, items(spec, "matchConditions"), "spec.matchConditions")
+    environment = _check_variables(errors, spec, patches=patches)
+    conditions = items(spec, "matchConditions")
+    check_match_conditions(errors, conditions, "spec.matchConditions", params=kind is not None)
+    return environment
 
 
 def _check_param_kind(errors: Errors, kind: Object, path: str) -> None:
@@ -101,20 +109,39 @@ def check_constraints(errors: Errors, match: Object, path: str) -> None:
                     errors.append(field.duplicate(f"{here}.resourceNames[{index}]", name))
 
 
-def _check_variables(errors: Errors, variables: Sequence[Object]) -> None:
+def _check_variables(errors: Errors, spec: Object, *, patches: bool) -> Any:
+    """Each variable, and what the ones after it may use."""
+    variables, params = items(spec, "variables"), spec.get("paramKind") is not None
+    environment = expressions.admission_environment(params=params, patches=patches)
+    if variables:
+        environment = environment.closing("variables")
     for at, variable in enumerate(variables):
-        path, name = f"spec.variables[{at}]", variable.get("name", "")
+        path, name, text = f"spec.variables[{at}]", variable.get("name", ""), variable.get("expression", "")
         if not name:
             errors.append(field.required(f"{path}.name", "name is not specified"))
         elif not is_identifier(name):
             errors.append(field.invalid(f"{path}.name", name, "must be a valid CEL identifier"))
-        if not variable.get("expression", "").strip():
+        if not text.strip():
             errors.append(field.required(f"{path}.expression", "expression is not specified"))
+            continue
+        kind = expressions.check(errors, f"{path}.expression", text, environment)
+        if is_identifier(name):
+            # Of a bad one nothing is known but that it is there.
+            environment = environment.with_variable(f"variables.{name}", kind or "dyn")
+    return environment
 
 
-def _check_validation(errors: Errors, rule: Object, path: str) -> None:
-    if not rule.get("expression", "").strip():
+def _check_validation(errors: Errors, rule: Object, path: str, environment: Any) -> None:
+    text, spoken = rule.get("expression", ""), rule.get("messageExpression", "")
+    if not text.strip():
         errors.append(field.required(f"{path}.expression", "expression is not specified"))
+    else:
+        expressions.check(errors, f"{path}.expression", text, environment, ("bool",))
+    if spoken and not spoken.strip():
+        errors.append(field.invalid(f"{path}.messageExpression", spoken, "must be non-empty if specified"))
+    elif spoken:
+        silent = environment.without("authorizer", "authorizer.requestResource")
+        expressions.check(errors, f"{path}.messageExpression", spoken, silent, ("string",))
     message = rule.get("message", "")
     if message and not message.strip():
         errors.append(field.invalid(f"{path}.message", message, "message must be non-empty if specified"))
@@ -131,7 +158,7 @@ def _check_validation(errors: Errors, rule: Object, path: str) -> None:
 
 def _mutating(errors: Errors, obj: Object) -> None:
     spec = obj.get("spec") or {}
-    _check_head(errors, spec)
+    environment = _check_head(errors, spec, patches=True)
     for rule in items(spec.get("matchConstraints") or {}, "resourceRules"):
         for operation in items(rule, "operations"):
             path = "spec.matchConstraints.resourceRules.operations"
@@ -140,7 +167,7 @@ def _mutating(errors: Errors, obj: Object) -> None:
     if not mutations:
         errors.append(field.required("spec.mutations", "mutations must contain at least one item"))
     for at, mutation in enumerate(mutations):
-        _check_mutation(errors, mutation, f"spec.mutations[{at}]")
+        _check_mutation(errors, mutation, f"spec.mutations[{at}]", environment)
     policy = spec.get("reinvocationPolicy", "")
     if not policy:
         errors.append(field.required("spec.reinvocationPolicy"))
@@ -148,7 +175,7 @@ def _mutating(errors: Errors, obj: Object) -> None:
         one_of(errors, "spec.reinvocationPolicy", policy, ("IfNeeded", "Never"))
 
 
-def _check_mutation(errors: Errors, mutation: Object, path: str) -> None:
+def _check_mutation(errors: Errors, mutation: Object, path: str, environment: Any) -> None:
     kind = mutation.get("patchType", "")
     if not kind:
         errors.append(field.required(f"{path}.patchType"))
@@ -162,6 +189,9 @@ def _check_mutation(errors: Errors, mutation: Object, path: str) -> None:
             errors.append(field.invalid(f"{path}.{key}", given, f"must not be specified when patchType is {kind}"))
         elif kind == name and given is not None and not given.get("expression", "").strip():
             errors.append(field.required(f"{path}.{key}.expression"))
+        elif kind == name and given is not None:
+            wanted = "Object" if key == "applyConfiguration" else "list(JSONPatch)"
+            expressions.check(errors, f"{path}.{key}.expression", given["expression"], environment, (wanted,))
 
 
 def _validating_binding(errors: Errors, obj: Object) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from knarr.api.validation import meta, names, quantities
+from knarr.api.validation import expressions, meta, names, quantities
 from knarr.api.validation.checks import (
     Errors,
     immutable,
@@ -66,6 +66,8 @@ def _check_selector(errors: Errors, selector: Object, path: str) -> None:
         errors.append(field.required(f"{path}.cel"))
     elif len(cel.get("expression", "").encode()) > _MAX_EXPRESSION:
         errors.append(field.too_long(f"{path}.cel.expression", _MAX_EXPRESSION))
+    else:
+        expressions.check_selector(errors, f"{path}.cel.expression", cel.get("expression", ""))
 
 
 def _check_config(errors: Errors, config: Object, path: str) -> None:

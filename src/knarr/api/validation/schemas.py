@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from knarr.api.validation.checks import Errors
+from knarr.api.validation.go_values import internal
 from knarr.api.validation.regexes import go_problem
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
@@ -172,12 +173,30 @@ def _check_extensions(errors: Errors, schema: Object, path: str) -> None:
     for at, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
         if not rule.get("rule", "").strip():
             errors.append(field.required(f"{path}.x-kubernetes-validations[{at}].rule", "rule is not specified"))
+        else:
+            _check_rule(errors, schema, rule, f"{path}.x-kubernetes-validations[{at}]")
     if schema.get("x-kubernetes-preserve-unknown-fields") is False:
         here = f"{path}.x-kubernetes-preserve-unknown-fields"
         errors.append(field.invalid(here, False, "must be true or undefined"))
     listed = schema.get("x-kubernetes-list-type")
     if listed is not None:
         _check_list(errors, schema, listed, path)
+
+
+def _check_rule(errors: Errors, schema: Object, rule: Object, path: str) -> None:
+    """A rule in CEL about the value, and the expression that makes its message."""
+    from knarr.api.cel import compile_about  # noqa: PLC0415 - few schemas have rules
+
+    shapes, shown = {"self": schema, "oldSelf": schema}, internal("apiextensions.v1.ValidationRule", rule)
+    for name, wanted in (("rule", "bool"), ("messageExpression", "string")):
+        text = rule.get(name, "")
+        if not text:
+            continue
+        found, subject = compile_about(text, shapes), "cel expression" if name == "rule" else name
+        if found.problem:
+            errors.append(field.invalid(f"{path}.{name}", shown, found.problem))
+        elif found.type not in (wanted, "dyn"):
+            errors.append(field.invalid(f"{path}.{name}", shown, f"{subject} must evaluate to a {wanted}"))
 
 
 def _check_list(errors: Errors, schema: Object, listed: str, path: str) -> None:

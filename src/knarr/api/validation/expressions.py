@@ -1,0 +1,85 @@
+"""Expressions in objects: they must compile, to a value of the right type.
+
+Source of the rules: k8s.io/apiserver/pkg/admission/plugin/cel/compile.go and k8s.io/dynamic-resource-allocation/cel.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api.validation.checks import Errors
+from knarr.apimachinery import field
+
+#: What the fields of a request are (https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy).
+_REQUEST = {
+    "uid": "string",
+    "subResource": "string",
+    "requestSubResource": "string",
+    "name": "string",
+    "namespace": "string",
+    "operation": "string",
+    "dryRun": "bool",
+    "options": "dyn",
+    "userInfo": "dyn",
+    "userInfo.username": "string",
+    "userInfo.uid": "string",
+    "userInfo.groups": "list<string>",
+    "userInfo.extra": "map<list<string>>",
+    **{
+        f"{name}.{part}": "string"
+        for name, last in (("kind", "kind"), ("resource", "resource"), ("requestKind", "kind"))
+        for part in ("group", "version", last)
+    },
+    **{f"requestResource.{part}": "string" for part in ("group", "version", "resource")},
+    **dict.fromkeys(("kind", "resource", "requestKind", "requestResource"), "dyn"),
+}
+_ALWAYS = {"object": "dyn", "oldObject": "dyn", "namespaceObject": "dyn", "request": "dyn"}
+_ALWAYS |= {f"request.{name}": kind for name, kind in _REQUEST.items()}
+_AUTHORIZER = {"authorizer": "Authorizer", "authorizer.requestResource": "ResourceCheck"}
+_DEVICE = {
+    "device": "dyn",
+    "device.driver": "string",
+    "device.attributes": "map<map<dyn>>",
+    "device.capacity": "map<map<Quantity>>",
+    "device.allowMultipleAllocations": "bool",
+}
+
+
+def admission_environment(*, params: bool = False, authorizer: bool = True, patches: bool = False) -> Any:
+    """What conditions, rules and variables of admission may use."""
+    from knarr.api.cel import Environment  # noqa: PLC0415 - few objects have expressions
+
+    known = _ALWAYS | (_AUTHORIZER if authorizer else {}) | ({"params": "dyn"} if params else {})
+    return Environment(tuple(sorted(known.items())), frozenset(), ("Object", "JSONPatch") if patches else ())
+
+
+def device_environment() -> Any:
+    """What selectors of devices may use."""
+    from knarr.api.cel import Environment  # noqa: PLC0415
+
+    return Environment(tuple(sorted(_DEVICE.items())))
+
+
+def check(errors: Errors, path: str, text: str, environment: Any, wanted: tuple[str, ...] = ()) -> str:
+    """An expression, of one of the wanted types if any are named. Gives its type, empty for a bad one."""
+    from knarr.api.cel import compile_expression  # noqa: PLC0415
+
+    found = compile_expression(text, environment)
+    if found.problem:
+        errors.append(field.invalid(path, text, found.problem))
+    elif wanted and found.type not in wanted:
+        listed = wanted[0] if len(wanted) == 1 else f"one of [{' '.join(wanted)}]"
+        errors.append(field.invalid(path, text, f"must evaluate to {listed} but got {found.type}"))
+    return found.type
+
+
+def check_selector(errors: Errors, path: str, text: str) -> None:
+    """A selector of devices."""
+    from knarr.api.cel import compile_expression  # noqa: PLC0415
+
+    found = compile_expression(text, device_environment())
+    if found.problem:
+        errors.append(field.invalid(path, text, found.problem))
+    elif found.type != "bool":
+        wrong = f"must evaluate to bool or the unknown type, not {found.type}"
+        errors.append(field.invalid(path, text, wrong))
