@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.component.apiserver.world import NAMESPACE, World, config_map, pod, running
+from tests.component.apiserver.world import NAMESPACE, World, config_map, eventually, pod, running
 
 from knarr.api import registry
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.client.client import MERGE_PATCH, Client
 from knarr.component_base.tasks import Tasks
+from knarr.storage.memory import MemoryStore
 
 
 async def _quota(client: Client, name: str, **hard: str) -> Object:
@@ -104,5 +105,28 @@ def test_a_dry_run_costs_nothing_and_is_still_refused(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path) as world:
             await story(world)
+
+    asyncio.run(main())
+
+
+def test_two_servers_over_one_store_share_a_quota(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        async with running(tmp_path, store) as one, running(tmp_path, store) as two:
+            clients = (one.client(), two.client())
+            await _quota(clients[0], "q", pods="5")
+            await eventually(
+                lambda: (
+                    two.api.ctx.reader.get("resourcequotas", "", NAMESPACE, "q")
+                    == one.api.ctx.reader.get("resourcequotas", "", NAMESPACE, "q")
+                )
+            )
+            answers = await asyncio.gather(
+                *(clients[number % 2].create(registry.PODS, pod(f"p{number}"), NAMESPACE) for number in range(20)),
+                return_exceptions=True,
+            )
+            made = [answer for answer in answers if isinstance(answer, dict)]
+            assert len(made) == 5
+            assert await _used(clients[0], "q") == {"pods": "5"}
 
     asyncio.run(main())
