@@ -65,10 +65,10 @@ def _freed(resource: Resource) -> KeysOf:
         if old is None:
             return ()
         quotas = snapshot.list(RESOURCEQUOTAS, old["metadata"].get("namespace", ""))
-        concerned = [key_of(RESOURCEQUOTAS, quota) for quota in quotas if found.counted(_limits(quota))]
+        concerned = [quota for quota in quotas if found.counted(_limits(quota))]
         if concerned and new is not None and found.usage(old, _EPOCH) == found.usage(new, _EPOCH):
-            return ()
-        return concerned
+            concerned = [quota for quota in concerned if found.covers(quota, old) != found.covers(quota, new)]
+        return [key_of(RESOURCEQUOTAS, quota) for quota in concerned]
 
     return keys
 

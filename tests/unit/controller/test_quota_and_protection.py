@@ -88,6 +88,9 @@ def test_a_scope_leaves_out_what_it_does_not_choose() -> None:
         world.api.create(RESOURCEQUOTAS, named("q", spec=spec))
         await world.settle()
         assert status(world)["used"] == {"pods": "1", "count/configmaps": "0"}
+        world.api.change_spec(PODS, "n", "a", activeDeadlineSeconds=9)
+        await world.advance(2)
+        assert status(world)["used"]["pods"] == "2"
 
     run(story, QUOTAS)
 

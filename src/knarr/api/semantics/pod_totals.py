@@ -59,6 +59,11 @@ def own(spec: Object, part: str) -> Resources:
     return parsed((spec.get("resources") or {}).get(part))
 
 
+def speaks_for_itself(spec: Object) -> bool:
+    """Whether a pod asks for anything at its own level."""
+    return any(_own(spec, part) for part in ("requests", "limits"))
+
+
 def _own(spec: Object, part: str) -> Resources:
     listed = own(spec, part)
     return {name: value for name, value in listed.items() if name in _POD_LEVEL or name.startswith("hugepages-")}

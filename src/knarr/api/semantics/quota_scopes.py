@@ -37,6 +37,11 @@ def pod(selector: Object, obj: Object) -> bool:
     return scope in _POD_SCOPES and _POD_SCOPES[scope](spec)
 
 
+def moves(old: Object, new: Object) -> bool:
+    """Whether an update moves a pod from one scope to another."""
+    return _is_terminating(old.get("spec") or {}) != _is_terminating(new.get("spec") or {})
+
+
 def claim(selector: Object, obj: Object) -> bool:
     """Whether a claim of a volume is in a scope."""
     if selector.get("scopeName") != "VolumeAttributesClass":

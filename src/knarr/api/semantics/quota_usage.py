@@ -37,6 +37,8 @@ _ONE = Quantity(1)
 #: Of these a pod must say how much it wants once a quota counts them.
 _DEMANDED = frozenset({"cpu", "limits.cpu", "limits.memory", "memory", "requests.cpu", "requests.memory"})
 _STORAGE_CLASS = ".storageclass.storage.k8s.io/"
+#: How a pod asks for a device of a class as if it were an extended resource.
+_DEVICE_CLASS = "deviceclass.resource.kubernetes.io/"
 _DEVICES = ".deviceclass.resource.k8s.io/devices"
 #: Devices that a request for all of a class counts as: the most that one claim may get.
 _MOST_DEVICES = 32
@@ -49,8 +51,8 @@ class Measure:
     #: Which resource names of a quota concern these objects.
     counts: Callable[[str], bool]
     usage: Callable[[Object, datetime], Resources]
-    #: Updates are looked at too, since they may use more.
-    updates: bool = False
+    #: Which updates (old, new) may use more.
+    updates: Callable[[Object, Object], bool] = lambda _old, _new: False
     in_scope: InScope = quota_scopes.nothing
 
     def counted(self, names: Iterable[str]) -> list[str]:
@@ -96,7 +98,7 @@ _POD_NAMES = frozenset(
 def _counts_pods(name: str) -> bool:
     if name in _POD_NAMES or name.startswith(("hugepages-", "requests.hugepages-")):
         return True
-    return name.startswith("requests.") and "/" in name and "kubernetes.io/" not in name
+    return name.startswith("requests.") and _is_extended(name.removeprefix("requests."))
 
 
 def pod_usage(pod: Object, now: datetime) -> Resources:
@@ -134,17 +136,20 @@ def _compute(requests: Resources, limits: Resources) -> dict[str, Quantity]:
 
 
 def _is_extended(name: str) -> bool:
+    if name.startswith(_DEVICE_CLASS):
+        return True
     return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.")
 
 
 def unspecified(pod: Object, names: Iterable[str]) -> str:
     """What a pod must say and does not: `limits.cpu for: a,b; memory for: a`; empty when all is said.
 
-    Once a quota counts cpu or memory, each container has to say how much it wants, or the pod as a whole.
+    Once a quota counts cpu or memory, each container has to say how much it wants, unless the pod as a whole does.
     """
     demanded = _DEMANDED.intersection(names)
     spec = pod.get("spec") or {}
-    demanded -= _compute(pod_totals.own(spec, "requests"), pod_totals.own(spec, "limits")).keys()
+    if pod_totals.speaks_for_itself(spec):
+        return ""
     missing: dict[str, set[str]] = {}
     for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
         resources = container.get("resources") or {}
@@ -241,13 +246,17 @@ def _devices(request: Object) -> int:
     return int(request.get("count") or 1)
 
 
+def _always(_old: Object, _new: Object) -> bool:
+    return True
+
+
 _MEASURES: dict[tuple[str, str], Measure] = {
     ("configmaps", ""): _counting("configmaps", "", "configmaps"),
-    ("persistentvolumeclaims", ""): Measure(_counts_claims, claim_usage, updates=True, in_scope=quota_scopes.claim),
-    ("pods", ""): Measure(_counts_pods, pod_usage, in_scope=quota_scopes.pod),
+    ("persistentvolumeclaims", ""): Measure(_counts_claims, claim_usage, _always, quota_scopes.claim),
+    ("pods", ""): Measure(_counts_pods, pod_usage, quota_scopes.moves, quota_scopes.pod),
     ("replicationcontrollers", ""): _counting("replicationcontrollers", "", "replicationcontrollers"),
-    ("resourceclaims", "resource.k8s.io"): Measure(_counts_device_claims, device_claim_usage, updates=True),
+    ("resourceclaims", "resource.k8s.io"): Measure(_counts_device_claims, device_claim_usage, _always),
     ("resourcequotas", ""): _counting("resourcequotas", "", "resourcequotas"),
     ("secrets", ""): _counting("secrets", "", "secrets"),
-    ("services", ""): Measure(_counts_services, service_usage, updates=True),
+    ("services", ""): Measure(_counts_services, service_usage, _always),
 }

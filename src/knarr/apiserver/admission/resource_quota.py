@@ -42,7 +42,10 @@ def measure_of(attributes: Attributes) -> Measure | None:
         resizes = key == _PODS and attributes.subresource == "resize" and operation == "UPDATE"
         return measure(*key) if resizes else None
     found = measure(*key)
-    return found if operation == "CREATE" or (operation == "UPDATE" and found.updates) else None
+    if operation == "CREATE":
+        return found
+    grows = operation == "UPDATE" and found.updates(attributes.old_object or {}, attributes.object)
+    return found if grows else None
 
 
 def charge(

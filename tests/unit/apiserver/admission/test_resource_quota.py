@@ -72,6 +72,7 @@ def test_cpu_and_memory_must_be_said_once_they_are_counted() -> None:
     assert _refusal(_write(_pod()), quota) == "failed quota: q: must specify limits.cpu for: c; memory for: c"
     whole = _pod(resources={"limits": {"cpu": "1"}, "requests": {"memory": "1Mi"}})
     assert _charged(_write(whole), quota) == {"limits.cpu": "1", "memory": "1Mi", "ephemeral-storage": "0"}
+    assert _charged(_write(_pod(resources={"requests": {"memory": "1Mi"}})), quota)["memory"] == "1Mi"
 
 
 def test_a_quota_whose_use_is_unknown_refuses() -> None:
@@ -148,6 +149,20 @@ def test_services_are_counted_by_what_they_take() -> None:
     full = {"services": "1", "services.nodeports": "2", "services.loadbalancers": "1"}
     assert _charged(_write(balanced, services, plain), _quota(hard, none)) == full
     assert _charged(_write(bare, services), _quota(hard)) == {**none, "services.loadbalancers": "1"}
+
+
+def test_a_pod_that_is_given_a_deadline_moves_to_another_scope() -> None:
+    write = _write(_pod(activeDeadlineSeconds=5), old=_pod())
+    assert _charged(write, _quota({"pods": "1"}, scopes=["Terminating"])) == {"pods": "1"}
+    assert _charged(write, _quota({"pods": "1"}, scopes=["NotTerminating"])) == {}
+    assert _charged(write, _quota({"pods": "1"})) == {}
+
+
+def test_devices_that_pods_ask_for_by_class_are_counted() -> None:
+    name = "deviceclass.resource.kubernetes.io/gpu"
+    quota = _quota({f"requests.{name}": "3", "requests.kubernetes.io/other": "1"})
+    used = {f"requests.{name}": "2", "requests.kubernetes.io/other": "0"}
+    assert _charged(_write(_pod({name: "2"})), quota) == used
 
 
 def test_devices_are_counted_by_class() -> None:
