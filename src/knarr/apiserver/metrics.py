@@ -9,6 +9,8 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from knarr.apiserver.flowcontrol.control import FlowControl
+from knarr.apiserver.flowcontrol.metrics import FlowMetrics
 from knarr.apiserver.health import Health
 from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.apiserver.served import ServedResources
@@ -114,6 +116,7 @@ class Metrics:
                 ("group", "version", "resource"),
             )
         )
+        self.flows = FlowMetrics()
         self.registry = Registry(
             (
                 _Requests(self._rows),
@@ -191,9 +194,10 @@ class _Requests:
         yield from Counter(_TOTAL, {(*key, str(code)): count for key, code, count in counted}).lines()
 
 
-def look_at(metrics: Metrics, served: ServedResources, health: Health) -> None:
-    """Show what is kept of each resource, and which health checks hold."""
+def look_at(metrics: Metrics, served: ServedResources, health: Health, flows: FlowControl) -> None:
+    """Show what is kept of each resource, which health checks hold, and how flows fare."""
     metrics.registry.add(
+        *metrics.flows.families(flows.levels),
         Looked(_OBJECTS, lambda: _stored(served, grouped=False)),
         Looked(_RESOURCE_OBJECTS, lambda: _stored(served, grouped=True)),
         checks(health),

@@ -13,10 +13,12 @@ from knarr.apimachinery.errors import StatusError, bad_request, internal
 from knarr.apiserver import audit_id, deadlines, dispatch, request_info, responses
 from knarr.apiserver.authz.decision import forbidden
 from knarr.apiserver.context import Context
+from knarr.apiserver.flowcontrol import metrics as flow_metrics
 from knarr.apiserver.impersonation import impersonate
 from knarr.apiserver.nonresource import NonResource
 from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.component_base import logs
+from knarr.component_base.http import Flow
 from knarr.storage.store import StoreError
 
 _log = logs.get("apiserver")
@@ -90,6 +92,8 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - a request's bug is its own: it gets a 500, the server goes on
             response = _failed(request, error)
         if response is not None:
+            if request.flow is not None:
+                self.ctx.metrics.flows.dispatched.add(request.flow.labels)
             self._count(request, response, began)
         return response
 
@@ -116,14 +120,37 @@ class Pipeline:
     async def _in_turn(self, request: Request, info: RequestInfo) -> Response:
         """The answer, once there is a seat on the request's priority level. Raises `StatusError`."""
         flow = request.flow
-        if flow is None or flow.level.limit is None:
+        if flow is None:
             return await self._in_time(request, info)
-        if not await flow.level.enter(flow.key):
+        metrics, key = self.ctx.metrics.flows, flow.labels
+        if flow.level.limit is not None and not await self._enter_level(flow):
             return responses.too_many_requests()
+        metrics.dispatched.add(key)
+        metrics.running.add(key)
         try:
             return await self._in_time(request, info)
         finally:
-            flow.level.leave()
+            metrics.running.add(key, -1)
+            if flow.level.limit is not None:
+                flow.level.leave()
+
+    async def _enter_level(self, flow: Flow) -> bool:
+        """Take a seat; False for who must come back later."""
+        key = flow.labels
+        if flow.level.free:
+            return await flow.level.enter(flow.key)
+        metrics, began = self.ctx.metrics.flows, time.perf_counter()
+        entered = False
+        metrics.waiting.add(key)
+        try:
+            entered = await flow.level.enter(flow.key)
+        finally:
+            seconds = time.perf_counter() - began
+            metrics.waiting.add(key, -1)
+            metrics.waited.observe(seconds, (*key, "true" if entered else "false"))
+        if not entered:
+            metrics.rejected.add((*key, flow_metrics.reason(flow.level, seconds)))
+        return entered
 
     async def _in_time(self, request: Request, info: RequestInfo) -> Response:
         try:

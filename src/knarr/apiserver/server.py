@@ -126,7 +126,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     cache.listen(_follower(ctx))
     checks.done(health.CACHE)
     address = f"{config.advertise_address}:{config.port}"
-    look_at(ctx.metrics, served, checks)
+    look_at(ctx.metrics, served, checks, ctx.flow_control)
     nonresource = NonResource(Discovery(served, lambda: address), checks, ctx.metrics, signer)
     nonresource.openapi = _openapi(clock)
     server = ApiServer(ctx, Pipeline(ctx, nonresource), checks, tasks)

@@ -74,6 +74,11 @@ class Seats(Protocol):
         """Whether a request need not wait."""
         ...
 
+    @property
+    def queued(self) -> bool:
+        """Whether requests may wait for a seat."""
+        ...
+
     async def enter(self, flow: str) -> bool:
         """Take a seat, waiting for it; False when there is none in time."""
         ...
@@ -94,6 +99,11 @@ class Flow(Protocol):
     @property
     def key(self) -> str:
         """What it shares with the others of its flow."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Priority level and flow schema, by name."""
         ...
 
     def mark(self, response: Response) -> None:

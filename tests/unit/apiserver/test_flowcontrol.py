@@ -11,7 +11,9 @@ from knarr.apimachinery.types import Object
 from knarr.apiserver import request_info
 from knarr.apiserver.flowcontrol import classify
 from knarr.apiserver.flowcontrol.levels import CONCURRENCY, Level, levels
+from knarr.apiserver.flowcontrol.metrics import FlowMetrics, reason
 from knarr.component_base.http import UserInfo
+from knarr.component_base.metrics import Registry
 
 ANYBODY = {"kind": "Group", "group": {"name": "*"}}
 EVERYTHING = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": True}
@@ -137,3 +139,22 @@ def test_a_full_queue_turns_away_and_a_wait_given_up_frees_its_seat() -> None:
         assert level.used == 0 and level.free
 
     asyncio.run(run())
+
+
+def test_metrics_tell_the_seats_of_every_level() -> None:
+    told = FlowMetrics().families(lambda: [Level("some", "", 7), Level("exempt", "", None)])
+    lines = Registry(told).text().decode().splitlines()
+    assert 'apiserver_flowcontrol_nominal_limit_seats{priority_level="some"} 7' in lines
+    assert 'apiserver_flowcontrol_nominal_limit_seats{priority_level="exempt"} 0' in lines
+
+
+@pytest.mark.parametrize(
+    ("level", "seconds", "why"),
+    [
+        (Level("a", "", 1), 0.0, "concurrency-limit"),
+        (Level("a", "", 1, []), 0.0, "queue-full"),
+        (Level("a", "", 1, []), 15.0, "time-out"),
+    ],
+)
+def test_why_a_request_is_turned_away(level: Level, seconds: float, why: str) -> None:
+    assert reason(level, seconds) == why

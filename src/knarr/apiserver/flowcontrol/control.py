@@ -23,6 +23,8 @@ class Flow:
     level: Level
     #: Requests of one flow are dealt the same queues.
     key: str
+    #: Priority level and flow schema, by name.
+    labels: tuple[str, str]
 
     def mark(self, response: Response) -> None:
         """Name schema and level in an answer."""
@@ -44,6 +46,12 @@ class FlowControl:
         if collection.resource.group == _GROUP:
             self._schemas = None
 
+    def levels(self) -> list[Level]:
+        """The levels in force."""
+        if self._schemas is None:
+            self._load()
+        return list(self._levels.values())
+
     def flow(self, user: UserInfo, info: RequestInfo) -> Flow | None:
         """Where a request belongs; None while the cluster has no schema for it."""
         if self._schemas is None:
@@ -57,7 +65,7 @@ class FlowControl:
 
     def _classify(self, key: tuple[object, ...], user: UserInfo, info: RequestInfo) -> Flow | None:
         found = next((schema for schema in self._schemas or () if schema.matches(user, info)), None)
-        flow = Flow(found, self._levels[found.level], found.flow(user, info)) if found is not None else None
+        flow = _flow(found, self._levels[found.level], user, info) if found is not None else None
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         if len(info.path) + len(user.name) < _REMEMBERED:
@@ -76,3 +84,7 @@ class FlowControl:
         schemas = classify.compiled(self._reader.list("flowschemas", _GROUP))
         self._schemas = [schema for schema in schemas if schema.level in self._levels]
         self._known.clear()
+
+
+def _flow(schema: Schema, level: Level, user: UserInfo, info: RequestInfo) -> Flow:
+    return Flow(schema, level, schema.flow(user, info), (level.name, schema.name))

@@ -40,6 +40,11 @@ class Level:
         """Whether a request need not wait."""
         return self.limit is None or self.used < self.limit
 
+    @property
+    def queued(self) -> bool:
+        """Whether requests may wait for a seat."""
+        return self.queues is not None
+
     async def enter(self, flow: str) -> bool:
         """Take a seat, waiting for it; False when there is none in time. `leave` gives it back."""
         if self.free:
