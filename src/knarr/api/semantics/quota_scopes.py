@@ -47,8 +47,6 @@ def claim(selector: Object, obj: Object) -> bool:
     if selector.get("scopeName") != "VolumeAttributesClass":
         return False
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    if selector.get("operator") == "Exists":
-        return bool(spec.get("volumeAttributesClassName"))
     names = (
         spec.get("volumeAttributesClassName"),
         status.get("currentVolumeAttributesClassName"),

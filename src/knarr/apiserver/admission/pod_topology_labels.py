@@ -23,7 +23,8 @@ class PodTopologyLabels:
         if attributes.operation != "CREATE" or obj is None:
             return
         if attributes.subresource == "binding":
-            node = (obj.get("target") or {}).get("name")
+            target = obj.get("target") or {}
+            node = target.get("name") if target.get("kind") == "Node" else None
         elif not attributes.subresource:
             node = (obj.get("spec") or {}).get("nodeName")
         else:

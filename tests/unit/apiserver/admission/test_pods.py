@@ -157,7 +157,7 @@ def test_pods_stay_five_minutes_on_a_lost_node_unless_they_say_otherwise(write: 
 def test_bindings_and_bound_pods_tell_their_nodes_place(reader: FakeReader, write: Write) -> None:
     zone = {"topology.kubernetes.io/zone": "z"}
     reader.add("nodes", {"metadata": {"name": "a", "labels": {**zone, "topology.kubernetes.io/other": "x"}}})
-    binding: Object = {"metadata": {"name": "p"}, "target": {"name": "a"}}
+    binding: Object = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "a"}}
     PodTopologyLabels().admit(write(binding, sub="binding"))
     assert binding["metadata"]["labels"] == zone
     bound, lost = pod(nodeName="a"), pod(nodeName="gone")
