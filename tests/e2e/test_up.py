@@ -138,21 +138,27 @@ def test_broken_off_half_way(one: Cluster, number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=["INT", "HUP"])
-def test_the_end_of_a_cluster_in_the_foreground(one: Cluster, number: signal.Signals) -> None:
+def test_the_end_of_a_cluster_in_the_foreground(one: Cluster, number: signal.Signals, images: dict[str, Path]) -> None:
     before = census(one.name)
     process = up(one, "--port", "0", "--foreground")
     started(one, process)
-    one.kubectl("create", "configmap", "kept")
+    one.import_image(images["busybox"])
+    one.apply(pod("box", "sleep 1000", restart="Always"), "default")
+    one.kubectl("wait", "pod/box", "--for=condition=Ready", "--timeout=60s")
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (0, "")
-    assert census(one.name) == before
+    until(lambda: census(one.name) == before, "nothing but the data is left", 10)
     said = run([*KNARR, "status", "--name", one.name]).stdout
     assert said.startswith(f"{one.name}: stopped; `knarr up` goes on with it\n")
     assert one.name not in one.kubeconfig.read_text()
     if number == signal.SIGINT:
         one.up()
-        one.kubectl("get", "configmap", "kept")
+        # As after a restart of the machine: the pod is the same, its container another.
+        until(
+            lambda: one.json("get", "pod", "box")["status"]["containerStatuses"][0]["restartCount"] == 1, "it runs", 60
+        )
+        one.kubectl("wait", "pod/box", "--for=condition=Ready", "--timeout=60s")
 
 
 def test_all_killed_at_once_and_up_again(one: Cluster, images: dict[str, Path]) -> None:
@@ -162,8 +168,9 @@ def test_all_killed_at_once_and_up_again(one: Cluster, images: dict[str, Path]) 
     one.kubectl("wait", "pod/box", "--for=condition=Ready", "--timeout=60s")
     before = one.json("get", "pod", "box")["status"]["containerStatuses"][0]
     found = one.state()["processes"]
-    for member in MEMBERS:
-        os.kill(found[member]["pid"], signal.SIGKILL)
+    containerd = int((one.data_dir / "agent" / "run" / "containerd.pid").read_text())
+    for pid in (*(found[member]["pid"] for member in MEMBERS), containerd):
+        os.kill(pid, signal.SIGKILL)
     until(lambda: not any(one.state()["processes"][member]["running"] for member in MEMBERS), "all are dead", 10)
     one.up()
     after = one.json("get", "pod", "box")["status"]["containerStatuses"][0]

@@ -131,6 +131,7 @@ class ContainerdProcess:
         self.options = options
         self._clock = clock
         self._pid = 0
+        self._stopping = False
         self._config = options.state / "config.toml"
         self._pidfile = options.state / "containerd.pid"
 
@@ -153,17 +154,21 @@ class ContainerdProcess:
             await _end(running)
             running = 0
         self._config.write_text(config)
+        self._stopping = False
         self._pid = running or self._spawn()
         await self._until_ready()
 
     def _running(self) -> int:
-        """The process of an earlier start that still runs with our configuration, or 0."""
-        try:
-            pid = int(self._pidfile.read_text())
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (OSError, ValueError):
-            return 0
-        return pid if str(self._config).encode() in command else 0
+        """The process of an earlier start that still runs with our configuration, or 0.
+
+        By its command line: an agent that was killed may not have come to write the pid down.
+        """
+        wanted = f"\0-c\0{self._config}\0".encode()
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{entry}/cmdline").read_bytes().endswith(wanted):
+                    return int(entry)
+        return 0
 
     def _spawn(self) -> int:
         program = find("containerd", "containerd")
@@ -203,24 +208,26 @@ class ContainerdProcess:
             await self._clock.sleep(0.02)
 
     async def supervise(self) -> None:
-        """Run for ever: whenever containerd ends, start it again."""
+        """Whenever containerd ends, start it again, until `stop`."""
         while True:
             await _ended(self._pid)
+            if self._stopping:
+                return
             _log.warning("containerd ended, starting it again", pid=self._pid)
-            while True:
-                try:
-                    self._pid = self._spawn()
-                    await self._until_ready()
-                    break
-                except (CriError, OSError) as error:
-                    _log.warning("containerd does not start", error=error)
-                    await self._clock.sleep(1)
+            try:
+                self._pid = self._spawn()
+                await self._until_ready()
+            except (CriError, OSError) as error:
+                _log.warning("containerd does not start", error=error)
+                await self._clock.sleep(1)
 
     async def stop(self) -> None:
         """End containerd; containers keep running."""
+        if self._stopping:
+            return
+        self._stopping = True
         if self._pid:
             await _end(self._pid)
-            self._pid = 0
             self._pidfile.unlink(missing_ok=True)
 
 
