@@ -31,7 +31,10 @@ def _config_map(errors: Errors, obj: Object) -> None:
         errors.append(field.too_long("[]", _LIMIT))
 
 
-def _size(encoded: str) -> int:
+def _size(encoded: str | None) -> int:
+    """Bytes of a base64 text; a value may be null."""
+    if not encoded:
+        return 0
     return len(encoded) * 3 // 4 - encoded[-2:].count("=")
 
 
@@ -70,7 +73,7 @@ def _check_type(errors: Errors, obj: Object, data: Mapping[str, str]) -> None:
                 errors.append(field.required(f"data[{key}]"))
         for key in _JSON_KEYS.get(kind, ()):
             if key in data:
-                _check_json(errors, data[key], f"data[{key}]")
+                _check_json(errors, data[key] or "", f"data[{key}]")
     elif kind == "kubernetes.io/basic-auth" and "username" not in data and "password" not in data:
         errors.append(field.required("data[username]"))
         errors.append(field.required("data[password]"))
@@ -127,7 +130,7 @@ def _warn_secret(obj: Object, old: Object | None) -> list[str]:
         return []
     from knarr.api.validation.tls_pair import problem  # noqa: PLC0415 - loads cryptography
 
-    found = problem(data.get("tls.crt", ""), data.get("tls.key", ""))
+    found = problem(data.get("tls.crt") or "", data.get("tls.key") or "")
     return [found] if found else []
 
 
