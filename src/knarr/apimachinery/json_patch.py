@@ -73,6 +73,8 @@ class _Patched:
     def __init__(self, root: Any) -> None:
         self.root = root
         self._copied = 0
+        #: Containers that are copies already, by identity: each is copied once, however often it is written to.
+        self._own_copies: dict[int, Any] = {}
 
     def carry_out(self, operation: Object) -> None:
         verb = _VERBS.get(operation.get("op", ""))
@@ -109,10 +111,12 @@ class _Patched:
         source = _member(operation, "from")
         container, key = self._find(source)
         value = _get(container, key)
-        self._copied += len(orjson.dumps(value))
+        data = orjson.dumps(value)
+        self._copied += len(data)
         if self._copied > MAX_COPIED:
             raise _DoesNotApplyError(f"the accumulated size increase of copy operations exceeded {MAX_COPIED}")
-        self._insert(_member(operation, "path"), value)
+        # The copy is its own: what is written to it later must not show at its source.
+        self._insert(_member(operation, "path"), orjson.loads(data))
 
     def test(self, operation: Object) -> None:
         """Go on only if the value is the given one."""
@@ -148,12 +152,19 @@ class _Patched:
     def _own(self, path: str) -> tuple[Any, str]:
         """As `_find`, with fresh copies of all containers on the way."""
         steps, key = _steps(path)
-        self.root = container = _shallow(_container(self.root, path))
+        self.root = container = self._owned(_container(self.root, path))
         for step in steps:
-            below = _shallow(_container(_get(container, step), path))
+            below = self._owned(_container(_get(container, step), path))
             container[_index(step, len(container)) if isinstance(container, list) else step] = below
             container = below
         return container, key
+
+    def _owned(self, container: Any) -> Any:
+        if id(container) in self._own_copies:
+            return container
+        copy = dict(container) if isinstance(container, dict) else list(container)
+        self._own_copies[id(copy)] = copy
+        return copy
 
 
 _VERBS: dict[str, Callable[[_Patched, Object], None]] = {
@@ -185,10 +196,6 @@ def _container(value: Any, path: str) -> Any:
     if not isinstance(value, dict | list):
         raise _DoesNotApplyError(f"doc is missing path: {path}")
     return value
-
-
-def _shallow(value: Any) -> Any:
-    return dict(value) if isinstance(value, dict) else list(value)
 
 
 def _get(container: Any, key: str) -> Any:

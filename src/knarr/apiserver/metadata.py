@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from knarr.api.resources import Resource
 from knarr.apimachinery.errors import bad_request
 from knarr.apimachinery.types import Object
@@ -78,14 +80,15 @@ def dedup_owners(obj: Object, warn: Callable[[str], None], *, after_admission: b
     owners: list[Any] = obj["metadata"].get("ownerReferences") or []
     if len(owners) < 2:
         return
-    kept: list[Any] = []
+    kept: dict[bytes, Any] = {}
+    again: set[str] = set()
     for owner in owners:
-        if owner not in kept:
-            kept.append(owner)
-    if len(kept) == len(owners):
+        if kept.setdefault(orjson.dumps(owner, option=orjson.OPT_SORT_KEYS), owner) is not owner:
+            again.add(str(owner.get("uid", "")))
+    if not again:
         return
-    obj["metadata"]["ownerReferences"] = kept
-    names = ", ".join(sorted({str(owner.get("uid", "")) for owner in owners if owners.count(owner) > 1}))
+    obj["metadata"]["ownerReferences"] = list(kept.values())
+    names = ", ".join(sorted(again))
     if after_admission:
         warn(
             ".metadata.ownerReferences contains duplicate entries after mutating admission happens; API server "

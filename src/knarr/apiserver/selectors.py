@@ -14,6 +14,8 @@ from knarr.apiserver import selectable
 from knarr.apiserver.selectable import Getter
 
 Match = Callable[[Any], bool]
+#: Requirements up to which it is worth looking for a shorter test.
+_FEW = 16
 #: Kinds with selectable fields of their own whose refusal differs from the common one.
 _PLAIN_TEXT = "field label not supported: {}"
 _WITH_KIND = "field label {} not supported for {}"
@@ -51,6 +53,8 @@ class Selectors:
 
 def _by_labels(selector: labels.Selector) -> Match:
     """A test of labels alone; the common ones, that a label has one value, without detours."""
+    if len(selector.requirements) > _FEW:
+        return lambda head: selector.matches(head.metadata.labels)
     pairs = [(item.key, selector.exact(item.key)) for item in selector.requirements]
     if len({key for key, _ in pairs}) < len(pairs) or any(value is None for _, value in pairs):
         return lambda head: selector.matches(head.metadata.labels)

@@ -131,3 +131,20 @@ def test_replacing_then_testing_holds_and_inputs_stay(doc: Any, value: Any, data
 def test_adding_then_removing_is_nothing(doc: Any, value: Any) -> None:
     added = [{"op": "add", "path": "/new", "value": value}, {"op": "remove", "path": "/new"}]
     assert json_patch.apply(doc, added) == doc
+
+
+def test_a_copy_is_its_own_and_the_document_stays() -> None:
+    document: dict[str, Any] = {"a": {"x": [1]}}
+    operations = [
+        {"op": "copy", "from": "/a", "path": "/b"},
+        {"op": "add", "path": "/b/x/-", "value": 2},
+        {"op": "add", "path": "/a/y", "value": 3},
+        {"op": "copy", "from": "/a", "path": "/c"},
+        {"op": "remove", "path": "/a/x/0"},
+    ]
+    assert json_patch.apply(document, operations) == {
+        "a": {"x": [], "y": 3},
+        "b": {"x": [1, 2]},
+        "c": {"x": [1], "y": 3},
+    }
+    assert document == {"a": {"x": [1]}}

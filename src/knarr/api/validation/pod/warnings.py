@@ -6,6 +6,7 @@ Source of the rules: k8s.io/kubernetes/pkg/api/pod/warnings.go.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from knarr.api.validation import names, quantities
 from knarr.api.validation.checks import items
@@ -245,7 +246,7 @@ def _refers_to_itself(variable: Object) -> bool:
 
 def _port_conflicts(spec: Object, path: str) -> list[str]:
     out: list[str] = []
-    seen: list[tuple[Object, str, int]] = []
+    seen = _Ports()
     for kind in ("containers", "initContainers"):
         for at, container in enumerate(items(spec, kind)):
             if kind == "initContainers" and container.get("restartPolicy") != "Always":
@@ -254,8 +255,7 @@ def _port_conflicts(spec: Object, path: str) -> list[str]:
                 here = f"{path}.{kind}[{at}].ports[{index}]"
                 if port.get("hostIP") and not port.get("hostPort"):
                     out.append(f"{here}: hostIP set without hostPort: {_shown(port)}")
-                out += _conflicts(port, here, seen, at)
-                seen.append((port, here, at))
+                out += seen.conflicts(port, here, at)
     return out
 
 
@@ -266,19 +266,38 @@ def _shown(port: Object) -> str:
     )
 
 
-def _conflicts(port: Object, path: str, seen: list[tuple[Object, str, int]], container: int) -> list[str]:
-    for other, where, of in seen:
-        if other.get("protocol") != port.get("protocol"):
-            continue
-        same = other.get("containerPort") == port.get("containerPort")
-        hosts = (port.get("hostPort", 0), other.get("hostPort", 0))
-        if same and of == container and (hosts == (0, 0) or port == other or hosts[0] == hosts[1]):
-            return [f"{path}: duplicate port definition with {where}"]
-        if same and of == container and 0 in hosts:
-            return [f"{path}: overlapping port definition with {where}"]
-        if same and of != container and hosts == (0, 0):
-            return [f"{path}: duplicate port definition with {where}"]
-    return []
+class _Ports:
+    """The ports seen so far, found by what a next one may conflict with: a pod may name very many."""
+
+    def __init__(self) -> None:
+        #: (container, protocol, port, host port; None: any) → (order, host port, path) of the first such one.
+        self._first: dict[tuple[int, Any, Any, int | None], tuple[int, int, str]] = {}
+        #: (protocol, port) → (container, order, path) of the first two containers that have it without a host port.
+        self._open: dict[tuple[Any, Any], list[tuple[int, int, str]]] = {}
+        self._count = 0
+
+    def conflicts(self, port: Object, path: str, container: int) -> list[str]:
+        """What is wrong with a port; it counts for the next ones."""
+        host, what = port.get("hostPort", 0), (port.get("protocol"), port.get("containerPort"))
+        wanted: list[int | None] = [0, host] if host else [None]
+        found = [self._first[container, *what, each] for each in wanted if (container, *what, each) in self._first]
+        if not host:
+            others = [entry for entry in self._open.get(what, ()) if entry[0] != container]
+            found += [(order, 0, where) for _, order, where in others]
+        self._note(what, host, path, container)
+        if not found:
+            return []
+        _, other, where = min(found)
+        return [f"{path}: {'duplicate' if other == host else 'overlapping'} port definition with {where}"]
+
+    def _note(self, what: tuple[Any, Any], host: int, path: str, container: int) -> None:
+        entry = (self._count, host, path)
+        self._count += 1
+        self._first.setdefault((container, *what, None), entry)
+        self._first.setdefault((container, *what, host), entry)
+        known = self._open.setdefault(what, [])
+        if not host and len(known) < 2 and all(one[0] != container for one in known):
+            known.append((container, entry[0], path))
 
 
 def _pod_affinity(spec: Object, path: str) -> list[str]:
