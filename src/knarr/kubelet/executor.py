@@ -72,6 +72,7 @@ class PodExecutor:
         self.rejection: tuple[str, str] | None = None
         #: The status last made: what the kubelet's own API shows.
         self.status: Object = dict(pod.get("status") or {})
+        self._seen = host.clock.monotonic()
 
     @property
     def pod(self) -> Object:
@@ -94,7 +95,9 @@ class PodExecutor:
     def _take(self, event: Event) -> None:
         now = self._now()
         orders = self.worker.handle(event, now)
-        self.status = self.worker.status(now)
+        before, self.status = self.status.get("phase"), self.worker.status(now)
+        if self.status.get("phase") == "Running" != before:
+            self._host.metrics.pod_started(self.worker.pod, now.wall, now.mono - self._seen)
         for order in orders:
             self._begin(order)
         ip = self.worker.ips[0] if self.worker.ips else ""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 
 import knarr
+from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
 from knarr.component_base.metrics import BETA, About, Counter, Family, Histogram, Looked, Registry, Sample
 
@@ -23,6 +25,7 @@ _KINDS = {
 }
 _HTTP = ("method", "path", "server_type", "long_running")
 _PROBE = ("probe_type", "result", "container", "pod", "namespace", "pod_uid")
+_STARTS = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 600, 900, 1200, 1800, 2700, 3600)
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 #: Paths that stay open for as long as somebody listens.
 _LONG = frozenset({"exec", "attach", "portForward", "containerLogs", "run"})
@@ -67,6 +70,21 @@ class PodMetrics:
         self.started = Counter(
             About("kubelet_started_containers_total", "Cumulative number of containers started", ("container_type",))
         )
+        self.starts = Histogram(
+            About(
+                "kubelet_pod_start_duration_seconds",
+                "Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run",
+            ),
+            _STARTS,
+        )
+        self.starts_since_creation = Histogram(
+            About(
+                "kubelet_pod_start_total_duration_seconds",
+                "Duration in seconds to start a pod since creation, including time to pull images and run init "
+                "containers, measured from pod creation timestamp to when it is reported as running",
+            ),
+            _STARTS,
+        )
         self.probes = Counter(
             About(
                 "prober_probe_total",
@@ -83,6 +101,13 @@ class PodMetrics:
             ),
             _SECONDS,
         )
+
+    def pod_started(self, pod: Object, now: datetime, seconds: float) -> None:
+        """A pod has begun to run, so many seconds after the kubelet has seen it first."""
+        self.starts.observe(seconds)
+        created = pod["metadata"].get("creationTimestamp")
+        if created:
+            self.starts_since_creation.observe((now - timestamps.parse(created)).total_seconds())
 
     def container_started(self, pod: Object, name: str) -> None:
         """A container of a pod was started."""
@@ -137,6 +162,8 @@ class KubeletMetrics:
                 Looked(_ACTIVE, lambda: [(("false",), sum(not _ended(pod) for pod in pods()))]),
                 Looked(_DESIRED, lambda: [(("false",), len(pods()))]),
                 inside.started,
+                inside.starts,
+                inside.starts_since_creation,
                 *runtime.families(),
                 self._requests,
                 self._latency,

@@ -171,6 +171,8 @@ def test_a_pod_comes_to_run_and_says_so(run: Run) -> None:
         assert [note.reason for note in node.notes] == ["Pulling", "Pulled", "Created", "Started"]
         writes = [path for method, path in node.api.requests if method == "PATCH"]
         assert len(writes) <= 2, "a quick start is told in few writes"
+        assert node.host.metrics.started.values == {("container",): 1}
+        assert sum(node.host.metrics.starts.values[()][:-1]) == 1
 
     run(test)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
@@ -97,3 +98,14 @@ def test_calls_of_the_runtime_are_counted_and_pass_through() -> None:
         ]
 
     asyncio.run(main())
+
+
+def test_starts_are_timed_from_first_sight_and_from_creation() -> None:
+    inside = PodMetrics()
+    made_ = {**pod(), "metadata": {**pod()["metadata"], "creationTimestamp": "2026-01-01T00:00:00Z"}}
+    inside.pod_started(made_, datetime(2026, 1, 1, 0, 0, 7, tzinfo=UTC), 1.5)
+    text = made([], inside).text()
+    assert samples(text, "kubelet_pod_start_duration_seconds_sum") == ["kubelet_pod_start_duration_seconds_sum 1.5"]
+    assert samples(text, "kubelet_pod_start_total_duration_seconds_sum") == [
+        "kubelet_pod_start_total_duration_seconds_sum 7"
+    ]
