@@ -165,7 +165,7 @@ class Agent:
         process.write_mirror(await registry.start())
         await process.start()
         self._exit.push_async_callback(process.stop)
-        self._tasks.start(process.supervise(), "containerd")
+        self._tasks.forever(process.supervise, "containerd")
         store = ImageStore(str(options.socket), imported, self._clock)
         try:
             if not await store.has(pause.IMAGE):
@@ -298,7 +298,13 @@ class Agent:
     async def _dns_of_pods(self, dns: DnsServer, network: Network) -> None:
         """DNS is behind its Service at the bridge's address, which is there once the node has been given pods."""
         await network.ready.wait()
-        await dns.listen(self._tasks, (network.gateway,))
+        while True:
+            try:
+                await dns.listen(self._tasks, (network.gateway,))
+                return
+            except OSError as error:
+                _log.warning("no DNS for pods yet", address=network.gateway, error=error)
+                await self._clock.sleep(1)
 
     async def _server(self, kubelet: Kubelet, client: Client) -> None:
         """The kubelet's own API."""

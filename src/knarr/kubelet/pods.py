@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from knarr.apimachinery.types import Object
 from knarr.component_base import logs
@@ -25,6 +25,8 @@ from knarr.wire.messages import Message
 _log = logs.get("kubelet.pods")
 #: Seconds that a container of a pod that is no more gets to end.
 _ORPHAN_GRACE = 30
+#: Seconds between tries to remove one.
+_ORPHAN_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 
 
 class Pods:
@@ -201,23 +203,41 @@ class Pods:
         self._tasks.start(executor.close(), f"close {meta['name']}")
 
     async def _end_orphan(self, uid: str) -> None:
-        """Stop and remove; tried again at the next start if it fails now."""
+        """Stop and remove, however often it takes: the runtime may be away."""
         _log.info("removing orphan", uid=uid)
+        found, sandboxes = self._found.pop(uid, []), self._sandboxes.pop(uid, [])
+        pause = _ORPHAN_PAUSE
+        while True:
+            try:
+                await self._remove_orphan(uid, found, sandboxes)
+                return
+            except (CriError, OSError) as error:
+                _log.warning("orphan not removed yet", uid=uid, error=error)
+                await self._host.clock.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _remove_orphan(self, uid: str, found: Sequence[Message], sandboxes: Sequence[Message]) -> None:
         runtime = self._host.runtime
-        found = self._found.pop(uid, [])
-        sandboxes = self._sandboxes.pop(uid, [])
-        try:
-            for container in found:
+        for container in found:
+            with _unless_gone():
                 await runtime.stop_container(container["id"], _ORPHAN_GRACE)
-            for sandbox in sandboxes:
+        for sandbox in sandboxes:
+            with _unless_gone():
                 await runtime.stop_sandbox(sandbox["id"])
                 await runtime.remove_sandbox(sandbox["id"])
-            await self._host.volumes.teardown(uid)
-            for group in self._host.cgroups.pods().get(uid, ()):
-                await self._host.cgroups.remove(group)
-        except (CriError, OSError) as error:
-            if not isinstance(error, CriError) or error.code != NOT_FOUND:
-                _log.warning("orphan not removed", uid=uid, error=error)
+        await self._host.volumes.teardown(uid)
+        for group in self._host.cgroups.pods().get(uid, ()):
+            await self._host.cgroups.remove(group)
+
+
+@contextlib.contextmanager
+def _unless_gone() -> Iterator[None]:
+    """What the runtime does not know any more needs no end."""
+    try:
+        yield
+    except CriError as error:
+        if error.code != NOT_FOUND:
+            raise
 
 
 def _by_pod(items: Iterable[Message]) -> dict[str, list[Message]]:

@@ -95,8 +95,8 @@ class Proxy:
     async def start(self, tasks: Tasks) -> None:
         """Begin; the rules are loaded when everything was listed (`ready`)."""
         self._running = [
-            tasks.start(self._follow(), "proxy"),
-            tasks.start(self._verify(), "proxy table check"),
+            tasks.forever(self._follow, "proxy"),
+            tasks.forever(self._verify, "proxy table check"),
         ]
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ from knarr.api.registry import PODS
 from knarr.apimachinery.types import Object
 from knarr.component_base.clock import RealClock
 from knarr.cri.fake import FakeRuntime
-from knarr.cri.runtime import CriError, ExecResult
+from knarr.cri.runtime import NOT_FOUND, CriError, ExecResult
 from knarr.kubelet.cgroups import Cgroups
 from knarr.kubelet.container_resources import GroupLimits
 from knarr.kubelet.host import Host
@@ -294,6 +294,29 @@ def test_what_ran_before_the_kubelet_is_taken_over_and_orphans_end(tmp_path: Pat
             assert not calls & {"run_sandbox", "create_container", "start_container"}
             [kept] = second.runtime.running("app")
             assert before[kept] == second.runtime.containers[kept]
+        finally:
+            await second.close()
+
+    asyncio.run(test())
+
+
+def test_an_orphan_ends_however_often_the_runtime_fails(tmp_path: Path) -> None:
+    async def test() -> None:
+        first = Node(tmp_path)
+        await first.start()
+        first.api.put(PODS, pod("goes"))
+        await until(lambda: first.status("goes")["phase"] == "Running")
+        await first.close()
+        first.api.remove(PODS, ("ns", "goes"))
+        first.runtime.fail = {
+            "stop_container": [CriError(NOT_FOUND, "it has gone meanwhile")],
+            "stop_sandbox": [CriError("Unavailable", "the runtime was killed")],
+            "remove_sandbox": [CriError("Unavailable", "and once more")],
+        }
+        second = Node(tmp_path, first.runtime, first.api)
+        await second.start()
+        try:
+            await until(lambda: not second.runtime.sandboxes and not any(second.runtime.fail.values()))
         finally:
             await second.close()
 
