@@ -28,32 +28,53 @@ def folder() -> Iterator[Path]:
 
 
 class Etcd:
-    """One member. `endpoint` is its address; it can be killed and started again on the same data."""
+    """One member. `endpoint` is its address; it can be killed and started again on the same data.
 
-    def __init__(self, folder: Path, extra: tuple[str, ...] = ()) -> None:
+    Members of one cluster share a folder, and `members` names them all. With `port` it listens on loopback with TLS,
+    and `extra` are the flags for that.
+    """
+
+    def __init__(
+        self, folder: Path, name: str = "one", members: tuple[str, ...] = (), port: int = 0, extra: tuple[str, ...] = ()
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.name = name
         # Relative socket names: etcd takes nothing else, and paths of sockets are short.
-        self.endpoint = f"unix://{folder}/client:0"
+        self._socket = f"{name}-client:0"
+        self.endpoint = f"https://localhost:{port}" if port else f"unix://{folder}/{self._socket}"
+        self._port = port
+        self._members = members or (name,)
         self._extra = extra
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start and wait until it accepts connections."""
-        (self.folder / "client:0").unlink(missing_ok=True)
-        peer = "unix://peer:0"
-        command = ["etcd", "--name", "test", "--data-dir", "data", "--logger", "zap", "--log-level", "error"]
-        command += ["--listen-client-urls", "unix://client:0", "--advertise-client-urls", "unix://client:0"]
-        command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
-        command += ["--initial-cluster", f"test={peer}", *self._extra]
-        with (self.folder / "log").open("ab") as log:
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start it; a member of several answers only with the others."""
+        (self.folder / self._socket).unlink(missing_ok=True)
+        (self.folder / f"{self.name}-peer:0").unlink(missing_ok=True)
+        with (self.folder / f"{self.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._command(),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
+
+    def wait(self) -> None:
+        """Wait until it accepts connections."""
+        log = self.folder / f"{self.name}.log"
         deadline = time.monotonic() + _PATIENCE
         while not self._accepts():
-            assert self._process.poll() is None, (self.folder / "log").read_text()
-            assert time.monotonic() < deadline, (self.folder / "log").read_text()
+            assert self._process is not None
+            assert self._process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.02)
 
     def kill(self) -> None:
@@ -63,6 +84,25 @@ class Etcd:
             self._process.wait()
             self._process = None
 
+    def _command(self) -> list[str]:
+        client = f"https://localhost:{self._port}" if self._port else f"unix://{self._socket}"
+        listen = f"https://127.0.0.1:{self._port}" if self._port else client
+        peers = {name: f"unix://{name}-peer:0" for name in self._members}
+        flags = {
+            "--name": self.name,
+            "--data-dir": f"data-{self.name}",
+            "--logger": "zap",
+            "--log-level": "error",
+            "--listen-client-urls": listen,
+            "--advertise-client-urls": client,
+            "--listen-peer-urls": peers[self.name],
+            "--initial-advertise-peer-urls": peers[self.name],
+            "--initial-cluster": ",".join(f"{name}={peer}" for name, peer in peers.items()),
+        }
+        return ["etcd", *(f"{flag}={value}" for flag, value in flags.items()), *self._extra]
+
     def _accepts(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self.folder / "client:0")) == 0
+        family = socket.AF_INET if self._port else socket.AF_UNIX
+        with socket.socket(family) as probe:
+            address = ("127.0.0.1", self._port) if self._port else str(self.folder / self._socket)
+            return probe.connect_ex(address) == 0

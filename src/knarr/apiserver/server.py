@@ -146,7 +146,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
         await _keep_available(ctx, server.handler, tasks)
         if not isinstance(store, Expiring):
             tasks.forever(EventExpiry(ctx).run, "event-expiry")
-    except StatusError:
+    except (StatusError, StoreError):
         await server.close()
         raise
     return server

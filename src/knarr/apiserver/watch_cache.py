@@ -19,9 +19,11 @@ import orjson
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
 from knarr.apiserver import selectable
-from knarr.storage.store import Event, KeyValue
+from knarr.storage.store import Event, KeyValue, StoreError
 
 _HEAD = b'{"metadata":{'
+#: How values begin that kube-apiserver has written in its usual form.
+_PROTOBUF = b"k8s\0"
 #: Other keys of a store are not the API's.
 _REGISTRY = "/registry/"
 #: Recent changes kept for watches that resume; older ones are read from the store's history.
@@ -130,6 +132,15 @@ class Watcher:
             self._waiter = None
 
 
+def _decode(kv: KeyValue) -> Object:
+    """An object that somebody else has written. Raises `StoreError`."""
+    if kv.value.startswith(_PROTOBUF):
+        why = "is protobuf, of a kube-apiserver; knarr and one that runs with --storage-media-type=application/json can"
+        raise StoreError(f"{kv.key} {why} share a datastore")
+    obj: Object = orjson.loads(kv.value)
+    return obj
+
+
 class Collection:
     """The objects below one storage prefix."""
 
@@ -150,7 +161,7 @@ class Collection:
         """The entry for a stored value: the revision spliced in, the type cut off."""
         value = kv.value
         if not (value.startswith(_HEAD) and value.endswith(self.suffix)):
-            value = encode(orjson.loads(value), self.suffix)
+            value = encode(_decode(kv), self.suffix)
         body = b'%b"resourceVersion":"%d",%b}' % (_HEAD, kv.mod_revision, value[len(_HEAD) : -len(self.suffix)])
         return Entry(kv.key, kv.mod_revision, body, self._decoder.decode(body))
 

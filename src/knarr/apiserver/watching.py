@@ -26,7 +26,7 @@ from knarr.apiserver.selectors import Match, Selectors
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Change, Entry, Watcher, at_revision
 from knarr.component_base.metrics import Key
-from knarr.storage.store import CompactedError, Event, LaggedError
+from knarr.storage.store import CompactedError, Event, LaggedError, StoreUnavailableError
 
 #: Seconds of a watch that does not say how long; the true length is up to twice that.
 _LENGTH = 1800
@@ -271,7 +271,7 @@ async def _from_history(one: Watch, start: int) -> AsyncIterator[bytes]:
     except CompactedError as error:
         yield _error(expired(f"too old resource version: {start} ({error.oldest})"))
         return
-    except LaggedError:
+    except (LaggedError, StoreUnavailableError):
         # As every watch whose reader is too slow it ends; the client comes back for what it has missed.
         return
     async with aclosing(CacheStream(one, seen)) as rest:

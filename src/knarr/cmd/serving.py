@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import uvloop
 
+from knarr.apimachinery.errors import StatusError
 from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.connect import connectors
 from knarr.apiserver.server import ApiServer, ServerConfig, build
@@ -71,8 +72,8 @@ def run(arguments: argparse.Namespace, files: Files, sockets: Sequence[socket.so
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_serve(arguments, files, sockets))
-    except (StoreError, SecretsError) as error:
-        print(f"knarr server: datastore: {error}", file=sys.stderr)
+    except (StoreError, SecretsError, StatusError) as error:
+        print(f"knarr server: {error}", file=sys.stderr)
         return 1
 
 

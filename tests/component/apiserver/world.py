@@ -53,12 +53,12 @@ class World:
 
 
 @asynccontextmanager
-async def running(directory: Path, store: Store | None = None) -> AsyncIterator[World]:
-    """A server with a namespace that pods can be made in."""
+async def running(directory: Path, store: Store | None = None, *, shared: bool = False) -> AsyncIterator[World]:
+    """A server with a namespace that pods can be made in; `shared`: as if others wrote to its store."""
     own = store or MemoryStore()
     clock = RealClock()
     authority = Authority.load_or_create(directory, "ca", clock.now())
-    config = ServerConfig([certificates.signing_key(directory)], service_cidr="10.96.0.0/24")
+    config = ServerConfig([certificates.signing_key(directory)], service_cidr="10.96.0.0/24", shared_store=shared)
     api = await build(config, own, clock)
     http = HttpServer(api.handler, _tls(directory, authority), api.quick)
     port = await http.listen("127.0.0.1", 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import Any, cast
 import pytest
 from tests.etcd import Etcd, folder, needs_etcd
 
+from knarr.component_base import certificates
+from knarr.component_base.clock import RealClock
+from knarr.storage.etcd import client as etcd_client
+from knarr.storage.etcd.endpoints import TlsFiles
 from knarr.storage.etcd.store import EtcdStore
 from knarr.storage.store import CompactedError, ConflictError, Event, StoreError, StoreUnavailableError
 
@@ -128,6 +133,97 @@ def test_a_killed_etcd_loses_nothing_acknowledged_and_no_event(etcd: Etcd) -> No
     run(etcd.endpoint, test)
 
 
+def test_of_three_members_any_may_be_killed() -> None:
+    """Writes go on at another member, whoever of them led; the watch goes on where it was."""
+    names = ("a", "b", "c")
+    with folder() as path:
+        members = [Etcd(path, name, names) for name in names]
+
+        async def test(one: EtcdStore, two: EtcdStore) -> None:
+            seen: list[Event] = []
+            start = await two.create("/counter", b"0")
+            task = asyncio.ensure_future(follow(two, seen, start))
+            done = 0
+            for member in members:
+                member.kill()
+                for _ in range(10):
+                    done += await count_once(one)
+                member.launch()
+                await asyncio.to_thread(member.wait)
+                for _ in range(5):
+                    done += await count_once(two)
+            final = await one.get("/counter")
+            assert final is not None
+            await until(lambda: bool(seen) and seen[-1].kv.mod_revision == final.mod_revision)
+            task.cancel()
+            # A write whose answer was lost may have happened: at least what was promised is there, and each step came.
+            assert int(final.value) >= done
+            assert [int(event.kv.value) for event in seen] == list(range(1, int(final.value) + 1))
+
+        try:
+            for member in members:
+                member.launch()
+            for member in members:
+                member.wait()
+            run(",".join(member.endpoint for member in members), test)
+        finally:
+            for member in members:
+                member.kill()
+
+
+async def count_once(store: EtcdStore) -> int:
+    """One step, promised (1) or not (0); waits for a leader as long as an election takes."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                current = await store.get("/counter")
+                assert current is not None
+                await store.update("/counter", b"%d" % (int(current.value) + 1), current.mod_revision)
+                return 1
+            except StoreUnavailableError:
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits long for a member that does not answer."""
+    monkeypatch.setattr(etcd_client, "PATIENCE", 0.5)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_tls_with_certificates_of_both_sides(tmp_path: Path) -> None:
+    now = RealClock().now()
+    authority = certificates.Authority.load_or_create(tmp_path, "ca", now)
+    served = certificates.Leaf("etcd", dns=("localhost",), ips=("127.0.0.1",), server=True)
+    server = certificates.leaf_files(authority, tmp_path, "server", served, now)
+    client = certificates.leaf_files(authority, tmp_path, "client", certificates.Leaf("knarr", client=True), now)
+    trusted = f"{tmp_path}/ca.crt"
+    flags = (
+        f"--cert-file={server[0]}",
+        f"--key-file={server[1]}",
+        f"--trusted-ca-file={trusted}",
+        "--client-cert-auth",
+    )
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    etcd = Etcd(tmp_path / "etcd", port=port, extra=(*flags, "--client-cert-auth"))
+
+    async def main() -> None:
+        store = await EtcdStore.open(etcd.endpoint, TlsFiles(trusted, str(client[0]), str(client[1])), period=0)
+        assert await store.create("/a", b"1") > 0
+        await store.close()
+        with pytest.raises(StoreUnavailableError):
+            await EtcdStore.open(etcd.endpoint, TlsFiles(trusted), period=0)
+        with pytest.raises(StoreUnavailableError, match="CERTIFICATE_VERIFY_FAILED"):
+            await EtcdStore.open(etcd.endpoint, TlsFiles(), period=0)
+
+    try:
+        etcd.start()
+        asyncio.run(main())
+    finally:
+        etcd.kill()
+
+
 def test_an_endpoint_that_is_gone_is_passed_over(etcd: Etcd) -> None:
     async def test(one: EtcdStore, two: EtcdStore) -> None:
         revision = await one.create("/a", b"1")
@@ -136,6 +232,7 @@ def test_an_endpoint_that_is_gone_is_passed_over(etcd: Etcd) -> None:
     run(f"unix://{etcd.folder}/nobody,http://127.0.0.1:1,{etcd.endpoint}", test)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_no_etcd_is_a_clear_error(tmp_path: Path) -> None:
     async def main() -> None:
         with pytest.raises(StoreUnavailableError, match="not reachable: unix:///.*/nobody"):
