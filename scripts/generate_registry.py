@@ -36,19 +36,18 @@ SPECIAL_PREFIXES = {
 
 def main() -> None:
     """Read the documents, write the table."""
-    write_registry(Path(sys.argv[1]))
+    (TABLES / "registry.json").write_text(table(Path(sys.argv[1])))
 
 
-def write_registry(discovery: Path) -> None:
-    """`registry.json`: group-versions in discovery order with their resources."""
+def table(discovery: Path) -> str:
+    """The text of `registry.json`: group-versions in discovery order with their resources."""
     out: list[Any] = [_group_version("", "v1", json.loads((discovery / "api__v1.json").read_text()))]
     for group in json.loads((discovery / "apis.json").read_text())["groups"]:
         for version in group["versions"]:
             name = f"apis__{group['name']}__{version['version']}.json"
             out.append(_group_version(group["name"], version["version"], json.loads((discovery / name).read_text())))
     _set_storage_versions(out)
-    text = "[\n" + ",\n".join(_registry_text(entry) for entry in out) + "\n]\n"
-    (TABLES / "registry.json").write_text(text)
+    return "[\n" + ",\n".join(_registry_text(entry) for entry in out) + "\n]\n"
 
 
 def _registry_text(entry: dict[str, Any]) -> str:

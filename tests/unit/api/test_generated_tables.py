@@ -9,7 +9,9 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).parents[3]
-TYPES = ROOT / "src" / "knarr" / "api" / "tables" / "types"
+TABLES = ROOT / "src" / "knarr" / "api" / "tables"
+TYPES = TABLES / "types"
+REFERENCE = ROOT.parent / "shared" / "reference"
 
 
 def script(name: str) -> ModuleType:
@@ -29,3 +31,8 @@ def test_type_tables_are_generated() -> None:
     assert made.keys() == {path.name for path in TYPES.iterdir()}
     for name, text in made.items():
         assert (TYPES / name).read_text() == text, name
+
+
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the published documents are not beside this checkout")
+def test_the_registry_is_what_discovery_says() -> None:
+    assert script("generate_registry").table(REFERENCE / "discovery") == (TABLES / "registry.json").read_text()
