@@ -26,7 +26,7 @@ _RESYNC = 300.0
 #: Seconds after which a quota that has just changed is looked at again: what was on its way is there then.
 _RECHECK = 5.0
 #: Seconds for which a quota must not have changed before its use is lowered.
-_QUIET = 1.0
+_QUIET = 0.5
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
