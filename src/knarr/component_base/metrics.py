@@ -39,13 +39,14 @@ class About:
         yield f"# HELP {self.name} [{self.level}] {self.text}"
         yield f"# TYPE {self.name} {kind}"
 
-    def sample(self, key: Key, value: float, suffix: str = "", extra: str = "") -> str:
+    def pairs(self, key: Key) -> str:
+        """The labels of a key, without braces."""
+        return ",".join([f'{name}="{_escaped(each)}"' for name, each in zip(self.labels, key, strict=True)])
+
+    def sample(self, key: Key, value: float) -> str:
         """One sample's line."""
-        pairs = [f'{name}="{_escaped(each)}"' for name, each in zip(self.labels, key, strict=True)]
-        labels = ",".join([*pairs, extra] if extra else pairs)
-        return (
-            f"{self.name}{suffix}{{{labels}}} {_number(value)}" if labels else f"{self.name}{suffix} {_number(value)}"
-        )
+        pairs = self.pairs(key)
+        return f"{self.name}{{{pairs}}} {_number(value)}" if pairs else f"{self.name} {_number(value)}"
 
 
 @dataclass(slots=True)
@@ -121,15 +122,22 @@ class Histogram:
         if not self.values:
             return
         yield from self.about.head("histogram")
+        bounds = [f'le="{_number(bound)}"}}' for bound in self.buckets]
         for key, counts in list(self.values.items()):
-            total = 0
-            for bound, count in zip(self.buckets, counts, strict=False):
-                total += int(count)
-                yield self.about.sample(key, total, "_bucket", f'le="{_number(bound)}"')
-            total += int(counts[len(self.buckets)])
-            yield self.about.sample(key, total, "_bucket", 'le="+Inf"')
-            yield self.about.sample(key, counts[-1], "_sum")
-            yield self.about.sample(key, total, "_count")
+            yield from self._of(self.about.pairs(key), bounds, counts)
+
+    def _of(self, pairs: str, bounds: Sequence[str], counts: Sequence[float]) -> Iterator[str]:
+        """The lines of one key: there are many of them, and none is formatted twice."""
+        name, total = self.about.name, 0
+        start = f"{name}_bucket{{{pairs}," if pairs else f"{name}_bucket{{"
+        for bound, count in zip(bounds, counts, strict=False):
+            total += int(count)
+            yield f"{start}{bound} {total}"
+        total += int(counts[len(bounds)])
+        labels = f"{{{pairs}}}" if pairs else ""
+        yield f'{start}le="+Inf"}} {total}'
+        yield f"{name}_sum{labels} {_number(counts[-1])}"
+        yield f"{name}_count{labels} {total}"
 
 
 class Registry:
@@ -168,4 +176,6 @@ def _number(value: float) -> str:
 
 
 def _escaped(text: str) -> str:
+    if text.isalnum():
+        return text
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
