@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from knarr.api.validation import names
+from knarr.api.validation.addresses import address_warnings
 from knarr.api.validation.checks import Errors, immutable, items, labels, one_of, port, texts
 from knarr.api.validation.kind import META_AS_CREATED, META_BOTH, Kind
 from knarr.api.validation.services import check_ordinary_ip
@@ -167,9 +168,14 @@ def _update_slice(errors: Errors, obj: Object, old: Object) -> None:
 
 
 def _warn_slice(obj: Object, old: Object | None) -> list[str]:
-    if old is None and obj.get("addressType") == "FQDN":
-        return ["spec.addressType: FQDN endpoints are deprecated"]
-    return []
+    if obj.get("addressType") == "FQDN":
+        return ["spec.addressType: FQDN endpoints are deprecated"] if old is None else []
+    return [
+        warning
+        for at, endpoint in enumerate(items(obj, "endpoints"))
+        for index, address in enumerate(items(endpoint, "addresses"))
+        for warning in address_warnings(f"endpoints[{at}].addresses[{index}]", address)
+    ]
 
 
 ENDPOINTS = Kind(_endpoints, warnings=_warn_endpoints, update_meta=META_BOTH)

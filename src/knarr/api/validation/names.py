@@ -258,6 +258,12 @@ def ip(value: str) -> tuple[str, ...]:
     return (IP_WRONG,)
 
 
+def canonical_ip(value: str) -> tuple[str, ...]:
+    """The same, written in the one way there is."""
+    wrong, parsed = ip(value), parse_ip(value)
+    return wrong if wrong or str(parsed) == value else (f'must be in canonical form ("{parsed}")',)
+
+
 def _dotted_quad(value: str) -> bool:
     parts = value.split(".")
     return len(parts) == 4 and all(part.isascii() and part.isdigit() and int(part) <= 255 for part in parts)
@@ -273,19 +279,23 @@ def ip_sloppy(value: str) -> tuple[str, ...]:
 
 
 def cidr(value: str) -> tuple[str, ...]:
-    """A network in CIDR notation: exact, without bits beyond the prefix."""
-    address, slash, length = value.partition("/")
-    parsed = parse_ip(address)
-    if not slash or parsed is None or not _length_good(length, parsed.max_prefixlen):
-        if _dotted_quad(address) and cidr_sloppy(value) == ():
-            return ("must not have leading 0s in IP",)
+    """A network in CIDR notation without leading zeros, and without bits beyond the prefix."""
+    network = parse_cidr(value)
+    if network is None:
         return (CIDR_WRONG,)
-    errors = []
-    if (len(length) > 1 and length[0] == "0") or length.startswith("+"):
-        errors.append("must not have leading 0s in prefix length")
-    if ipaddress.ip_network(f"{parsed}/{int(length)}", strict=False).network_address != parsed:
-        errors.append("must not have bits set beyond the prefix length")
-    return tuple(errors)
+    address, _, length = value.partition("/")
+    parsed = parse_ip(address)
+    if parsed is None or length != str(int(length)):
+        return ("must not have leading 0s in IP or prefix length",)
+    if _mapped(address):
+        return ("must not have an IPv4-mapped IPv6 address",)
+    return () if network.network_address == parsed else ("must not have bits set beyond the prefix length",)
+
+
+def canonical_cidr(value: str) -> tuple[str, ...]:
+    """The same, written in the one way there is."""
+    wrong, network = cidr(value), parse_cidr(value)
+    return wrong if wrong or str(network) == value else (f'must be in canonical form ("{network}")',)
 
 
 def cidr_sloppy(value: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from knarr.api.validation import names
+from knarr.api.validation.addresses import network_warnings
 from knarr.api.validation.checks import (
     Errors,
     immutable,
@@ -234,21 +235,34 @@ def _check_block(errors: Errors, block: Object, path: str) -> None:
     if not whole:
         errors.append(field.required(f"{path}.cidr"))
         return
-    parsed = names.parse_cidr(whole)
-    if parsed is None:
-        texts(errors, f"{path}.cidr", whole, names.cidr_sloppy(whole))
+    parsed, wrong = names.parse_cidr(whole), names.cidr(whole)
+    if parsed is None or wrong:
+        texts(errors, f"{path}.cidr", whole, wrong)
         return
     for at, part in enumerate(items(block, "except")):
         here = f"{path}.except[{at}]"
-        inner = names.parse_cidr(part)
-        if inner is None:
-            texts(errors, here, part, names.cidr_sloppy(part))
+        inner, wrong = names.parse_cidr(part), names.cidr(part)
+        if inner is None or wrong:
+            texts(errors, here, part, wrong)
         elif (
             inner.version != parsed.version
             or inner.prefixlen <= parsed.prefixlen
             or inner.network_address not in parsed
         ):
             errors.append(field.invalid(here, part, "must be a strict subset of `cidr`"))
+
+
+def _warn_policy(obj: Object, old: Object | None) -> list[str]:
+    """IPv6 networks that are not written in the usual way."""
+    out: list[str] = []
+    for kind, peers in (("ingress", "from"), ("egress", "to")):
+        for at, rule in enumerate(items(obj.get("spec") or {}, kind)):
+            for index, peer in enumerate(items(rule, peers)):
+                block, path = peer.get("ipBlock") or {}, f"spec.{kind}[{at}].{peers}[{index}].ipBlock"
+                out += network_warnings(f"{path}.cidr", block.get("cidr", ""))
+                for last, part in enumerate(items(block, "except")):
+                    out += network_warnings(f"{path}.except[{last}]", part)
+    return out
 
 
 def _cidrs(errors: Errors, obj: Object) -> None:
@@ -259,7 +273,7 @@ def _cidrs(errors: Errors, obj: Object) -> None:
     if len(ranges) > 2:
         errors.append(field.invalid("spec.cidrs", {"CIDRs": list(ranges)}, "may only hold up to 2 values"))
     for at, value in enumerate(ranges):
-        texts(errors, f"spec.cidrs[{at}]", value, names.cidr(value))
+        texts(errors, f"spec.cidrs[{at}]", value, names.canonical_cidr(value))
     versions = [parsed.version for parsed in map(names.parse_cidr, ranges) if parsed is not None]
     if len(ranges) == 2 and len(versions) == 2 and versions[0] == versions[1]:
         wrong = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
@@ -296,6 +310,6 @@ def _update_address(errors: Errors, obj: Object, old: Object) -> None:
 
 INGRESSES = Kind(_create_ingress, _update_ingress, {"status": _ingress_status}, warnings=_warn_ingress)
 INGRESSCLASSES = Kind(_class, _update_class)
-NETWORKPOLICIES = Kind(_policy)
+NETWORKPOLICIES = Kind(_policy, warnings=_warn_policy)
 SERVICECIDRS = Kind(_cidrs, _update_cidrs)
-IPADDRESSES = Kind(_address, _update_address, name=names.ip)
+IPADDRESSES = Kind(_address, _update_address, name=names.canonical_ip)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 from knarr.api.validation import names, quantities
+from knarr.api.validation.addresses import network_warnings
 from knarr.api.validation.checks import Errors, items, label_key, texts
 from knarr.api.validation.go_values import internal
 from knarr.api.validation.kind import Kind
@@ -59,7 +60,7 @@ def _check_cidrs(errors: Errors, spec: Object) -> None:
     cidrs = _cidrs(spec)
     parsed = [names.parse_cidr(cidr) for cidr in cidrs]
     for at, cidr in enumerate(cidrs):
-        texts(errors, f"spec.podCIDRs[{at}]", cidr, names.cidr_sloppy(cidr))
+        texts(errors, f"spec.podCIDRs[{at}]", cidr, names.cidr(cidr))
     if len(cidrs) <= 1:
         return
     families = {network.version for network in parsed if network is not None}
@@ -119,6 +120,8 @@ def _warn(obj: Object, old: Object | None) -> list[str]:
         out.append("spec.configSource: the feature is no longer supported")
     if spec.get("externalID"):
         out.append("spec.externalID: deprecated in v1.11, and unused in v1.33+")
+    for at, network in enumerate(items(spec, "podCIDRs")):
+        out += network_warnings(f"spec.podCIDRs[{at}]", network)
     return out
 
 

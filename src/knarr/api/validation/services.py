@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from knarr.api.validation import names
+from knarr.api.validation.addresses import address_warnings, network_warnings
 from knarr.api.validation.checks import Errors, items, labels, one_of, port, port_or_name, texts
 from knarr.api.validation.go_values import internal
 from knarr.api.validation.kind import Kind
@@ -179,7 +180,7 @@ def _check_source_ranges(errors: Errors, obj: Object, spec: Object, kind: str) -
         if kind != "LoadBalancer":
             errors.append(field.forbidden(path, "may only be used when `type` is 'LoadBalancer'"))
         for at, value in enumerate(ranges):
-            texts(errors, f"{path}[{at}]", value, names.cidr_sloppy(value.strip()))
+            texts(errors, f"{path}[{at}]", value, names.cidr(value.strip()))
         return
     value = ((obj.get("metadata") or {}).get("annotations") or {}).get(_SOURCE_RANGES)
     if value is None:
@@ -187,7 +188,7 @@ def _check_source_ranges(errors: Errors, obj: Object, spec: Object, kind: str) -
     here = f"metadata.annotations[{_SOURCE_RANGES}]"
     if kind != "LoadBalancer":
         errors.append(field.forbidden(here, "may only be used when `type` is 'LoadBalancer'"))
-    if value.strip() and any(names.cidr_sloppy(part.strip()) for part in value.split(",")):
+    if value.strip() and any(names.cidr(part.strip()) for part in value.split(",")):
         wrong = "must be a comma separated list of CIDRs e.g. 192.168.0.0/16,10.0.0.0/8"
         errors.append(field.invalid(here, value, wrong))
 
@@ -329,7 +330,7 @@ def check_load_balancer(errors: Errors, status: Object, path: str, *, restricted
         here = f"{path}.ingress[{at}]"
         address, host, mode = entry.get("ip", ""), entry.get("hostname", ""), entry.get("ipMode")
         if address:
-            texts(errors, f"{here}.ip", address, names.ip_sloppy(address))
+            texts(errors, f"{here}.ip", address, names.ip(address))
         if mode is not None:
             if not address:
                 errors.append(field.forbidden(f"{here}.ipMode", "may not be specified when `ip` is not set"))
@@ -341,22 +342,44 @@ def check_load_balancer(errors: Errors, status: Object, path: str, *, restricted
                 errors.append(field.invalid(f"{here}.hostname", host, "must be a DNS name, not an IP address"))
 
 
+_OLD_TOPOLOGY, _TOPOLOGY = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
+
+
 def _warn(obj: Object, old: Object | None) -> list[str]:
     spec = obj.get("spec") or {}
     out: list[str] = []
+    if _OLD_TOPOLOGY in ((obj.get("metadata") or {}).get("annotations") or {}):
+        out.append(f"annotation {_OLD_TOPOLOGY} is deprecated, please use {_TOPOLOGY} instead")
     if _headless(spec):
-        if spec.get("loadBalancerIP"):
-            out.append('spec.loadBalancerIP is ignored when spec.clusterIP is set to "None"')
-        if items(spec, "externalIPs"):
-            out.append('spec.externalIPs is ignored when spec.clusterIP is set to "None"')
-        if spec.get("sessionAffinity") != "None":
-            out.append("spec.SessionAffinity is ignored for headless services")
-    if spec.get("type") == "ExternalName" and items(spec, "externalIPs"):
-        out.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
+        out += _headless_warnings(spec)
+    out += _address_warnings(spec)
     if items(spec, "externalIPs"):
+        if spec.get("type") == "ExternalName":
+            out.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
         out.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
     if spec.get("trafficDistribution") == "PreferClose":
         out.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
+    return out
+
+
+def _headless_warnings(spec: Object) -> list[str]:
+    out = []
+    if spec.get("loadBalancerIP"):
+        out.append('spec.loadBalancerIP is ignored when spec.clusterIP is set to "None"')
+    if items(spec, "externalIPs"):
+        out.append('spec.externalIPs is ignored when spec.clusterIP is set to "None"')
+    if spec.get("sessionAffinity") != "None":
+        out.append("spec.SessionAffinity is ignored for headless services")
+    return out
+
+
+def _address_warnings(spec: Object) -> list[str]:
+    out = address_warnings("spec.loadBalancerIP", spec.get("loadBalancerIP", ""))
+    for name in ("clusterIPs", "externalIPs"):
+        for at, address in enumerate(items(spec, name)):
+            out += address_warnings(f"spec.{name}[{at}]", address)
+    for at, network in enumerate(items(spec, "loadBalancerSourceRanges")):
+        out += network_warnings(f"spec.loadBalancerSourceRanges[{at}]", network)
     return out
 
 

@@ -8,7 +8,7 @@ from knarr.api.validation import meta, names, quantities
 from knarr.api.validation.checks import Errors, items, label_key, labels, texts
 from knarr.api.validation.pod import containers, resources, scheduling, security, volumes
 from knarr.api.validation.pod.context import PodContext, context_of
-from knarr.api.validation.pod.system import check_os
+from knarr.api.validation.pod.system import check_host_process, check_os
 from knarr.api.validation.selectors import check_tolerations
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
@@ -108,6 +108,7 @@ def check_spec(errors: Errors, spec: Object, path: str, *, template: bool = Fals
     labels(errors, f"{path}.nodeSelector", spec.get("nodeSelector"))
     security.check_pod(errors, spec, f"{path}.securityContext")
     _check_placement(errors, spec, path)
+    check_host_process(errors, spec, path)
     if not context.host_users:
         _check_host_users(errors, spec, path)
     _check_names(errors, spec, path)
@@ -168,7 +169,7 @@ def _check_dns_config(errors: Errors, spec: Object, path: str) -> None:
         wrong = f"must not have more than {_MAX_NAMESERVERS} nameservers"
         errors.append(field.invalid(f"{path}.nameservers", list(servers), wrong))
     for at, server in enumerate(servers):
-        texts(errors, f"{path}.nameservers[{at}]", server, names.ip_sloppy(server))
+        texts(errors, f"{path}.nameservers[{at}]", server, names.ip(server))
     _check_searches(errors, searches, f"{path}.searches")
     for at, option in enumerate(items(config, "options")):
         if not option.get("name"):
@@ -230,7 +231,7 @@ def _check_rest(errors: Errors, spec: Object, path: str, context: PodContext) ->
         check_tolerations(errors, items(spec, "tolerations"), f"{path}.tolerations")
     for at, alias in enumerate(items(spec, "hostAliases")):
         here = f"{path}.hostAliases[{at}]"
-        texts(errors, f"{here}.ip", alias.get("ip", ""), names.ip_sloppy(alias.get("ip", "")))
+        texts(errors, f"{here}.ip", alias.get("ip", ""), names.ip(alias.get("ip", "")))
         for index, name in enumerate(items(alias, "hostnames")):
             texts(errors, f"{here}.hostnames[{index}]", name, names.dns_subdomain(name))
     for name in ("priorityClassName", "runtimeClassName"):

@@ -84,7 +84,7 @@ def _check_ips(errors: Errors, addresses: object, path: str, key: str) -> None:
     families: set[int] = set()
     for at, address in enumerate(addresses):
         text = address.get(key, "")
-        wrong = names.ip_sloppy(text)
+        wrong = names.ip(text)
         texts(errors, f"{path}[{at}]", text, wrong)
         parsed = names.parse_ip_sloppy(text)
         if isinstance(parsed, ipaddress.IPv4Address | ipaddress.IPv6Address):

@@ -72,3 +72,32 @@ def _check_linux(errors: Errors, spec: Object, path: str) -> None:
         for at, container in enumerate(items(spec, kind)):
             given = container.get("securityContext") or {}
             _forbid(errors, given, "windowsOptions", f"{path}.{kind}[{at}].securityContext", _NOT_LINUX)
+
+
+def check_host_process(errors: Errors, spec: Object, path: str) -> None:
+    """Windows containers that are processes of the host: all of a pod's or none, and in the host's network."""
+    pod = _host_process(spec)
+    own = [
+        (f"{path}.{kind}[{at}].securityContext.windowsOptions.hostProcess", _host_process(container))
+        for kind in ("initContainers", "containers", "ephemeralContainers")
+        for at, container in enumerate(items(spec, kind))
+    ]
+    for here, given in own:
+        if pod is not None and given is not None and pod != given:
+            shown = "true" if pod else "false"
+            wrong = f"pod hostProcess value must be identical if both are specified, was {shown}"
+            errors.append(field.invalid(here, given, wrong))
+    count = sum(bool(pod if given is None else given) for _, given in own)
+    if not count:
+        return
+    if count != len(own):
+        wrong = "If pod contains any hostProcess containers then all containers must be HostProcess containers"
+        errors.append(field.invalid(path, "", wrong))
+    if not spec.get("hostNetwork"):
+        wrong = "hostNetwork must be true if pod contains any hostProcess containers"
+        errors.append(field.invalid(f"{path}.hostNetwork", False, wrong))
+
+
+def _host_process(holder: Object) -> bool | None:
+    given: bool | None = ((holder.get("securityContext") or {}).get("windowsOptions") or {}).get("hostProcess")
+    return given

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from knarr.api.validation import names, quantities
+from knarr.api.validation.addresses import address_warnings
 from knarr.api.validation.checks import items
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
@@ -213,9 +214,12 @@ def _duplicates(spec: Object, path: str) -> list[str]:
         elif name in seen:
             out.append(f"{path}.imagePullSecrets[{at}].name: duplicate name {field.quote(name)}")
         seen.add(name)
+    for at, server in enumerate(items(spec.get("dnsConfig") or {}, "nameservers")):
+        out += address_warnings(f"{path}.dnsConfig.nameservers[{at}]", server)
     addresses: set[str] = set()
     for at, alias in enumerate(items(spec, "hostAliases")):
         address = alias.get("ip", "")
+        out += address_warnings(f"{path}.hostAliases[{at}].ip", address)
         if address in addresses:
             out.append(f"{path}.hostAliases[{at}].ip: duplicate ip {field.quote(address)}")
         addresses.add(address)
