@@ -85,7 +85,7 @@ def _items(schema: FieldSchema, old: Any, new: Any) -> Changes:
     changed: FieldSet = {}
     removed: FieldSet = {}
     before, after = _by_step(schema, old), _by_step(schema, new)
-    for step in sorted(after):
+    for step in field_sets.in_order(after):
         values, was = after[step], before.get(step)
         if was is None:
             changed[step] = _all_of(schema, values)
@@ -145,7 +145,7 @@ def everything(schema: FieldSchema, value: Any) -> FieldSet:
             out[f"f:{name}"] = everything(below, value[name])
     else:
         found = _by_step(schema, value)
-        for text in sorted(found):
+        for text in field_sets.in_order(found):
             out[text] = _all_of(schema, found[text])
     return out if len(out) > 1 else field_sets.LEAF
 
@@ -154,7 +154,9 @@ def extract(schema: FieldSchema, value: Any) -> FieldSet:
     """The fields that an applied configuration names: the set below a value."""
     out: FieldSet = {}
     if schema.kind in (KEYED, SET):
-        for step_text, items in sorted(_by_step(schema, value or ()).items(), key=lambda pair: pair[0]):
+        by_step = _by_step(schema, value or ())
+        for step_text in field_sets.in_order(by_step):
+            items = by_step[step_text]
             below = extract(schema.item or SCALAR, items[0]) if len(items) == 1 else _NOTHING
             out[step_text] = {field_sets.SELF: field_sets.LEAF, **below} if below else field_sets.LEAF
         return out

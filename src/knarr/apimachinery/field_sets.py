@@ -11,6 +11,7 @@ Source: sigs.k8s.io/structured-merge-diff, fieldpath; KEP-555.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
@@ -22,6 +23,9 @@ FieldSet: TypeAlias = dict[str, Any]
 SELF = "."
 #: A node without anything below it. Shared, never changed.
 LEAF: FieldSet = {}
+
+#: A number that is the value of a key, or a whole value.
+_NUMBER = re.compile(r"(?<=[:])\d+(?=[,}]|$)")
 
 
 def union(left: FieldSet, right: FieldSet) -> FieldSet:
@@ -170,12 +174,25 @@ def step_text(step: str) -> str:
 
 
 def _rank(step: str) -> tuple[int, str]:
-    return ("fkvi".find(step[:1]), step)
+    return ("fkvi".find(step[:1]), _numbers_in_order(step))
 
 
 def ordered(fields: FieldSet) -> FieldSet:
     """The same set with its steps in the order in which they are written."""
-    return {step: ordered(fields[step]) if fields[step] else LEAF for step in sorted(fields)}
+    return {step: ordered(fields[step]) if fields[step] else LEAF for step in in_order(fields)}
+
+
+def in_order(steps: Iterable[str]) -> list[str]:
+    """Sibling steps in the order in which they are written: numbers in keys by their value."""
+    out = sorted(steps)
+    if len(out) > 1 and out[-1][:2] in ("k:", "v:") and _NUMBER.search(out[-1]):
+        out.sort(key=_numbers_in_order)
+    return out
+
+
+def _numbers_in_order(step: str) -> str:
+    """A text that sorts as the step does: positive numbers padded."""
+    return _NUMBER.sub(lambda match: match[0].rjust(20), step) if step[:2] in ("k:", "v:") else step
 
 
 def decoded(value: Any) -> FieldSet:

@@ -57,6 +57,11 @@ def refill(request: Request, resource: Resource, obj: Object) -> bool:
     return kinds.refill(resource, obj, json_text.plain(any_object(request.body, media)))
 
 
+def may_empty(patch: bytes) -> bool:
+    """Whether a patch may leave lists or maps behind that are empty."""
+    return _MAY_BE_EMPTY.search(patch) is not None or b'"remove"' in patch or b"$patch" in patch
+
+
 def forgets_managers(body: Any) -> bool:
     """Whether an object has an empty list of managed fields: a wish to forget them that canonical objects lose."""
     metadata = body.get("metadata") if isinstance(body, dict) else None

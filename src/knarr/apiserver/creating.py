@@ -128,6 +128,9 @@ def note_owners(one: Call, resource: Resource, obj: Object, old: Object | None, 
     elif one.empties:
         written = copy.deepcopy(obj)
         kinds.strip(resource, written, nulls=False)
+        if "managedFields" in obj["metadata"]:
+            # An empty list of these is a wish.
+            written["metadata"]["managedFields"] = obj["metadata"]["managedFields"]
         manager.update(resource, written, old, one.opts.manager, subresource)
         obj["metadata"] = {**obj["metadata"], "managedFields": written["metadata"].get("managedFields") or []}
     else:

@@ -113,6 +113,8 @@ def maker(one: Call, media: str, body: Any) -> Make:
         if problems and not told:
             _complain(one, resource, made, problems)
             told = True
+        if bodies.may_empty(one.request.body):
+            one.empties = kinds.refill(resource, obj, patched)
         if bodies.forgets_managers(patched):
             obj["metadata"]["managedFields"] = []
         kinds.default(resource, obj)

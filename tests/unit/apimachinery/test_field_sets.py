@@ -84,3 +84,9 @@ def test_paths_are_shown_as_kubernetes_shows_them() -> None:
     assert field_sets.path_text(path) == '.spec.ports[port=80,protocol="TCP"].name'
     assert field_sets.path_text(("f:metadata", "f:finalizers", 'v:"a/b"')) == '.metadata.finalizers[="a/b"]'
     assert field_sets.path_text(("f:a", "i:3")) == ".a[3]"
+
+
+def test_steps_are_written_with_numbers_by_their_value() -> None:
+    steps = ['k:{"containerPort":443,"protocol":"TCP"}', ".", 'k:{"containerPort":80,"protocol":"TCP"}']
+    assert field_sets.in_order(steps) == [steps[1], steps[2], steps[0]]
+    assert field_sets.in_order(["v:10", "v:9", "v:100"]) == ["v:9", "v:10", "v:100"]

@@ -40,6 +40,17 @@ _BEFORE = {
     ),
     "SecurityContext": (("windowsOptions", "runAsUser"), ("runAsGroup", "runAsNonRoot")),
     "VolumeMount": (("recursiveReadOnly", "mountPath"),),
+    "JobSpec": tuple(
+        (name, "selector")
+        for name in ("podFailurePolicy", "successPolicy", "backoffLimit", "backoffLimitPerIndex", "maxFailedIndexes")
+    ),
+    "CronJobSpec": (("timeZone", "startingDeadlineSeconds"),),
+    "ServicePort": (("appProtocol", "port"),),
+    "ServiceSpec": (("clusterIPs", "type"),),
+    "ConfigMap": (("immutable", "data"),),
+    "Secret": (("immutable", "data"),),
+    "PodStatus": (("observedGeneration", "phase"),),
+    "DeploymentStatus": (("readyReplicas", "availableReplicas"), ("terminatingReplicas", "conditions")),
     "OwnerReference": (("apiVersion", "kind"),),
     "ISCSIVolumeSource": (("chapAuthDiscovery", "secretRef"), ("chapAuthSession", "secretRef")),
     "ClusterTrustBundleProjection": (("labelSelector", "path"), ("optional", "path")),

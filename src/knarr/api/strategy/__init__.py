@@ -7,6 +7,7 @@ it may become parts of the new one). `metadata` has its system fields already: a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 
 from knarr.api import codec
@@ -78,6 +79,7 @@ _FINISHES: Mapping[tuple[str, str], _Change] = {
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): webhooks.finish,
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): webhooks.finish,
 }
+_TELL_EMPTY_APART = frozenset({"MutatingWebhookConfiguration", "NetworkPolicy", "ValidatingWebhookConfiguration"})
 _HEAD = frozenset({"metadata", "kind", "apiVersion", "status"})
 
 
@@ -141,10 +143,21 @@ def _count(rule: rules.Rules, obj: Object, old: Object, *, of_status: bool) -> N
     if not rule.generation:
         return
     generation = old["metadata"].get("generation", 0)
-    changed = any(obj.get(name) != old.get(name) for name in rule.generation) or _counts_otherwise(obj, old)
+    changed = any(_differs(obj, old, name) for name in rule.generation) or _counts_otherwise(obj, old)
     if changed and not of_status:
         generation += 1
     _set(obj["metadata"], "generation", generation or None)
+
+
+def _differs(obj: Object, old: Object, name: str) -> bool:
+    """Whether a member has changed; an empty list is none, save for the few kinds that tell them apart."""
+    if obj.get(name) == old.get(name):
+        return False
+    if name not in obj or obj["kind"] in _TELL_EMPTY_APART:
+        return True
+    part = {name: copy.deepcopy(obj[name])}
+    codec.strip(obj["apiVersion"], obj["kind"], part)
+    return part.get(name) != old.get(name)
 
 
 def _counts_otherwise(obj: Object, old: Object) -> bool:

@@ -284,3 +284,11 @@ def test_the_report_on_a_device_goes_with_the_device() -> None:
         "resourceclaims", claim, lambda obj: obj["status"].update(allocation=allocation(devices[1])), "status", group
     )
     assert after["status"]["devices"] == devices[1:]
+
+
+def test_an_empty_list_is_no_change_of_a_spec() -> None:
+    workload = created("deployments", {"spec": {"replicas": 1}}, "apps")
+    after = changed("deployments", workload, lambda obj: obj["spec"].update(template={"spec": {}}), group="apps")
+    assert after["metadata"]["generation"] == 2
+    same = changed("deployments", after, lambda obj: obj["spec"]["template"]["spec"].update(volumes=[]), group="apps")
+    assert same["metadata"]["generation"] == 2
