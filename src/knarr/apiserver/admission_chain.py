@@ -1,10 +1,10 @@
-"""Admission of one write: the built-in plugins in their order, then what lies outside (webhooks, policies)."""
+"""Admission of one write: the built-in plugins in their order, then what lies outside (webhooks, policies, quotas)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol
 
 from knarr.apimachinery.errors import StatusError
 from knarr.apiserver.admission.plugins import OUTER, Plugins
@@ -13,57 +13,13 @@ from knarr.component_base.metrics import Histogram
 
 
 class Admission(Protocol):
-    """An admission step that may have to wait: webhooks, policies, quotas."""
+    """An admission step that may have to wait: webhooks, policies, quotas.
+
+    It has one or both of the coroutines `admit` (may change `attributes.object`) and `validate` (may only refuse),
+    which take the attributes and raise `StatusError`.
+    """
 
     name: str
-
-    async def admit(self, attributes: Attributes) -> None:
-        """May change `attributes.object`. Raises `StatusError`."""
-        ...
-
-    async def validate(self, attributes: Attributes) -> None:
-        """May only refuse. Raises `StatusError`."""
-        ...
-
-
-class AdmissionChain:
-    """All admission of a server; `outer` steps run after the built-in plugins, in the order of `OUTER`."""
-
-    def __init__(self, plugins: Plugins, latencies: Latencies, outer: Sequence[Admission] = ()) -> None:
-        self.plugins = plugins
-        self.outer: list[Admission] = []
-        self._latencies = latencies
-        for step in outer:
-            self.add(step)
-
-    def add(self, step: Admission) -> None:
-        """Add an outer step at its place in the order. Raises `ValueError` for one that has none."""
-        self.outer.append(step)
-        self.outer.sort(key=lambda step: OUTER.index(step.name))
-
-    async def admit(self, attributes: Attributes) -> None:
-        """Run the mutating half. Raises `StatusError`."""
-        with _Timer(self._latencies, attributes.operation, "admit") as timer:
-            for plugin in self.plugins.mutators(attributes.kind_key):
-                timer.name = plugin.name
-                plugin.admit(attributes)
-                timer.done()
-            for step in self.outer:
-                timer.name = step.name
-                await step.admit(attributes)
-                timer.done()
-
-    async def validate(self, attributes: Attributes) -> None:
-        """Run the validating half. Raises `StatusError`."""
-        with _Timer(self._latencies, attributes.operation, "validate") as timer:
-            for plugin in self.plugins.validators(attributes.kind_key):
-                timer.name = plugin.name
-                plugin.validate(attributes)
-                timer.done()
-            for step in self.outer:
-                timer.name = step.name
-                await step.validate(attributes)
-                timer.done()
 
 
 class Latencies(NamedTuple):
@@ -73,31 +29,84 @@ class Latencies(NamedTuple):
     halves: Histogram
 
 
-class _Timer:
-    """Times one half of admission, and the plugins in it; who raises has rejected."""
+class _Step(NamedTuple):
+    """One call of a half, and under what its durations are counted while it lets writes pass."""
 
-    def __init__(self, latencies: Latencies, operation: str, half: str) -> None:
-        self.name = ""
+    call: Callable[[Attributes], Any]
+    key: tuple[str, ...]
+
+
+class _Half(NamedTuple):
+    """One half (`admit`, `validate`) for one operation on one resource."""
+
+    name: str
+    operation: str
+    plugins: tuple[_Step, ...]
+    outer: tuple[_Step, ...]
+
+
+class AdmissionChain:
+    """All admission of a server; `outer` steps run after the built-in plugins, in the order of `OUTER`."""
+
+    def __init__(self, plugins: Plugins, latencies: Latencies, outer: Sequence[Admission] = ()) -> None:
+        self.plugins = plugins
+        self.outer: list[Admission] = []
         self._latencies = latencies
-        self._operation = operation
-        self._half = half
-        self._began = self._last = perf_counter()
+        self._halves: dict[tuple[str, str, tuple[str, str]], _Half] = {}
+        for step in outer:
+            self.add(step)
 
-    def __enter__(self) -> Self:
-        return self
+    def add(self, step: Admission) -> None:
+        """Add an outer step at its place in the order. Raises `ValueError` for one that has none."""
+        self.outer.append(step)
+        self.outer.sort(key=lambda step: OUTER.index(step.name))
+        self._halves.clear()
 
-    def done(self) -> None:
-        """The plugin of that name has let the write pass."""
-        self._plugin("false")
+    async def admit(self, attributes: Attributes) -> None:
+        """Run the mutating half. Raises `StatusError`."""
+        await self._run(self._half("admit", attributes), attributes)
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        rejected = "true" if isinstance(error, StatusError) else "false"
-        if rejected == "true" and self.name:
-            self._plugin(rejected)
-        seconds = perf_counter() - self._began
-        self._latencies.halves.observe(seconds, (self._operation, rejected, self._half))
+    async def validate(self, attributes: Attributes) -> None:
+        """Run the validating half. Raises `StatusError`."""
+        await self._run(self._half("validate", attributes), attributes)
 
-    def _plugin(self, rejected: str) -> None:
-        now = perf_counter()
-        self._latencies.plugins.observe(now - self._last, (self.name, self._operation, rejected, self._half))
-        self._last, self.name = now, ""
+    def _half(self, name: str, attributes: Attributes) -> _Half:
+        key = (name, attributes.operation, attributes.kind_key)
+        found = self._halves.get(key)
+        if found is None:
+            found = self._halves[key] = self._made(*key)
+        return found
+
+    def _made(self, half: str, operation: str, kind_key: tuple[str, str]) -> _Half:
+        def step(one: Any) -> _Step:
+            return _Step(getattr(one, half), (one.name, operation, "false", half))
+
+        wanting = self.plugins.mutators if half == "admit" else self.plugins.validators
+        outer = (one for one in self.outer if hasattr(one, half))
+        return _Half(half, operation, tuple(map(step, wanting(kind_key))), tuple(map(step, outer)))
+
+    async def _run(self, half: _Half, attributes: Attributes) -> None:
+        """Call the steps of a half, and count how long each took; who raises has rejected."""
+        observe = self._latencies.plugins.observe
+        began = last = perf_counter()
+        name, rejected = "", "false"
+        try:
+            for call, key in half.plugins:
+                name = key[0]
+                call(attributes)
+                now = perf_counter()
+                observe(now - last, key)
+                last = now
+            for call, key in half.outer:
+                name = key[0]
+                waiting: Awaitable[None] = call(attributes)
+                await waiting
+                now = perf_counter()
+                observe(now - last, key)
+                last = now
+        except StatusError:
+            rejected = "true"
+            observe(perf_counter() - last, (name, half.operation, rejected, half.name))
+            raise
+        finally:
+            self._latencies.halves.observe(perf_counter() - began, (half.operation, rejected, half.name))

@@ -33,9 +33,12 @@ class CacheReader:
     def list(self, resource: str, group: str, namespace: str = "") -> Iterator[Object]:
         """The objects of a namespace, or of all."""
         collection = self._collection(resource, group)
-        if collection is None:
-            return
-        prefix = f"{collection.prefix}{namespace}/" if namespace else collection.prefix
+        if collection is None or not collection.entries:
+            # Most clusters have none of what admission asks for with every write.
+            return iter(())
+        return self._listed(collection, f"{collection.prefix}{namespace}/" if namespace else collection.prefix)
+
+    def _listed(self, collection: Collection, prefix: str) -> Iterator[Object]:
         small = len(collection.entries) <= _SMALL
         for entry in list(collection.range(prefix)):
             yield self._decoded(collection, entry) if small else decode(collection, entry)

@@ -59,9 +59,6 @@ class QuotaAccounting:
         #: The writes that wait, by namespace; a namespace is in here as long as a task looks after it.
         self._waiting: dict[str, list[_Waiter]] = {}
 
-    async def admit(self, attributes: Attributes) -> None:
-        """Nothing is changed."""
-
     async def validate(self, attributes: Attributes) -> None:
         """Charge a write. Raises `StatusError` if it does not fit into a quota."""
         namespace = attributes.namespace
