@@ -22,9 +22,7 @@ def fuzz(normal: int, long: int, **given_by: st.SearchStrategy[Any]) -> Callable
             "count", [pytest.param(normal, id="quick"), pytest.param(long, id="long", marks=pytest.mark.long)]
         )
         def run(count: int) -> None:
-            given(**given_by)(
-                settings(max_examples=count, deadline=None, suppress_health_check=_CHECKS, database=None)(test)
-            )()
+            given(**given_by)(settings(max_examples=count, suppress_health_check=_CHECKS, database=None)(test))()
 
         run.__name__, run.__doc__, run.__module__ = test.__name__, test.__doc__, test.__module__
         return run

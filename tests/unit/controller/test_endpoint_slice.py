@@ -147,7 +147,7 @@ def test_a_service_prefers_the_near_when_told_so() -> None:
 Sizes = st.lists(st.tuples(st.integers(0, 1), st.sets(st.integers(0, 400), max_size=400)), min_size=1, max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=Sizes)
 def test_plans_hold_what_is_wanted_within_the_limit(steps: list[tuple[int, set[int]]]) -> None:
     """Whatever the order of changes, the slices hold exactly what was asked for, and are touched only if needed."""

@@ -98,7 +98,7 @@ def settle(rollout: Rollout) -> None:
     raise AssertionError("the rollout does not come to an end")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(replicas=st.integers(0, 12), surge=Bound, unavailable=Bound, data=st.data())
 def test_a_rollout_never_exceeds_its_surge_nor_falls_below_its_promise(
     replicas: int, surge: int | str, unavailable: int | str, data: st.DataObject

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from typing import Any, NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from knarr.proxy.ruleset import Chain, Layout, Part, Ruleset, build, service_part
@@ -296,7 +296,6 @@ def naive(obj: dict[str, Any], slices: list[dict[str, Any]], *, external: bool, 
     return ("drop" if usable(everyone) else "reject"), set()
 
 
-@settings(deadline=None)
 @given(clusters(), st.sampled_from([POD, OUTSIDER, NODE]))
 def test_every_destination_behaves_as_the_service_says(
     cluster: list[tuple[dict[str, Any], list[dict[str, Any]]]], source: str
@@ -357,7 +356,6 @@ def apply(text: str, loaded: Ruleset | None) -> Ruleset:
     return Ruleset("ip", {name: Chain(hooks[name], tuple(rules)) for name, rules in chains.items()}, sets, elements)
 
 
-@settings(deadline=None)
 @given(clusters(), clusters())
 def test_a_transaction_turns_one_ruleset_into_the_other(
     before: list[tuple[dict[str, Any], list[dict[str, Any]]]], after: list[tuple[dict[str, Any], list[dict[str, Any]]]]

@@ -256,4 +256,4 @@ class TwoSides(RuleBasedStateMachine):
 
 
 TestTwoSides = TwoSides.TestCase
-TestTwoSides.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+TestTwoSides.settings = settings(max_examples=60, stateful_step_count=20)

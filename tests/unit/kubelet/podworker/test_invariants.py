@@ -138,7 +138,7 @@ class World:
         self.tell(model.PodChanged({**self.pod, "metadata": meta}))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(pods(), st.data())
 def test_whatever_happens_a_deleted_pod_ends_in_order(pod: Object, data: st.DataObject) -> None:
     world = World(pod, data)
@@ -159,7 +159,7 @@ def test_whatever_happens_a_deleted_pod_ends_in_order(pod: Object, data: st.Data
     assert world.worker.status(world.moment())["phase"] in ("Succeeded", "Failed")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pods(), st.data())
 def test_a_pod_left_alone_comes_to_run_or_to_end(pod: Object, data: st.DataObject) -> None:
     world = World(pod, data)
