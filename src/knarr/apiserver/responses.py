@@ -14,6 +14,8 @@ from knarr.apiserver.request import Request, Response
 from knarr.component_base.http import Pieces
 
 _NO_CACHE = {"Cache-Control": "no-cache, private"}
+#: Characters of all warnings of an answer, and of each once they are more.
+_WARNINGS, _WARNING = 4096, 256
 TEXT = "text/plain; charset=utf-8"
 
 
@@ -99,8 +101,23 @@ def too_many_requests() -> Response:
 
 
 def add_warnings(response: Response, warnings: Iterable[str]) -> None:
-    """Give each warning its header, once."""
-    response.repeated += [("Warning", f"299 - {_quoted(item)}") for item in dict.fromkeys(warnings)]
+    """Give each warning its header, once; where they are too long together, each is cut and the last are left out."""
+    items = list(dict.fromkeys(warnings))
+    if sum(map(len, items)) > _WARNINGS:
+        items = _cut(items)
+    response.repeated += [("Warning", f"299 - {_quoted(item)}") for item in items]
+
+
+def _cut(items: list[str]) -> list[str]:
+    """The beginnings of as many texts as a client may be given."""
+    kept: list[str] = []
+    left = _WARNINGS
+    for item in items:
+        if left <= 0:
+            break
+        kept.append(item[:_WARNING])
+        left -= len(kept[-1])
+    return kept
 
 
 def _quoted(item: str) -> str:
