@@ -85,7 +85,9 @@ class Bench:
             return
         waits: list[float] = []
         watchers = [await Connection(self._access, self._context).open() for _ in range(WATCHERS)]
-        assert [await watcher.follow(f"{MAPS}?watch=1") for watcher in watchers] == [200] * WATCHERS
+        since = await watchers[0].newest(MAPS)
+        path = f"{MAPS}?watch=1&resourceVersion={since}"
+        assert [await watcher.follow(path) for watcher in watchers] == [200] * WATCHERS
         marks = re.compile(rb'"mark":"t([0-9.]+)"')
 
         async def count(watcher: Connection) -> None:

@@ -64,6 +64,12 @@ class Connection:
         await self._reader.readexactly(length)
         return status
 
+    async def newest(self, path: str) -> str:
+        """The revision of a list."""
+        self._writer.write(f"GET {path}?limit=1 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        body = await self._reader.readexactly((await self._head())[1])
+        return str(json.loads(body)["metadata"]["resourceVersion"])
+
     async def follow(self, path: str) -> int:
         """Begin a watch; gives the status."""
         head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"

@@ -100,12 +100,14 @@ class Change:
 class Watcher:
     """A place in a collection's stream of changes: a bounded queue and a wake-up."""
 
-    __slots__ = ("_waiter", "cut", "prefix", "queue")
+    __slots__ = ("_waiter", "cut", "on_news", "prefix", "queue")
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.queue: deque[Change] = deque()
         self.cut = False
+        #: Called about changes in the place of who waits, who may sleep on.
+        self.on_news: Callable[[], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def push(self, change: Change) -> None:
@@ -115,6 +117,16 @@ class Watcher:
         else:
             self.queue.append(change)
         self.wake()
+
+        if self.on_news is None or self.cut:
+            self.wake()
+        elif self.waited_for:
+            self.on_news()
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether somebody sleeps in `wait`."""
+        return self._waiter is not None and not self._waiter.done()
 
     def wake(self) -> None:
         """Let `wait` return."""

@@ -25,6 +25,7 @@ from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.apiserver.selectors import Match, Selectors
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Change, Entry, Watcher, at_revision
+from knarr.component_base.http import Sink
 from knarr.component_base.metrics import Key
 from knarr.storage.store import CompactedError, Event, LaggedError, StoreUnavailableError
 
@@ -36,6 +37,8 @@ _BOOKMARK = 60.0
 _HEARTBEAT = 15.0
 #: Lines sent in one piece.
 _CHUNK = 100
+#: Seconds between two pieces to one client, at least: encrypting and sending cost more than all else about an event.
+_PACE = 0.01
 _ADDED, _MODIFIED, _DELETED = "ADDED", "MODIFIED", "DELETED"
 
 
@@ -167,6 +170,10 @@ class CacheStream:
         self._bookmark_at = one.ctx.clock.monotonic() + _BOOKMARK
         one.ctx.metrics.watches.add(one.counted)
         self._closed = False
+        self._sink: Sink | None = None
+        #: Whether `_relay` is about to run, and the loop's time when it has last sent something.
+        self._relaying = False
+        self._relayed = 0.0
 
     def __aiter__(self) -> CacheStream:
         return self
@@ -185,8 +192,6 @@ class CacheStream:
             if self._watcher.queue:
                 lines = self._drain()
                 if lines:
-                    one = self._one
-                    one.ctx.metrics.watch_events.add(one.counted[1:4], len(lines))
                     return b"".join(lines)
                 continue
             if self._watcher.cut:
@@ -225,7 +230,45 @@ class CacheStream:
                 line = _line(one, change)
                 if line:
                     lines.append(line)
+        if lines:
+            one.ctx.metrics.watch_events.add(one.counted[1:4], len(lines))
         return lines
+
+    def relay(self, sink: Sink) -> None:
+        """Hand events to `sink` as they come, while somebody sleeps in `__anext__`.
+
+        That spares a task's turn for every event and watcher. Who does not keep up gets the rest from `__anext__`,
+        with its back-pressure.
+        """
+        self._sink = sink
+        self._watcher.on_news = self._news
+
+    def _news(self) -> None:
+        """Events come one by one; what comes within `_PACE` goes out as one piece, the first one at once."""
+        if not self._relaying:
+            self._relaying = True
+            loop = asyncio.get_running_loop()
+            wait = self._relayed + _PACE - loop.time()
+            if wait > 0:
+                loop.call_later(wait, self._relay)
+            else:
+                loop.call_soon(self._relay)
+
+    def _relay(self) -> None:
+        self._relaying = False
+        watcher, sink = self._watcher, self._sink
+        # Who sleeps no more, takes what waits himself.
+        if self._closed or sink is None or not watcher.waited_for:
+            return
+        if not sink.ready():
+            watcher.wake()
+            return
+        self._relayed = asyncio.get_running_loop().time()
+        lines = self._drain()
+        if lines:
+            sink.send(b"".join(lines))
+        if watcher.queue:
+            self._news()
 
     def _arm(self) -> None:
         """Come back at the deadline, or to see whether the client is still there."""

@@ -147,6 +147,18 @@ class Request:
     warnings: list[str] = field(default_factory=list)
 
 
+class Sink(Protocol):
+    """Takes pieces of a streamed body directly: what a stream's `relay` is given, where it has one."""
+
+    def ready(self) -> bool:
+        """Whether the client keeps up. When it does not, the pieces have to come through the iterator."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Send a piece, not empty."""
+        ...
+
+
 class Pieces:
     """A complete body that lies in many pieces.
 
@@ -185,7 +197,8 @@ class Pieces:
 class Response:
     """One answer. `body` is complete, or an iterator of chunks (watches, logs, proxied bodies).
 
-    An iterator's chunks are sent with chunked encoding unless `headers` gives a Content-Length.
+    An iterator's chunks are sent with chunked encoding unless `headers` gives a Content-Length. One that has a method
+    `relay(sink)` may hand them to that `Sink` itself, whenever it lets its reader wait.
 
     With `upgrade` the status must be 101: after the headers the connection is handed to that coroutine function,
     which is called even when the client has gone meanwhile, so that it can let go of what it holds.

@@ -58,3 +58,10 @@ class BodyStream:
             self._held = False
             self._hold(False)
         return piece
+
+
+async def close_iterator(body: AsyncIterator[bytes]) -> None:
+    """Let an iterator that nobody reads any more give back what it holds."""
+    close = getattr(body, "aclose", None)
+    if close is not None:
+        await close()

@@ -17,7 +17,7 @@ import httptools
 
 from knarr.component_base import http_gzip, http_target, logs
 from knarr.component_base.http import Pieces, Request, Response
-from knarr.component_base.http_body import BodyStream
+from knarr.component_base.http_body import BodyStream, close_iterator
 from knarr.component_base.http_format import BODILESS, answer_head, identity, parse_query
 from knarr.component_base.http_limits import (
     BODY_TIME,
@@ -489,19 +489,24 @@ class Connection(asyncio.BufferedProtocol):
     ) -> bool:
         """Send a body chunk by chunk; False when the client is gone or was cut."""
         if self._transport is None:
-            await _close_iterator(body)
+            await close_iterator(body)
             return False
         chunked = request.chunks and "Content-Length" not in response.headers and response.status not in BODILESS
         self._transport.write(answer_head(response, None, keep=keep, chunked=chunked))
         silent = request.method == "HEAD" or response.status in BODILESS
         self._streaming = asyncio.current_task()
         self._patient = response.patient
+        if chunked and not silent and (relay := getattr(body, "relay", None)) is not None:
+            relay(self)
         try:
             async for chunk in body:
                 if self._transport is None:
                     return False
                 if chunk and not silent:
-                    self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+                    if chunked:
+                        self.send(chunk)
+                    else:
+                        self._transport.write(chunk)
                 if self._can_write is not None and not await self._drained():
                     return False
         except ConnectionError as error:
@@ -511,10 +516,19 @@ class Connection(asyncio.BufferedProtocol):
             return False
         finally:
             self._streaming, self._patient = None, False
-            await _close_iterator(body)
+            await close_iterator(body)
         if self._transport is not None and chunked and not silent:
             self._transport.write(b"0\r\n\r\n")
         return True
+
+    def ready(self) -> bool:
+        """Whether a piece of a streamed body can be sent at once."""
+        return self._can_write is None and self._transport is not None
+
+    def send(self, data: bytes) -> None:
+        """Send a piece of a streamed body."""
+        if self._transport is not None:
+            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     async def _drained(self) -> bool:
         if self._can_write is not None:
@@ -579,9 +593,3 @@ class Connection(asyncio.BufferedProtocol):
 def _sliced(body: bytes) -> Iterator[memoryview]:
     rest = memoryview(body)
     return (rest[start : start + PIECE] for start in range(0, len(rest), PIECE))
-
-
-async def _close_iterator(body: AsyncIterator[bytes]) -> None:
-    close = getattr(body, "aclose", None)
-    if close is not None:
-        await close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,26 @@ def test_a_watch_sees_every_change_once_and_in_order(tmp_path: Path) -> None:
                 assert seen == ["ADDED", "MODIFIED", "DELETED"]
             # Whoever comes later and begins at the same version is told the same.
             assert await collect(client, registry.CONFIGMAPS, 60, resourceVersion=begin) == events
+
+    asyncio.run(main())
+
+
+def test_a_watch_that_is_read_slowly_gets_everything_in_order(tmp_path: Path) -> None:
+    """More than the sockets and buffers between server and client hold."""
+
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            client, count = world.client(), 100
+            await client.create(registry.CONFIGMAPS, config_map("a"), NAMESPACE)
+            begin = str(world.api.ctx.cache.revision)
+            async with aclosing(client.watch(registry.CONFIGMAPS, NAMESPACE, resourceVersion=begin)) as events:
+                for number in range(count):
+                    patch = {"data": {"n": str(number), "much": str(number % 10) * 200_000}}
+                    await client.patch(registry.CONFIGMAPS, "a", patch, NAMESPACE, content_type=MERGE_PATCH)
+                    if not number:
+                        assert (await anext(events)).object["data"]["n"] == "0"
+                seen = [(await anext(events)).object["data"]["n"] for _ in range(1, count)]
+            assert seen == [str(number) for number in range(1, count)]
 
     asyncio.run(main())
 
