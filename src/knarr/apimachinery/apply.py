@@ -9,8 +9,10 @@ Source: sigs.k8s.io/structured-merge-diff, merge/update.go; KEP-555.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from knarr.apimachinery import field_changes, field_merge, field_sets, managed_fields
 from knarr.apimachinery.errors import StatusError

@@ -122,6 +122,24 @@ def _node_without(left: FieldSet, right: FieldSet) -> FieldSet | None:
     return LEAF if len(kept) == 1 and SELF in kept else kept
 
 
+def contains(left: FieldSet, right: FieldSet) -> bool:
+    """Whether every field of `right` is in `left`: for sets where that is likely, quicker than their difference."""
+    for step, node in right.items():
+        mine = left.get(step)
+        if mine is None or not _node_contains(mine, node):
+            return False
+    return True
+
+
+def _node_contains(left: FieldSet, right: FieldSet) -> bool:
+    if not right:
+        return not left or SELF in left
+    if not left:
+        # The node itself is all there is.
+        return len(right) == 1 and SELF in right
+    return contains(left, right)
+
+
 def has(fields: FieldSet, path: Iterable[str]) -> bool:
     """Whether the field at a path of steps belongs to the set."""
     node = fields

@@ -8,8 +8,10 @@ Source: k8s.io/apimachinery/pkg/util/managedfields; sigs.k8s.io/structured-merge
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+from msgspec.structs import replace
 
 from knarr.apimachinery import field_changes, field_sets
 from knarr.apimachinery.field_changes import Changes
@@ -42,8 +44,7 @@ class Versioned(NamedTuple):
 Convert: TypeAlias = Callable[[str], Versioned | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One manager's fields. `time` is in RFC 3339, empty where nobody knows it; `source` how metadata has it."""
 
     manager: str
@@ -52,7 +53,7 @@ class Entry:
     fields: FieldSet
     subresource: str = ""
     time: str = ""
-    source: Object | None = field(default=None, compare=False)
+    source: Object | None = None
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
@@ -61,15 +62,14 @@ class Entry:
         return self.manager, self.operation, version, self.subresource
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """Who writes: `now` is in RFC 3339; `unowned` is the set of fields that the write cannot set."""
 
     manager: str
     api_version: str
     now: str
     subresource: str = ""
-    unowned: FieldSet = field(default_factory=dict)
+    unowned: FieldSet = field_sets.LEAF
 
 
 def update(write: Write, objects: Versioned, convert: Convert) -> list[Object]:
@@ -207,7 +207,10 @@ def _joined(entries: list[Entry], mine: Entry) -> list[Entry]:
     out = []
     for entry in entries:
         if entry.identity == mine.identity:
-            mine = replace(mine, fields=field_sets.ordered(field_sets.union(mine.fields, entry.fields)))
+            # Who changes the same fields again and again is told by a later time alone.
+            known = field_sets.contains(entry.fields, mine.fields)
+            fields = entry.fields if known else field_sets.ordered(field_sets.union(mine.fields, entry.fields))
+            mine = replace(mine, fields=fields)
         else:
             out.append(entry)
     return [*out, mine]
@@ -215,6 +218,8 @@ def _joined(entries: list[Entry], mine: Entry) -> list[Entry]:
 
 def _capped(entries: list[Entry]) -> list[Entry]:
     """The oldest updaters of a version become one when there are too many."""
+    if len(entries) <= MAX_UPDATE_MANAGERS:
+        return entries
     updaters = sorted((entry for entry in entries if entry.operation == UPDATE), key=_age)
     surplus = len(updaters) - MAX_UPDATE_MANAGERS
     if surplus <= 0:

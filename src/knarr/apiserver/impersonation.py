@@ -25,7 +25,8 @@ def impersonate(request: Request, user: UserInfo, authorizer: Authorizer) -> Use
 
     Raises `StatusError`: 400 for headers without a user name, 403 when `user` may not act as that one.
     """
-    if not any(name.startswith("impersonate-") for name in request.headers):
+    # One search in all names: nearly no request has such headers, and every one comes by here.
+    if "impersonate-" not in "\n".join(request.headers):
         return user
     wanted = _wanted(request)
     if not wanted.name:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import uuid
+from collections.abc import Iterator
 
 #: Letters and digits that spell no words and cannot be mistaken for one another.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -11,9 +11,26 @@ _SUFFIX = 5
 _LONGEST = 63
 
 
+_UID_BYTES = 16
+#: UUIDs' worth of randomness that is asked of the system at once: a call for each would cost more than all the rest.
+_AHEAD = 64
+
+
 def uid() -> str:
-    """A random UUID."""
-    return str(uuid.UUID(bytes=os.urandom(16), version=4))
+    """A random UUID (RFC 9562, version 4)."""
+    return next(_uids)
+
+
+def _make_uids() -> Iterator[str]:
+    while True:
+        digits = os.urandom(_UID_BYTES * _AHEAD).hex()
+        for at in range(0, len(digits), 2 * _UID_BYTES):
+            text = digits[at : at + 2 * _UID_BYTES]
+            variant = "89ab"[int(text[16], 16) & 3]
+            yield f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+
+_uids = _make_uids()
 
 
 def suffix() -> str:

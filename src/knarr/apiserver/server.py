@@ -223,10 +223,30 @@ def _follower(ctx: Context) -> Callable[[Collection, Change], None]:
     def follow(collection: Collection, change: Change) -> None:
         resource = collection.resource
         key = (resource.plural, resource.group)
-        if key in followed:
+        if key in followed and not (key == _PODS and _keeps_graph(change)):
             event = "DELETED" if change.deleted else "ADDED" if change.previous is None else "MODIFIED"
             ctx.authorizers.on_event(resource.plural, resource.group, event, decode(collection, change.entry))
         if change.deleted and key in (("serviceaccounts", ""), ("secrets", "")):
             ctx.authenticator.tokens.forget()
 
     return follow
+
+
+_PODS = ("pods", "")
+
+
+def _keeps_graph(change: Change) -> bool:
+    """Whether a pod's change is none to the node authorizer; told without decoding the pod, for there are many.
+
+    Nobody but ephemeral containers and resource claims adds references to a pod that is on a node. Source: plugin/pkg/
+    auth/authorizer/node (graph_populator.go, updatePod).
+    """
+    if change.deleted:
+        return False
+    node = change.entry.head.spec.nodeName
+    if not node:
+        return True
+    previous, body = change.previous, change.entry.body
+    if previous is None or previous.head.spec.nodeName != node:
+        return False
+    return b'"ephemeralContainers"' not in body and b"esourceClaimStatus" not in body

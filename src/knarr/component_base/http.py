@@ -193,6 +193,14 @@ class Pieces:
             yield b"".join(batch)
 
 
+def batches(body: bytes | Pieces, size: int) -> Iterator[bytes | memoryview]:
+    """A complete body in parts of about `size` bytes."""
+    if isinstance(body, Pieces):
+        return body.batches(size)
+    rest = memoryview(body)
+    return (rest[start : start + size] for start in range(0, len(rest), size))
+
+
 @dataclass(slots=True)
 class Response:
     """One answer. `body` is complete, or an iterator of chunks (watches, logs, proxied bodies).

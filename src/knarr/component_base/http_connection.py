@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Protocol, TypeAlias, cast
 
 import httptools
 
 from knarr.component_base import http_gzip, http_target, logs
-from knarr.component_base.http import Pieces, Request, Response
+from knarr.component_base.http import Pieces, Request, Response, batches
 from knarr.component_base.http_body import BodyStream, close_iterator
 from knarr.component_base.http_format import BODILESS, answer_head, identity, parse_query
 from knarr.component_base.http_limits import (
@@ -324,8 +325,12 @@ class Connection(asyncio.BufferedProtocol):
         return length.isdigit() and int(length[:20]) > self._server.max_body and self._server.streams_body is None
 
     def _stream_body(self, streams: StreamsBody) -> None:
+        with suppress(ValueError):
+            # What is no target is refused once the request is complete.
+            if not streams(self._called(), http_target.split(self._url)[0]):
+                return
         request = self._request()
-        if request is not None and streams(request.method, request.path):
+        if request is not None:
             request.stream = self._body_stream = BodyStream(lambda on: self._hold(_HOLD_BODY, on=on))
             self._serve(request, keep=self._keeps_alive())
 
@@ -389,12 +394,16 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._transport.resume_reading()
 
+    def _called(self) -> str:
+        """The request's method."""
+        return self._method or self._parser.get_method().decode("latin-1")
+
     def _request(self) -> Request | None:
         """What has been read; None when it was refused."""
         try:
             path, raw_query = http_target.split(self._url)
             request = Request(
-                method=self._method or self._parser.get_method().decode("latin-1"),
+                method=self._called(),
                 path=path,
                 query={},
                 headers=self._headers,
@@ -481,7 +490,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(head + bytes(body))
         else:
             self._transport.write(head)
-            for part in _sliced(body) if isinstance(body, bytes) else body.batches(PIECE):
+            for part in batches(body, PIECE):
                 self._transport.write(part)
 
     async def _send_stream(
@@ -588,8 +597,3 @@ class Connection(asyncio.BufferedProtocol):
             await self._drained()
         if self._transport is None:
             raise ConnectionResetError("the peer closed the connection")
-
-
-def _sliced(body: bytes) -> Iterator[memoryview]:
-    rest = memoryview(body)
-    return (rest[start : start + PIECE] for start in range(0, len(rest), PIECE))

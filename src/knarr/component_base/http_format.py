@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -45,19 +46,24 @@ _REASONS = {
 
 def answer_head(response: Response, length: int | None, *, keep: bool, chunked: bool = False) -> bytes:
     """Status line and headers. `length` (bytes) is left out where the headers tell it already."""
-    status = response.status
-    lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b""))]
-    lines += [f"{name}: {value}".encode("latin-1", "replace") for name, value in response.headers.items()]
-    lines += [f"{name}: {value}".encode("latin-1", "replace") for name, value in response.repeated]
-    if response.content_type and status not in BODILESS:
-        lines.append(b"Content-Type: " + response.content_type.encode("latin-1"))
+    headers = response.headers
+    given = (*headers.items(), *response.repeated) if response.repeated else tuple(headers.items())
+    head = _head(response.status, response.content_type, given)
     if chunked:
-        lines.append(b"Transfer-Encoding: chunked")
-    elif length is not None and "Content-Length" not in response.headers:
-        lines.append(b"Content-Length: %d" % length)
-    if not keep:
-        lines.append(b"Connection: close")
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+        head += b"Transfer-Encoding: chunked\r\n"
+    elif length is not None and "Content-Length" not in headers:
+        head += b"Content-Length: %d\r\n" % length
+    return head + (b"\r\n" if keep else b"Connection: close\r\n\r\n")
+
+
+# Most answers have the same few headers.
+@lru_cache(maxsize=256)
+def _head(status: int, content_type: str, headers: tuple[tuple[str, str], ...]) -> bytes:
+    lines = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b""))]
+    lines += [f"{name}: {value}".encode("latin-1", "replace") for name, value in headers]
+    if content_type and status not in BODILESS:
+        lines.append(b"Content-Type: " + content_type.encode("latin-1"))
+    return b"\r\n".join(lines) + b"\r\n"
 
 
 def parse_query(request: Request) -> None:
