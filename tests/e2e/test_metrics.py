@@ -48,6 +48,7 @@ volumeMounts: [{name: v, mountPath: /v}]
     assert probed[0] >= 1
     kubelet = get("metrics")
     assert samples(kubelet, "kubelet_running_pods")[0] >= 1
+    assert samples(kubelet, "rest_client_requests_total", 'code="200"')[0] >= 1
     assert samples(kubelet, "kubelet_runtime_operations_total", '"start_container"')[0] >= 1
     [report] = [one for one in json.loads(get("stats/summary"))["pods"] if one["podRef"]["namespace"] == ns]
     assert report["cpu"]["usageCoreNanoSeconds"] > 0

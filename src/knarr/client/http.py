@@ -8,11 +8,13 @@ import os
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
+from time import perf_counter
 from urllib.parse import quote, urlencode, urlsplit
 
 from knarr.client.connection import Connection
 from knarr.client.failure import failure
 from knarr.client.lines import Lines
+from knarr.client.metrics import NO_ANSWER, ClientMetrics
 from knarr.client.transport import Answer
 from knarr.component_base.kubeconfig import Access
 
@@ -61,10 +63,14 @@ class Stream:
 
 
 class HttpTransport:
-    """Reaches the API server that `access` names. `agent` is the User-Agent, after which managed fields are named."""
+    """Reaches the API server that `access` names. `agent` is the User-Agent, after which managed fields are named.
 
-    def __init__(self, access: Access, agent: str = "knarr") -> None:
+    Requests are counted in `metrics`, which several transports may share.
+    """
+
+    def __init__(self, access: Access, agent: str = "knarr", metrics: ClientMetrics | None = None) -> None:
         self._agent = agent
+        self.metrics = metrics or ClientMetrics()
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._closed = False
@@ -126,6 +132,17 @@ class HttpTransport:
     ) -> Stream:
         """Send one request and wait for the head of the answer only (logs). Raises `ConnectionError`."""
         data = self._encode(method, path, query, body, content_type)
+        began, host = perf_counter(), f"{self._host}:{self._port}"
+        try:
+            stream = await self._sent(method, data)
+        except (ConnectionError, asyncio.CancelledError):
+            # Who waits no longer got no answer either.
+            self.metrics.answered(method, host, NO_ANSWER, began)
+            raise
+        self.metrics.answered(method, host, str(stream.status), began)
+        return stream
+
+    async def _sent(self, method: str, data: bytes) -> Stream:
         while True:
             connection = await self._connection()
             reused = connection.exchanges > 0

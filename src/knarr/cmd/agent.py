@@ -23,6 +23,7 @@ from knarr.component_base.tasks import Tasks
 if TYPE_CHECKING:
     from knarr.apimachinery.types import Object
     from knarr.client.client import Client
+    from knarr.client.metrics import ClientMetrics
     from knarr.cmd.pod_network import Network
     from knarr.component_base.http_server import HttpServer
     from knarr.controller_runtime.informers import Informers
@@ -108,6 +109,8 @@ class Agent:
         self._clock = RealClock()
         self._tasks = Tasks()
         self._exit = contextlib.AsyncExitStack()
+        #: What all clients of this process ask of the API server.
+        self._requests: ClientMetrics | None = None
 
     async def start(self) -> None:
         """Start everything; what does not need the server begins before it is there."""
@@ -187,6 +190,7 @@ class Agent:
         """Wait for the credentials, which the server beside this node writes at its start."""
         from knarr.client.client import Client
         from knarr.client.http import HttpTransport
+        from knarr.client.metrics import ClientMetrics
         from knarr.cmd.fresh import follow
         from knarr.component_base import kubeconfig
 
@@ -198,7 +202,8 @@ class Agent:
                 _log.warning("waiting for credentials", kubeconfig=path)
             await self._clock.sleep(_PAUSE)
         content = path.read_bytes()
-        transport = HttpTransport(kubeconfig.load(path), agent)
+        self._requests = self._requests or ClientMetrics()
+        transport = HttpTransport(kubeconfig.load(path), agent, self._requests)
         client = Client(transport)
         self._tasks.forever(
             lambda: follow(path, content, lambda: transport.renew(kubeconfig.load(path))), f"credentials of {agent}"
@@ -315,6 +320,7 @@ class Agent:
         while not all(path.exists() for path in (files.certificate, files.key, files.client_authority)):
             await self._clock.sleep(_PAUSE)
         content, context = files.certificate.read_bytes(), files.context()
+        kubelet.metrics.registry.add(*(self._requests.families() if self._requests is not None else ()))
         server: HttpServer = KubeletServer(kubelet, client, self._clock, kubelet.metrics, kubelet.machine).http(context)
         await server.listen("0.0.0.0", _KUBELET_PORT)  # noqa: S104 - the node's own namespace or host
         self._exit.push_async_callback(server.close)

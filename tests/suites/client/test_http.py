@@ -15,6 +15,7 @@ from knarr.client.http import HttpTransport
 from knarr.component_base.http import Request, Response
 from knarr.component_base.http_server import HttpServer
 from knarr.component_base.kubeconfig import Access
+from knarr.component_base.metrics import Registry
 
 Serving = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -195,3 +196,25 @@ def test_a_slow_reader_makes_the_server_wait() -> None:
             assert total == 64_000_000
 
     asyncio.run(scenario())
+
+
+def test_requests_are_counted_by_code_and_method() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await read_head(reader)
+        if head.startswith(b"GET"):
+            writer.write(OK.replace(b"Content-Length", b"Connection: close\r\nContent-Length"))
+            await writer.drain()
+
+    async def main() -> None:
+        async with raw_server(serve) as transport:
+            await transport.request("GET", "/", {})
+            with pytest.raises(ConnectionError):
+                await transport.request("POST", "/", {})
+            lines = Registry(transport.metrics.families()).text().decode().splitlines()
+        counted = [line.partition(",host=")[0] for line in lines if line.startswith("rest_client_requests_total")]
+        assert counted == [
+            'rest_client_requests_total{code="200",method="GET"',
+            'rest_client_requests_total{code="<error>",method="POST"',
+        ]
+
+    asyncio.run(main())
