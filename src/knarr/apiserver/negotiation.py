@@ -13,10 +13,9 @@ from knarr.apimachinery.errors import StatusError, not_acceptable, unsupported_m
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 #: What is accepted and sent, in order of preference.
 MEDIA_TYPES = (JSON, YAML, PROTOBUF)
-#: Those that answers are really written in.
-ENCODED = frozenset({JSON, YAML})
 TABLE, PARTIAL, PARTIAL_LIST = "Table", "PartialObjectMetadata", "PartialObjectMetadataList"
-_STREAMS = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
+#: In what a watch is sent.
+STREAMS = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 #: Characters of an Accept header up to which what it says is remembered.
 _REMEMBERED = 1024
 _META = "meta.k8s.io"
@@ -61,13 +60,24 @@ def _negotiate(accept: str, streams: bool, tables: bool) -> Form:  # noqa: FBT00
                 continue
             matched = True
             form = _form(media, clause.parameters)
-            if form is not None and (tables or form.kind != TABLE) and media in ENCODED:
+            if form is not None and (tables or form.kind != TABLE):
                 return form
     if matched:
         raise not_acceptable(MEDIA_TYPES)
-    offered = MEDIA_TYPES + (_STREAMS if streams else ())
+    offered = MEDIA_TYPES + (STREAMS if streams else ())
     text = f"406: Not Acceptable\n\nAvailable representations: {', '.join(offered)}"
     raise StatusError(406, "NotAcceptable", text, {})
+
+
+def error_media(accept: str) -> str:
+    """In what a failure is told: the first type that the client takes as it is, else JSON."""
+    if not accept or accept == JSON or len(accept) > _REMEMBERED:
+        return JSON
+    for clause in _clauses(accept):
+        for media in MEDIA_TYPES:
+            if _matches(clause.media, media) and not clause.parameters.get("as"):
+                return media
+    return JSON
 
 
 class _Clause(NamedTuple):
@@ -103,6 +113,8 @@ def _form(media: str, parameters: dict[str, str]) -> Form | None:
     if kind:
         versions = ("v1", "v1beta1")
         if kind not in _TRANSFORMS or group != _META or version not in versions or media == YAML:
+            return None
+        if kind == TABLE and media == PROTOBUF:
             return None
     elif group or version:
         return None

@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
-from knarr.apimachinery.errors import StatusError
+from knarr.apimachinery.errors import StatusError, not_acceptable
 from knarr.apimachinery.types import Object
+from knarr.apiserver import negotiation
 from knarr.apiserver.negotiation import JSON, PROTOBUF, YAML, Form
 from knarr.apiserver.request import Request, Response
 from knarr.component_base.http import Pieces
@@ -45,10 +46,19 @@ def encode(value: Any, form: Form, *, pretty: bool = False) -> bytes:
         text: str = yaml.dump(value, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), allow_unicode=True)
         return text.encode()
     if form.media == PROTOBUF:
-        raise StatusError(406, "NotAcceptable", f"{PROTOBUF} is not served")
+        return _protobuf(value)
     if pretty:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
     return orjson.dumps(value)
+
+
+def _protobuf(value: Object) -> bytes:
+    from knarr.api import protobuf  # noqa: PLC0415 - its tables are read when somebody asks for them
+
+    try:
+        return protobuf.encode(value)
+    except KeyError as error:
+        raise not_acceptable((JSON, YAML)) from error
 
 
 def wants_pretty(request: Request, form: Form) -> bool:
@@ -63,12 +73,13 @@ def wants_pretty(request: Request, form: Form) -> bool:
 
 
 def error(failure: StatusError, request: Request) -> Response:
-    """The answer for a failure, always as JSON."""
+    """The answer for a failure, in what the client takes."""
     headers = dict(_NO_CACHE)
     details = failure.details or {}
     if details.get("retryAfterSeconds"):
         headers["Retry-After"] = str(details["retryAfterSeconds"])
-    response = Response(failure.code, orjson.dumps(failure.status()), JSON, headers)
+    form = Form(negotiation.error_media(request.headers.get("accept", "")))
+    response = Response(failure.code, encode(failure.status(), form), form.content_type, headers)
     if request.warnings:
         add_warnings(response, request.warnings)
     return response

@@ -87,13 +87,12 @@ class Change:
         self.deleted = deleted
         self._lines: dict[tuple[str, str], bytes] = {}
 
-    def line(self, event_type: str, form: str, encode_object: Callable[[Entry], bytes]) -> bytes:
+    def line(self, event_type: str, form: str, encode_event: Callable[[str, Entry], bytes]) -> bytes:
         """The watch line for an event type in a form (`json`, `table`, …); encoded once for each."""
         key = (event_type, form)
         line = self._lines.get(key)
         if line is None:
-            line = b'{"type":"%b","object":%b}\n' % (event_type.encode(), encode_object(self.entry))
-            self._lines[key] = line
+            line = self._lines[key] = encode_event(event_type, self.entry)
         return line
 
 

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 import orjson
 
+from knarr.api import protobuf
 from knarr.apimachinery import fields
-from knarr.apimachinery.errors import StatusError, expired
+from knarr.apimachinery.errors import expired, not_acceptable
+from knarr.apimachinery.types import Object
 from knarr.apiserver import bookmarks, options, projection
 from knarr.apiserver.context import Context
 from knarr.apiserver.metrics import scope_of
-from knarr.apiserver.negotiation import TABLE, Form
+from knarr.apiserver.negotiation import JSON, PROTOBUF, STREAMS, TABLE, YAML, Form
 from knarr.apiserver.options import ListOptions
 from knarr.apiserver.read import PATIENCE, reach
 from knarr.apiserver.request import Request, RequestInfo, Response
@@ -39,6 +41,8 @@ _HEARTBEAT = 15.0
 _CHUNK = 100
 #: Seconds between two pieces to one client, at least: encrypting and sending cost more than all else about an event.
 _PACE = 0.01
+#: Makes the line of an event of this type that shows this object.
+Encode = Callable[[str, Entry], bytes]
 _ADDED, _MODIFIED, _DELETED = "ADDED", "MODIFIED", "DELETED"
 
 
@@ -55,11 +59,11 @@ class Watch:
     query: dict[str, str]
     #: Monotonic seconds at which it ends.
     deadline: float
-    encode: Callable[[Entry], bytes]
+    encode: Encode
     #: What tells lines of one change apart: the version, the form, a table's options.
     form_key: str
     #: How lines are made after the first one, where that differs: a table shows its columns once.
-    later: tuple[Callable[[Entry], bytes], str] | None = None
+    later: tuple[Encode, str] | None = None
     #: The labels it is counted under.
     counted: Key = ()
 
@@ -72,7 +76,7 @@ class Watch:
 
     def fresh_line(self, entry: Entry, kind: str) -> bytes:
         """The line of an object that is no change of its own."""
-        made = b'{"type":"%b","object":%b}\n' % (kind.encode(), self.encode(entry))
+        made = self.encode(kind, entry)
         if self.later is not None:
             (self.encode, self.form_key), self.later = self.later, None
         return made
@@ -86,7 +90,9 @@ async def watch(ctx: Context, scope: Scope, request: Request, form: Form) -> Res
     text = opts.resource_version
     start = options.parse_revision(text) if text else 0
     length = opts.timeout if opts.timeout else _LENGTH + random.randrange(_LENGTH)
-    form_key = f"{scope.resource.api_version}/{form.kind}/{request.query.get('includeObject', '')}"
+    if form.media == YAML:
+        raise not_acceptable(STREAMS)
+    form_key = f"{scope.resource.api_version}/{form.media}/{form.kind}/{request.query.get('includeObject', '')}"
     encode, later = _encoders(ctx, scope, form, request.query)
     one = Watch(
         ctx=ctx,
@@ -108,7 +114,8 @@ async def watch(ctx: Context, scope: Scope, request: Request, form: Form) -> Res
         await reach(ctx, await ctx.store.revision(), PATIENCE)
     old = not _sends_initial(opts) and start and start < scope.keep.kept_since
     stream: AsyncIterator[bytes] = _from_history(one, start) if old else CacheStream(one, start)
-    return Response(200, stream, "application/json", {"Cache-Control": "no-cache, private"})
+    media = form.media if form.media == JSON else f"{form.media};stream=watch"
+    return Response(200, stream, media, {"Cache-Control": "no-cache, private"})
 
 
 def _prefix(scope: Scope, info: RequestInfo) -> str:
@@ -312,7 +319,8 @@ async def _from_history(one: Watch, start: int) -> AsyncIterator[bytes]:
                 yield _bookmark(one, seen)
             return
     except CompactedError as error:
-        yield _error(expired(f"too old resource version: {start} ({error.oldest})"))
+        failure = expired(f"too old resource version: {start} ({error.oldest})")
+        yield _other_line(one, "ERROR", failure.status())
         return
     except (LaggedError, StoreUnavailableError):
         # As every watch whose reader is too slow it ends; the client comes back for what it has missed.
@@ -363,24 +371,39 @@ def _line(one: Watch, change: Change) -> bytes:
     return one.fresh_line(at_revision(previous, entry.revision), _DELETED)
 
 
-def _encoders(
-    ctx: Context, scope: Scope, form: Form, query: dict[str, str]
-) -> tuple[Callable[[Entry], bytes], Callable[[Entry], bytes] | None]:
-    """What makes an event's object, and what makes those after the first, where that differs."""
+def _encoders(ctx: Context, scope: Scope, form: Form, query: dict[str, str]) -> tuple[Encode, Encode | None]:
+    """What makes the line of an event, and what makes those after the first, where that differs."""
     tables = ctx.tables
+    if form.media == PROTOBUF:
+        return _frames(scope, form), None
     if form.kind != TABLE or tables is None:
-        return (lambda entry: projection.single(scope, entry, form)), None
+        return (
+            lambda kind, entry: b'{"type":"%b","object":%b}\n' % (kind.encode(), projection.single(scope, entry, form))
+        ), None
 
-    def first(entry: Entry) -> bytes:
+    def first(kind: str, entry: Entry) -> bytes:
         table = tables.table(scope, [projection.served(scope, entry)], query)
-        return orjson.dumps({**table, "metadata": {"resourceVersion": str(entry.revision)}})
+        return _json_line(kind, {**table, "metadata": {"resourceVersion": str(entry.revision)}})
 
-    def later(entry: Entry) -> bytes:
+    def later(kind: str, entry: Entry) -> bytes:
         table = tables.table(scope, [projection.served(scope, entry)], query)
         meta = {"resourceVersion": str(entry.revision)}
-        return orjson.dumps({**table, "metadata": meta, "columnDefinitions": None})
+        return _json_line(kind, {**table, "metadata": meta, "columnDefinitions": None})
 
     return first, later
+
+
+def _frames(scope: Scope, form: Form) -> Encode:
+    """The events as protobuf. Raises `StatusError` 406 for kinds that have no messages."""
+    if not form.kind and not protobuf.has(scope.resource.api_version, scope.resource.kind):
+        raise not_acceptable(STREAMS[:1])
+    return lambda kind, entry: protobuf.frame(
+        {"type": kind, "object": orjson.loads(projection.single(scope, entry, form))}
+    )
+
+
+def _json_line(kind: str, obj: Object) -> bytes:
+    return b'{"type":"%b","object":%b}\n' % (kind.encode(), orjson.dumps(obj))
 
 
 def _bookmark(one: Watch, revision: int, *, ends_initial: bool = False) -> bytes:
@@ -388,8 +411,9 @@ def _bookmark(one: Watch, revision: int, *, ends_initial: bool = False) -> bytes
     if one.form.kind == TABLE and one.ctx.tables is not None:
         table = one.ctx.tables.table(one.scope, [entry], {**one.query, "includeObject": "Object"})
         entry = bookmarks.as_table(table, entry, one.query, columns=one.later is not None)
-    return b'{"type":"BOOKMARK","object":%b}\n' % orjson.dumps(entry)
+    return _other_line(one, "BOOKMARK", entry)
 
 
-def _error(failure: StatusError) -> bytes:
-    return b'{"type":"ERROR","object":%b}\n' % orjson.dumps(failure.status())
+def _other_line(one: Watch, kind: str, obj: Object) -> bytes:
+    """The line of an event that tells of no object."""
+    return protobuf.frame({"type": kind, "object": obj}) if one.form.media == PROTOBUF else _json_line(kind, obj)

@@ -1,11 +1,13 @@
-"""Reading protobuf messages by tables: field numbers, wire types, and nothing of what they mean.
+"""Protobuf messages by tables: field numbers, wire types, and nothing of what they mean.
 
-Input: bytes and a `Message`. Output: plain Python values. Raises `ValueError` for what is malformed.
+Reading: bytes and a `Message` in, plain Python values out; writing: the other way round. Raises `ValueError` for what
+is malformed.
 Source: https://protobuf.dev/programming-guides/encoding/
 """
 
 from __future__ import annotations
 
+import base64
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -32,6 +34,10 @@ class Message(NamedTuple):
 
     fields: Mapping[int, Field]
     finish: Callable[[dict[str, Any]], Any] | None = None
+    #: The way back of `finish`.
+    start: Callable[[Any], Mapping[str, Any]] | None = None
+    #: Fields that are written even where the value has none, with their zeros.
+    always: Mapping[str, Any] = {}  # noqa: RUF012 - a mapping that nobody changes
 
 
 def decode(data: bytes, message: Message, depth: int = 0) -> Any:
@@ -169,3 +175,69 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
         if shift > 63:
             raise ValueError("proto: integer overflow")
+
+
+def encode(value: Any, message: Message) -> bytes:
+    """The bytes of a message; members it has no field for are left out. Raises `ValueError` for wrong types."""
+    found = message.start(value) if message.start is not None else value
+    if not isinstance(found, Mapping):
+        raise ValueError("an object expected")
+    out = bytearray()
+    for number, field in sorted(message.fields.items()):
+        if not field.name and field.message is not None:
+            if inline := encode(found, field.message()):
+                _put_bytes(out, number, inline)
+            continue
+        item = found.get(field.name, message.always.get(field.name))
+        if item is not None:
+            _put_field(out, number, field, item)
+    return bytes(out)
+
+
+def _put_field(out: bytearray, number: int, field: Field, item: Any) -> None:
+    if field.label == "repeated":
+        for each in item:
+            _put(out, number, field, each)
+    elif field.label == "map":
+        for key, each in item.items():
+            entry = bytearray()
+            _put_bytes(entry, 1, key.encode())
+            if each is not None:
+                _put(entry, 2, field, each)
+            _put_bytes(out, number, bytes(entry))
+    else:
+        _put(out, number, field, item)
+
+
+def _put(out: bytearray, number: int, field: Field, item: Any) -> None:
+    if field.message is not None:
+        _put_bytes(out, number, encode(item, field.message()))
+    elif field.type == "string":
+        _put_bytes(out, number, str(item).encode("utf-8", "replace"))
+    elif field.type == "bytes":
+        # JSON has them in base64.
+        _put_bytes(out, number, base64.b64decode(item) if isinstance(item, str) else item)
+    elif field.type == "double":
+        out += _as_varint(number << 3 | _FIXED64) + struct.pack("<d", float(item))
+    else:
+        out += _as_varint(number << 3 | _VARINT) + _as_varint(int(item) & _ALL_BITS)
+
+
+_ALL_BITS = (1 << 64) - 1
+
+
+def _put_bytes(out: bytearray, number: int, data: bytes) -> None:
+    out += _as_varint(number << 3 | _BYTES)
+    out += _as_varint(len(data))
+    out += data
+
+
+def _as_varint(value: int) -> bytes:
+    if value < 0x80:
+        return bytes((value,))
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from tests.component.apiserver.world import NAMESPACE, World, collect, config_map, eventually, pod, running
 
-from knarr.api import registry
+from knarr.api import protobuf, registry
 from knarr.apimachinery.types import Object
 from knarr.apiserver import watch_cache, watching
 from knarr.client.client import MERGE_PATCH
@@ -21,6 +21,7 @@ from knarr.component_base.http_format import parse_query
 from knarr.storage.sqlite import SqliteStore
 
 MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 
@@ -183,6 +184,35 @@ def test_tables_and_metadata_are_watched_too(tmp_path: Path) -> None:
             assert versions(partial) == [begin + 1, begin + 2]
 
     asyncio.run(main())
+
+
+def test_protobuf_is_served_and_watched(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            begin = world.api.ctx.cache.revision
+            await world.client().create(registry.CONFIGMAPS, config_map("a", x="1"), NAMESPACE)
+            listed = await ask(world, f"{MAPS}?resourceVersion=0", PROTOBUF)
+            assert listed.content_type == PROTOBUF and isinstance(listed.body, bytes)
+            assert decoded(listed.body)["items"][0]["data"] == {"k": "0"}
+            missing = await ask(world, f"{MAPS}/none", PROTOBUF)
+            assert isinstance(missing.body, bytes) and decoded(missing.body)["reason"] == "NotFound"
+            response = await ask(world, f"{MAPS}?watch=1&resourceVersion={begin}&timeoutSeconds=1", PROTOBUF)
+            assert response.content_type == f"{PROTOBUF};stream=watch"
+            assert not isinstance(response.body, bytes | Pieces)
+            frames = b"".join([piece async for piece in response.body])
+            size = int.from_bytes(frames[:4], "big")
+            assert len(frames) == 4 + size and b"ADDED" in frames
+            shown = decoded(frames[frames.index(protobuf.MAGIC) :])
+            assert shown["metadata"]["labels"] == {"x": "1"} and shown["metadata"]["resourceVersion"] == str(begin + 1)
+            assert (await ask(world, f"{MAPS}?watch=1", "application/yaml")).status == 406
+
+    asyncio.run(main())
+
+
+def decoded(data: bytes) -> Object:
+    """The object of a protobuf body."""
+    envelope = protobuf.open_envelope(data)
+    return protobuf.decode(envelope.api_version, envelope.kind, envelope.raw)
 
 
 def test_a_watcher_that_does_not_read_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

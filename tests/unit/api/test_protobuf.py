@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from knarr.api import codec, protobuf, registry
+from knarr.apimachinery.errors import not_found
 
 OBJECTS = Path(__file__).parents[3].parent / "shared" / "reference" / "roundtrip"
 _KINDS = {(item.api_version, item.kind) for item in registry.RESOURCES}
@@ -26,6 +27,45 @@ def test_messages_are_the_objects_they_stand_for() -> None:
         )
         seen += 1
     assert seen > 50
+
+
+@pytest.mark.skipif(not OBJECTS.exists(), reason="the published objects are not at hand")
+def test_what_is_written_is_read_again() -> None:
+    seen = 0
+    for path in sorted(OBJECTS.glob("*.json")):
+        wanted = orjson.loads(path.read_bytes())
+        if (wanted.get("apiVersion"), wanted.get("kind")) not in _KINDS:
+            continue
+        wanted = codec.normalise(wanted["apiVersion"], wanted["kind"], wanted).object
+        body = protobuf.open_envelope(protobuf.encode(wanted))
+        found = protobuf.plain(protobuf.decode(body.api_version, body.kind, body.raw))
+        assert codec.normalise(body.api_version, body.kind, found).object == wanted, path.name
+        seen += 1
+    assert seen > 50
+
+
+def test_a_status_is_written_as_go_writes_it() -> None:
+    status = not_found("configmaps", "", "cm").status()
+    assert protobuf.encode(status) == (
+        b'k8s\0\n\x0c\n\x02v1\x12\x06Status\x12Q\n\x06\n\0\x12\0\x1a\0\x12\x07Failure\x1a\x19configmaps "cm" not found'
+        b'"\x08NotFound*\x16\n\x02cm\x12\0\x1a\nconfigmaps(\0002\x000\x94\x03\x1a\0"\0'
+    )
+
+
+def test_schemas_keep_the_names_that_json_gives_them() -> None:
+    schema = {
+        "$ref": "a",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-int-or-string": True,
+        "additionalProperties": False,
+    }
+    obj = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "spec": {"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema}}]},
+    }
+    body = protobuf.open_envelope(protobuf.encode(obj))
+    assert protobuf.decode(body.api_version, body.kind, body.raw) == obj
 
 
 def test_a_small_object_by_hand() -> None:

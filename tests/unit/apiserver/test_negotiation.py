@@ -20,7 +20,7 @@ _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
         ("application/json;q=0.1, application/yaml", YAML, ""),
         (f"{_TABLE},application/json", JSON, "Table"),
         ("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", JSON, ""),
-        ("application/vnd.kubernetes.protobuf,application/json", JSON, ""),
+        ("application/vnd.kubernetes.protobuf,application/json", "application/vnd.kubernetes.protobuf", ""),
         ("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", JSON, "PartialObjectMetadataList"),
     ],
 )

@@ -47,6 +47,33 @@ def decode(api_version: str, kind: str, raw: bytes) -> Object:
     return {**out, "kind": kind, "apiVersion": api_version}
 
 
+def encode(obj: Object) -> bytes:
+    """An object, a list or a Status as a body: the envelope with the message in it.
+
+    Raises `KeyError` for a kind that has no message, `ValueError` for an object that is none of its kind.
+    """
+    version, kind = str(obj.get("apiVersion", "")), str(obj.get("kind", ""))
+    raw = protobuf.encode(obj, _message(_package(version, kind), kind))
+    unknown = {"typeMeta": {"apiVersion": version, "kind": kind}, "raw": raw}
+    return MAGIC + protobuf.encode(unknown, _message("k8s.io.apimachinery.pkg.runtime", "Unknown"))
+
+
+def frame(event: Object) -> bytes:
+    """An event of a watch as one frame: its length in four bytes, and the message."""
+    event = {"type": event["type"], "object": {"raw": encode(event["object"])}}
+    data = protobuf.encode(event, _EVENT)
+    return len(data).to_bytes(4, "big") + data
+
+
+def has(api_version: str, kind: str) -> bool:
+    """Whether a kind has a message."""
+    try:
+        _package(api_version, kind)
+    except KeyError:
+        return False
+    return True
+
+
 @cache
 def _tables() -> Mapping[str, Any]:
     tables: Mapping[str, Any] = load("protobuf.json.gz")
@@ -67,12 +94,15 @@ def _package(api_version: str, kind: str) -> str:
 @cache
 def _message(package: str, name: str) -> Message:
     rows = _tables()["messages"][package][name]
-    fields = {row[0]: _field(package, row) for row in rows}
-    return Message(fields, _FINISH.get(f"{package}.{name}") or _FINISH_NAMES.get(name))
+    fields = {row[0]: _field(package, row, _RENAMED.get(name, {})) for row in rows}
+    full = f"{package}.{name}"
+    finish = _FINISH.get(full) or _FINISH_NAMES.get(name)
+    return Message(fields, finish, _START.get(full) or _START_NAMES.get(name), _ALWAYS.get(name, {}))
 
 
-def _field(package: str, row: list[Any]) -> Field:
+def _field(package: str, row: list[Any], renamed: Mapping[str, str]) -> Field:
     _, name, label, kind = row
+    name = renamed.get(name, name)
     if kind in _SCALARS:
         return Field(name, label, kind)
     home, _, message = kind.rpartition(".") if kind.startswith(".") else (package, "", kind)
@@ -131,6 +161,75 @@ _FINISH_NAMES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "JSONSchemaPropsOrArray": partial(_schema_or, "jSONSchemas"),
     "JSONSchemaPropsOrStringArray": partial(_schema_or, "property"),
 }
+
+
+# and the way back
+
+
+def _moment_of(text: str) -> dict[str, int]:
+    moment = datetime.datetime.fromisoformat(text)
+    return {"seconds": int(moment.timestamp() // 1), "nanos": moment.microsecond * 1000}
+
+
+def _of_int_or_string(value: Any) -> dict[str, Any]:
+    return {"type": 1, "strVal": value} if isinstance(value, str) else {"type": 0, "intVal": value}
+
+
+def _of_schema_or(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return {"schema": value, **({"allows": True} if name == "allows" else {})}
+    return {name: value}
+
+
+def _of_raw(name: str, value: Any) -> dict[str, Any]:
+    return {name: orjson.dumps(value)}
+
+
+_START: dict[str, Callable[[Any], Mapping[str, Any]]] = {
+    f"{_META}.Time": _moment_of,
+    f"{_META}.MicroTime": _moment_of,
+    f"{_META}.FieldsV1": partial(_of_raw, "Raw"),
+    "k8s.io.apimachinery.pkg.api.resource.Quantity": lambda value: {"string": str(value)},
+    "k8s.io.apimachinery.pkg.util.intstr.IntOrString": _of_int_or_string,
+    "k8s.io.apimachinery.pkg.runtime.RawExtension": partial(_of_raw, "raw"),
+    "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSON": partial(_of_raw, "raw"),
+}
+_START_NAMES: dict[str, Callable[[Any], Mapping[str, Any]]] = {
+    "ExtraValue": lambda value: {"items": value},
+    "Verbs": lambda value: {"items": value},
+    "JSONSchemaPropsOrBool": partial(_of_schema_or, "allows"),
+    "JSONSchemaPropsOrArray": partial(_of_schema_or, "jSONSchemas"),
+    "JSONSchemaPropsOrStringArray": partial(_of_schema_or, "property"),
+}
+#: Go writes what is no pointer even when it is zero; for a reader it makes no difference, but for these it is usual.
+_ALWAYS: dict[str, Mapping[str, Any]] = {
+    "ListMeta": {"selfLink": "", "resourceVersion": "", "continue": ""},
+    "Status": {"metadata": {}, "status": "", "message": "", "reason": "", "code": 0},
+    "StatusDetails": {"name": "", "group": "", "kind": "", "retryAfterSeconds": 0, "uid": ""},
+    "Unknown": {"contentEncoding": "", "contentType": ""},
+}
+#: Fields whose name in JSON is another.
+_RENAMED: dict[str, Mapping[str, str]] = {
+    "JSONSchemaProps": {
+        "ref": "$ref",
+        "schema": "$schema",
+        **{
+            f"xKubernetes{name}": "x-kubernetes" + "".join(f"-{part.lower()}" for part in parts)
+            for name, parts in {
+                "PreserveUnknownFields": ("preserve", "unknown", "fields"),
+                "EmbeddedResource": ("embedded", "resource"),
+                "IntOrString": ("int", "or", "string"),
+                "ListMapKeys": ("list", "map", "keys"),
+                "ListType": ("list", "type"),
+                "MapType": ("map", "type"),
+                "Validations": ("validations",),
+            }.items()
+        },
+    },
+}
+_RAW = Message({1: Field("raw", "optional", "bytes")})
+#: A watch's event; its object's bytes are what they are, no JSON.
+_EVENT = Message({1: Field("type", "optional", "string"), 2: Field("object", "optional", "", lambda: _RAW)})
 
 
 def plain(value: Any) -> Any:
