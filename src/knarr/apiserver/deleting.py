@@ -97,10 +97,15 @@ def read_options(request: Request) -> Object:
     """DeleteOptions from the body, else from the query. Raises `StatusError` 400, 415, 422."""
     bodies.check_size(request)
     found = _from_body(request) if request.body else _from_query(request)
+    check_options(found)
+    return found
+
+
+def check_options(found: Object) -> None:
+    """Raises `StatusError` 422 for options that contradict themselves."""
     errors = _errors(found)
     if errors:
         raise invalid("DeleteOptions", _META, "", errors)
-    return found
 
 
 def _from_body(request: Request) -> Object:
