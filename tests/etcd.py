@@ -42,7 +42,7 @@ class Etcd:
         self.name = name
         # Relative socket names: etcd takes nothing else, and paths of sockets are short.
         self._socket = f"{name}-client:0"
-        self.endpoint = f"https://localhost:{port}" if port else f"unix://{folder}/{self._socket}"
+        self.endpoint = f"https://127.0.0.1:{port}" if port else f"unix://{folder}/{self._socket}"
         self._port = port
         self._members = members or (name,)
         self._extra = extra
@@ -85,15 +85,14 @@ class Etcd:
             self._process = None
 
     def _command(self) -> list[str]:
-        client = f"https://localhost:{self._port}" if self._port else f"unix://{self._socket}"
-        listen = f"https://127.0.0.1:{self._port}" if self._port else client
+        client = f"https://127.0.0.1:{self._port}" if self._port else f"unix://{self._socket}"
         peers = {name: f"unix://{name}-peer:0" for name in self._members}
         flags = {
             "--name": self.name,
             "--data-dir": f"data-{self.name}",
             "--logger": "zap",
             "--log-level": "error",
-            "--listen-client-urls": listen,
+            "--listen-client-urls": client,
             "--advertise-client-urls": client,
             "--listen-peer-urls": peers[self.name],
             "--initial-advertise-peer-urls": peers[self.name],

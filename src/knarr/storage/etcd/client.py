@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-from grpclib.client import Channel, StreamStreamMethod, UnaryUnaryMethod
-from grpclib.config import Configuration
-from grpclib.const import Status
-from grpclib.encoding.base import CodecBase
-from grpclib.exceptions import GRPCError, StreamTerminatedError
+import grpc
+from grpc import StatusCode, aio
 
 from knarr.storage.etcd.endpoints import Endpoint, TlsFiles
 from knarr.storage.etcd.messages import CODEC
@@ -27,38 +24,50 @@ PATIENCE = 5.0
 _CONNECT, _ANSWER = 2.0, 10.0
 _PAUSE = 0.1
 #: A member without a leader ends its watches instead of keeping silent.
-_NEEDS_LEADER = {"hasleader": "true"}
+_NEEDS_LEADER = (("hasleader", "true"),)
 #: What may pass when asked again, perhaps elsewhere.
-_PASSING = frozenset({Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.UNKNOWN, Status.CANCELLED, Status.INTERNAL})
+_PASSING = frozenset(
+    {
+        StatusCode.UNAVAILABLE,
+        StatusCode.DEADLINE_EXCEEDED,
+        StatusCode.UNKNOWN,
+        StatusCode.CANCELLED,
+        StatusCode.INTERNAL,
+    }
+)
+_OPTIONS = (
+    # A peer that vanished without a word is noticed by pings; etcd takes one in five seconds at most.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # What is tried again, and where, is for us to decide.
+    ("grpc.enable_retries", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+)
+Channel: TypeAlias = Any
 
 
 class RefusedError(StoreError):
-    """etcd refused a request; `status` is gRPC's."""
+    """etcd refused a request; `past` is set when that is because it has forgotten what was asked for."""
 
-    def __init__(self, status: Status, message: str) -> None:
+    def __init__(self, status: StatusCode, message: str) -> None:
         super().__init__(message)
-        self.status = status
-
-
-class _Bytes(CodecBase):
-    """The library's codec slot; encoding happens in `Client`."""
-
-    __content_subtype__ = "proto"
-
-    def encode(self, message: Any, message_type: Any) -> bytes:
-        return bytes(message)
-
-    def decode(self, data: bytes, message_type: Any) -> bytes:
-        return data
+        self.past = status is StatusCode.OUT_OF_RANGE and "compacted" in message
 
 
 class Client:
     """Calls by path, request message and response message."""
 
     def __init__(self, endpoints: Sequence[Endpoint], tls: TlsFiles) -> None:
-        """Raises `OSError` for TLS files that cannot be used."""
+        """Raises `OSError` for TLS files that cannot be read."""
         self._endpoints = list(endpoints)
-        self._context = tls.context() if any(endpoint.tls for endpoint in endpoints) else None
+        self._credentials = _credentials(tls) if any(endpoint.tls for endpoint in endpoints) else None
         self._channels: dict[int, Channel] = {}
         self._current = 0
         #: What went wrong last.
@@ -75,43 +84,34 @@ class Client:
     async def watch(self, create: Message) -> AsyncIterator[Message]:
         """The responses of one watch, until it or the connection ends. Raises as `read`."""
         place, channel = await self._connected(asyncio.get_running_loop().time() + PATIENCE)
-        method: StreamStreamMethod[bytes, bytes] = StreamStreamMethod(
-            channel, "/etcdserverpb.Watch/Watch", bytes, bytes
-        )
+        call = channel.stream_stream("/etcdserverpb.Watch/Watch")(metadata=_NEEDS_LEADER)
         try:
-            async with method.open(metadata=_NEEDS_LEADER) as stream:
-                await stream.send_message(CODEC.encode("WatchRequest", {"create_request": create}))
-                async for data in stream:
-                    yield CODEC.decode("WatchResponse", data)
-        except GRPCError as error:
+            await call.write(CODEC.encode("WatchRequest", {"create_request": create}))
+            while (data := await call.read()) is not aio.EOF:
+                yield CODEC.decode("WatchResponse", data)
+        except aio.AioRpcError as error:
             self._leave(place)
-            raise StoreUnavailableError(f"the watch ended: {error.message}") from error
-        except (OSError, StreamTerminatedError) as error:
-            self._leave(place)
-            raise StoreUnavailableError(f"the watch ended: {error}") from error
+            raise StoreUnavailableError(f"the watch ended: {_reason(error)}") from error
+        finally:
+            call.cancel()
 
     async def close(self) -> None:
         """Close all connections."""
         for channel in self._channels.values():
-            channel.close()
+            await channel.close()
         self._channels.clear()
-        await asyncio.sleep(0)
 
     async def _call(self, path: str, request: str, message: Message, response: str, *, repeats: bool) -> Message:
         until = asyncio.get_running_loop().time() + PATIENCE
         body = CODEC.encode(request, message)
         while True:
             place, channel = await self._connected(until)
-            method: UnaryUnaryMethod[bytes, bytes] = UnaryUnaryMethod(channel, path, bytes, bytes)
             try:
-                data = await method(body, timeout=_ANSWER)
-                return CODEC.decode(response, data or b"")
-            except GRPCError as error:
-                if error.status not in _PASSING:
-                    raise RefusedError(error.status, error.message or error.status.name) from error
-                why = error.message or error.status.name
-            except (OSError, StreamTerminatedError) as error:
-                why = str(error) or type(error).__name__
+                return CODEC.decode(response, await channel.unary_unary(path)(body, timeout=_ANSWER))
+            except aio.AioRpcError as error:
+                if error.code() not in _PASSING:
+                    raise RefusedError(error.code(), _reason(error)) from error
+                why = _reason(error)
             self._leave(place)
             self.trouble = f"{self._endpoints[place]}: {why}"
             if not repeats or asyncio.get_running_loop().time() >= until:
@@ -124,37 +124,23 @@ class Client:
         while True:
             place = self._current
             channel = self._channels.get(place) or self._open(place)
-            try:
-                async with asyncio.timeout(_CONNECT):
-                    await channel.__connect__()
+            if await _connects(channel):
                 return place, channel
-            except OSError as error:
-                # A TimeoutError is one too.
-                self.trouble = f"{self._endpoints[place]}: {error.strerror or error or 'no answer'}"
             self._leave(place)
             failures += 1
             if asyncio.get_running_loop().time() >= until:
+                self.trouble = f"{self._endpoints[place]}: {await _why_not(channel)}"
                 raise StoreUnavailableError(f"etcd is not reachable: {self.trouble}")
             if failures % len(self._endpoints) == 0:
                 await asyncio.sleep(_PAUSE)
 
     def _open(self, place: int) -> Channel:
         endpoint = self._endpoints[place]
-        # A peer that vanished without a word is noticed by pings; etcd takes one in five seconds at most.
-        config = Configuration(
-            _keepalive_time=10.0,
-            _keepalive_timeout=5.0,
-            _keepalive_permit_without_calls=True,
-            _http2_max_pings_without_data=0,
-            _http2_min_sent_ping_interval_without_data=5.0,
-            http2_connection_window_size=16 << 20,
-            http2_stream_window_size=8 << 20,
-        )
-        if endpoint.path:
-            channel = Channel(path=endpoint.path, codec=_Bytes(), config=config)
+        target = f"unix:{endpoint.path}" if endpoint.path else f"dns:///{endpoint.authority}"
+        if endpoint.tls:
+            channel = aio.secure_channel(target, self._credentials, options=_OPTIONS)
         else:
-            context = self._context if endpoint.tls else None
-            channel = Channel(endpoint.host, endpoint.port, codec=_Bytes(), ssl=context, config=config)
+            channel = aio.insecure_channel(target, options=_OPTIONS)
         self._channels[place] = channel
         return channel
 
@@ -162,3 +148,38 @@ class Client:
         """Use the next endpoint from now on, unless somebody has moved on already."""
         if self._current == place:
             self._current = (place + 1) % len(self._endpoints)
+
+
+def _credentials(tls: TlsFiles) -> Any:
+    authority, certificate, key = tls.read()
+    return grpc.ssl_channel_credentials(authority, key, certificate)
+
+
+async def _connects(channel: Channel) -> bool:
+    """Whether a connection stands, or comes to stand now."""
+    state = channel.get_state(try_to_connect=True)
+    if state is grpc.ChannelConnectivity.READY:
+        return True
+    try:
+        async with asyncio.timeout(_CONNECT):
+            while state is not grpc.ChannelConnectivity.READY:
+                await channel.wait_for_state_change(state)
+                state = channel.get_state(try_to_connect=True)
+                if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                    return False
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _why_not(channel: Channel) -> str:
+    """Why a connection does not stand: only a call is told."""
+    try:
+        await channel.unary_unary("/etcdserverpb.Maintenance/Status")(b"", timeout=_CONNECT)
+    except aio.AioRpcError as error:
+        return _reason(error)
+    return "no answer"
+
+
+def _reason(error: aio.AioRpcError) -> str:
+    return error.details() or str(error.code().name)

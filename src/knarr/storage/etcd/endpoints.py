@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 _PORT = 2379
@@ -18,14 +19,16 @@ class TlsFiles:
     certificate: str = ""
     key: str = ""
 
-    def context(self) -> ssl.SSLContext:
-        """A context for gRPC. Raises `OSError` (`ssl.SSLError` too) for files that cannot be used."""
-        context = ssl.create_default_context(cafile=self.authority or None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["h2"])
-        if self.certificate:
-            context.load_cert_chain(self.certificate, self.key or None)
-        return context
+    def read(self) -> tuple[bytes | None, bytes | None, bytes | None]:
+        """Authority (the system's when none is given), certificate and key, PEM. Raises `OSError`."""
+        authority = self.authority or ssl.get_default_verify_paths().cafile
+        # A certificate may have its key in the same file.
+        key = self.key or self.certificate
+        return _read(authority), _read(self.certificate), _read(key)
+
+
+def _read(path: str | None) -> bytes | None:
+    return Path(path).read_bytes() if path else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,15 @@ class Endpoint:
     path: str = ""
     tls: bool = False
 
+    @property
+    def authority(self) -> str:
+        """Host and port as in an address."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     def __str__(self) -> str:
         if self.path:
             return f"unix://{self.path}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{self.authority}"
 
 
 def parse(text: str) -> Sequence[Endpoint]:

@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
-from grpclib.const import Status
-
 from knarr.component_base.tasks import Tasks
 from knarr.storage.etcd.client import Client, RefusedError
 from knarr.storage.etcd.compaction import KEY, PERIOD, Compactor
@@ -134,7 +132,7 @@ class EtcdStore:
             )
         except RefusedError as error:
             # Somebody has compacted further already.
-            if error.status is not Status.OUT_OF_RANGE:
+            if not error.past:
                 raise
 
     async def close(self) -> None:
@@ -167,7 +165,7 @@ class EtcdStore:
         try:
             return await self._client.read(_KV + "Range", "RangeRequest", request, "RangeResponse")
         except RefusedError as error:
-            if error.status is Status.OUT_OF_RANGE and "compacted" in str(error):
+            if error.past:
                 raise CompactedError(await self._oldest()) from error
             raise
 
