@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from knarr.apiserver.admission.pod_standards.metrics import PodSecurityMetrics
 from knarr.apiserver.flowcontrol.control import FlowControl
 from knarr.apiserver.flowcontrol.metrics import FlowMetrics
 from knarr.apiserver.health import Health
@@ -116,6 +117,7 @@ class Metrics:
                 ("group", "version", "resource"),
             )
         )
+        self.pod_security = PodSecurityMetrics()
         self.flows = FlowMetrics()
         self.registry = Registry(
             (
@@ -128,6 +130,7 @@ class Metrics:
                 self.admission_steps,
                 self.store,
                 self.watch_events,
+                *self.pod_security.families,
                 Looked(_DEPRECATED, lambda: [(key, 1) for key in sorted(self._deprecated)]),
                 Looked(_BUILD, lambda: [(_build(), 1)]),
                 *process_metrics.families(),

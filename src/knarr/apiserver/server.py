@@ -204,7 +204,9 @@ def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache
         reader=reader,
         authenticator=Authenticator(tokens, anonymous=config.anonymous),
         authorizers=authorizers,
-        admission=AdmissionChain(plugins.build(authorizers, names.suffix, config.admission), latencies),
+        admission=AdmissionChain(
+            plugins.build(authorizers, names.suffix, config.admission, metrics.pod_security), latencies
+        ),
         writer=Writer(store, cache, metrics.store),
         token_requests=TokenRequests(signer, reader, (config.issuer,)),
         metrics=metrics,

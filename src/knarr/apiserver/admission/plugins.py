@@ -22,6 +22,7 @@ from knarr.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from knarr.apiserver.admission.node_restriction import NodeRestriction
 from knarr.apiserver.admission.plugin import Mutator, Validator
 from knarr.apiserver.admission.pod_security import PodSecurity
+from knarr.apiserver.admission.pod_standards.metrics import PodSecurityMetrics
 from knarr.apiserver.admission.pod_topology_labels import PodTopologyLabels
 from knarr.apiserver.admission.priority import Priority
 from knarr.apiserver.admission.runtime_class import RuntimeClass
@@ -100,17 +101,19 @@ class Plugins:
             plugin.validate(attributes)
 
 
-def build(authorizer: Authorizer, suffix: Callable[[], str], config: AdmissionConfig) -> Plugins:
+def build(
+    authorizer: Authorizer, suffix: Callable[[], str], config: AdmissionConfig, metrics: PodSecurityMetrics
+) -> Plugins:
     """All plugins but the disabled ones. `suffix` gives five random characters, for volume names."""
-    given: dict[type[Any], Any] = {
-        ServiceAccount: suffix,
-        NodeRestriction: authorizer,
-        PodSecurity: config.pod_security,
-        CertificateApproval: authorizer,
-        CertificateSigning: authorizer,
+    given: dict[type[Any], tuple[Any, ...]] = {
+        ServiceAccount: (suffix,),
+        NodeRestriction: (authorizer,),
+        PodSecurity: (config.pod_security, metrics),
+        CertificateApproval: (authorizer,),
+        CertificateSigning: (authorizer,),
     }
     wanted = (plugin for plugin in ORDER if plugin.name not in config.disabled)
-    return Plugins(plugin(given[plugin]) if plugin in given else plugin() for plugin in wanted)
+    return Plugins(plugin(*given.get(plugin, ())) for plugin in wanted)
 
 
 def check_names(names: Iterable[str]) -> None:

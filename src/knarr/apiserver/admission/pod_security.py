@@ -11,6 +11,7 @@ from knarr.apimachinery.errors import invalid
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
 from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.admission.pod_standards.metrics import PodSecurityMetrics
 from knarr.apiserver.admission.pod_standards.policy import (
     PREFIX,
     PRIVILEGED,
@@ -52,8 +53,9 @@ class PodSecurity:
     name = "PodSecurity"
     kinds: Kinds = _TEMPLATES | {_POD, _NAMESPACE}
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, metrics: PodSecurityMetrics | None = None) -> None:
         self._settings = settings or Settings()
+        self._metrics = metrics or PodSecurityMetrics()
 
     def validate(self, attributes: Attributes) -> None:
         """Look at a pod, a workload or a namespace's labels. Raises `StatusError`."""
@@ -73,15 +75,19 @@ class PodSecurity:
 
     def _check_pod(self, attributes: Attributes, pod: Object) -> None:
         policy = self._policy(attributes)
+        if policy == _PRIVILEGED:
+            self._metrics.evaluated(attributes, "enforce", policy.enforce, allowed=True)
+            return
         old = attributes.old_object
-        if policy == _PRIVILEGED or (old is not None and not _changed(old, pod)) or self._exempts(attributes, pod):
+        if (old is not None and not _changed(old, pod)) or self._exempts(attributes, pod):
             return
         attributes.annotations[f"{PREFIX}enforce-policy"] = str(policy.enforce)
-        _note(attributes, policy, pod)
         detail = _detail(policy.enforce, pod)
+        self._metrics.evaluated(attributes, "enforce", policy.enforce, allowed=not detail)
+        self._note(attributes, policy, pod)
         if detail:
             raise refuse(attributes, f"violates PodSecurity {quote(str(policy.enforce))}: {detail}")
-        _warn(attributes, policy, pod)
+        self._warn(attributes, policy, pod)
 
     def _check_template(self, attributes: Attributes, obj: Object) -> None:
         policy = self._policy(attributes)
@@ -90,8 +96,21 @@ class PodSecurity:
         template = _template(obj)
         if template is None or self._exempts(attributes, template):
             return
-        _note(attributes, policy, template)
-        _warn(attributes, policy, template)
+        self._note(attributes, policy, template)
+        self._warn(attributes, policy, template)
+
+    def _note(self, attributes: Attributes, policy: Policy, pod: Object) -> None:
+        detail = _detail(policy.audit, pod)
+        if detail:
+            text = f"would violate PodSecurity {quote(str(policy.audit))}: {detail}"
+            attributes.annotations[f"{PREFIX}audit-violations"] = text
+            self._metrics.evaluated(attributes, "audit", policy.audit, allowed=False)
+
+    def _warn(self, attributes: Attributes, policy: Policy, pod: Object) -> None:
+        detail = _detail(policy.warn, pod)
+        if detail:
+            attributes.warn(f"would violate PodSecurity {quote(str(policy.warn))}: {detail}")
+            self._metrics.evaluated(attributes, "warn", policy.warn, allowed=False)
 
     def _policy(self, attributes: Attributes) -> Policy:
         namespace = attributes.reader.get("namespaces", "", "", attributes.namespace)
@@ -101,6 +120,7 @@ class PodSecurity:
             texts = [str(error) for error in errors]
             joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
             attributes.annotations[f"{PREFIX}error"] = f"Failed to parse policy: {joined}"
+            self._metrics.failed(attributes)
         return policy
 
     def _exempts(self, attributes: Attributes, pod: Object) -> bool:
@@ -113,6 +133,7 @@ class PodSecurity:
         reason = next((name for name, holds in reasons.items() if holds), "")
         if reason:
             attributes.annotations[f"{PREFIX}exempt"] = reason
+            self._metrics.exempted(attributes)
         return bool(reason)
 
     # namespaces
@@ -149,19 +170,6 @@ def _template(obj: Object) -> Object | None:
 
 def _detail(level: LevelVersion, pod: Object) -> str:
     return ", ".join(map(str, violations(level, pod.get("metadata") or {}, pod.get("spec") or {})))
-
-
-def _note(attributes: Attributes, policy: Policy, pod: Object) -> None:
-    detail = _detail(policy.audit, pod)
-    if detail:
-        text = f"would violate PodSecurity {quote(str(policy.audit))}: {detail}"
-        attributes.annotations[f"{PREFIX}audit-violations"] = text
-
-
-def _warn(attributes: Attributes, policy: Policy, pod: Object) -> None:
-    detail = _detail(policy.warn, pod)
-    if detail:
-        attributes.warn(f"would violate PodSecurity {quote(str(policy.warn))}: {detail}")
 
 
 def _changed(old: Object, pod: Object) -> bool:

@@ -12,6 +12,7 @@ from knarr.api import registry
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.apiserver.admission.pod_security import PodSecurity
+from knarr.apiserver.admission.pod_standards.metrics import PodSecurityMetrics
 from knarr.apiserver.admission.pod_standards.policy import LevelVersion, Policy, Settings, of_labels
 from knarr.apiserver.admission.pod_standards.standards import violations
 
@@ -256,3 +257,23 @@ def test_who_is_exempt_may_do_anything(reader: FakeReader, write: Write) -> None
     PodSecurity(Settings(namespaces=frozenset({"n"}))).validate(one)
     text = 'namespace "n" is exempt from Pod Security, and the policy (enforce=baseline:latest) will be ignored'
     assert one.options["warnings"] == [text]
+
+
+def test_decisions_are_counted(reader: FakeReader, write: Write) -> None:
+    _label(reader, enforce="baseline", warn="restricted", warn_version="v1.99")
+    metrics = PodSecurityMetrics()
+    plugin = PodSecurity(Settings(runtime_classes=frozenset({"kata"})), metrics)
+    good, bad, exempt = _pod(), _pod(), _pod()
+    good["spec"]["hostNetwork"] = False
+    exempt["spec"]["runtimeClassName"] = "kata"
+    plugin.validate(write(good))
+    plugin.validate(write(exempt))
+    with pytest.raises(StatusError):
+        plugin.validate(write(bad))
+    request = ("create", "pod", "")
+    assert metrics.evaluations.values == {
+        ("allow", "enforce", "baseline", "latest", *request): 1,
+        ("deny", "enforce", "baseline", "latest", *request): 1,
+        ("deny", "warn", "restricted", "future", *request): 1,
+    }
+    assert metrics.exemptions.values == {request: 1}
