@@ -141,7 +141,7 @@ def test_the_official_client_runs_a_deployment(client: Any) -> None:
 def test_the_official_client_asks_who_it_is_and_what_it_may(client: Any) -> None:
     of = kubernetes.client
     who = of.AuthenticationV1Api(client).create_self_subject_review(of.V1SelfSubjectReview())
-    assert who.status.user_info.username == "kubernetes-admin"
+    assert who.status.user_info.username == "admin"
     assert "system:masters" in who.status.user_info.groups
     attributes = of.V1ResourceAttributes(verb="delete", resource="nodes")
     review = of.V1SelfSubjectAccessReview(spec=of.V1SelfSubjectAccessReviewSpec(resource_attributes=attributes))

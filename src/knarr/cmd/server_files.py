@@ -73,7 +73,7 @@ class Files:
         """The administrator's kubeconfig, over loopback."""
         arguments = self._arguments
         target = arguments.kubeconfig or arguments.data_dir / "admin.kubeconfig"
-        admin = issuer.leaf(self.directory, "admin", Leaf("kubernetes-admin", ("system:masters",), client=True))
+        admin = issuer.leaf(self.directory, "admin", Leaf("admin", ("system:masters",), client=True))
         server = f"https://{_local_host(arguments, self.address)}:{self._local_port}"
         kubeconfig.write(target, self._name, issuer.access(server, admin))
 
