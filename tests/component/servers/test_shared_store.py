@@ -8,6 +8,7 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 from tests.etcd import Etcd, folder, needs_etcd
 
@@ -15,6 +16,7 @@ from knarr.api import registry
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.client.client import Client
+from knarr.storage.etcd.store import EtcdStore
 
 from .world import Server, client_of, eventually, status
 
@@ -292,6 +294,33 @@ async def _kubernetes(client: Client) -> list[str]:
     found = await client.get(registry.ENDPOINTS, "kubernetes", "default")
     addresses = [address["ip"] for subset in found["subsets"] for address in subset["addresses"]]
     return addresses if addresses == [one["addresses"][0] for one in sliced["endpoints"]] else []
+
+
+def test_keys_and_values_lie_as_kubernetes_lays_them_out(pair: Pair) -> None:
+    async def main() -> None:
+        await pair.servers[1].ready()
+        store = await EtcdStore.open(pair.etcd.endpoint, period=0)
+        values = {kv.key: kv.value for kv in (await store.list("")).items}
+        await store.close()
+        expected = (
+            "namespaces/default",
+            "services/specs/default/kubernetes",
+            "services/endpoints/default/kubernetes",
+            "endpointslices/default/kubernetes",
+            "ipaddresses/10.43.0.1",
+            "servicecidrs/kubernetes",
+            "masterleases/192.0.2.2",
+            "apiregistration.k8s.io/apiservices/v1.apps",
+            "clusterroles/cluster-admin",
+            "prioritylevelconfigurations/exempt",
+        )
+        assert {f"/registry/{key}" for key in expected} <= set(values)
+        service = orjson.loads(values["/registry/services/specs/default/kubernetes"])
+        assert (service["kind"], service["apiVersion"]) == ("Service", "v1")
+        assert "resourceVersion" not in service["metadata"]
+        assert b"PRIVATE KEY" not in values["/bootstrap/secrets"]
+
+    asyncio.run(main())
 
 
 def test_without_etcd_a_server_says_so_and_comes_back(pair: Pair) -> None:
