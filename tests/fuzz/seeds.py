@@ -251,3 +251,11 @@ REVIEWS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": "a.b.c"}}),
     ("/apis/authentication.k8s.io/v1/selfsubjectreviews", {}),
 )
+DELETE_OPTIONS: dict[str, Any] = {
+    "kind": "DeleteOptions",
+    "apiVersion": "v1",
+    "gracePeriodSeconds": 0,
+    "preconditions": {"uid": "u", "resourceVersion": "1"},
+    "propagationPolicy": "Background",
+    "dryRun": ["All"],
+}

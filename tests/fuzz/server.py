@@ -155,7 +155,7 @@ pipeline._panic = _note
 def text_of(response: Response) -> str:
     """An answer's body as text."""
     assert isinstance(response.body, bytes | Pieces)
-    return bytes(response.body).decode()
+    return bytes(response.body).decode("utf-8", "replace")
 
 
 class Wire(asyncio.Transport):

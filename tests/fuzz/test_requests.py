@@ -183,6 +183,7 @@ def writes(draw: st.DrawFn) -> Request:
         )
     query = draw(st.one_of(st.just("dryRun=All"), queries))
     if method == "DELETE":
+        media, body = draw(bodies(seeds.DELETE_OPTIONS))
         query = "dryRun=All&" + draw(queries)
     return Request(method, path, {}, {"content-type": media, "accept": draw(accepts)}, body, raw_query=query)
 

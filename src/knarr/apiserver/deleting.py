@@ -127,6 +127,12 @@ def _from_body(request: Request) -> Object:
 
 def _check_kind(found: Object) -> None:
     """Any group's options will do; another kind will not."""
+    for name in ("apiVersion", "kind"):
+        value = found.get(name)
+        if value is not None and not isinstance(value, str):
+            shown = _NAMES.get(type(value), "object")
+            text = f"cannot unmarshal {shown} into Go struct field .{name} of type string"
+            raise bad_request(f"couldn't get version/kind; json parse error: json: {text}")
     kind, version = found.get("kind") or "DeleteOptions", found.get("apiVersion") or "v1"
     if kind != "DeleteOptions" or not _VERSION.fullmatch(parse_api_version(version)[1]):
         text = f"no kind {field.quote(kind)} is registered for version {field.quote(version)} in scheme"
