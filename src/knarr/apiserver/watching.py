@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -37,8 +37,8 @@ _LENGTH = 1800
 _BOOKMARK = 60.0
 #: Seconds between looks at whether the client is still there.
 _HEARTBEAT = 15.0
-#: Lines sent in one piece.
-_CHUNK = 100
+#: Bytes from which lines are sent as a piece: a client that does not read holds no more than a few of them.
+_PIECE = 64 * 1024
 #: Seconds between two pieces to one client, at least: encrypting and sending cost more than all else about an event.
 _PACE = 0.01
 #: Makes the line of an event of this type that shows this object.
@@ -141,17 +141,27 @@ def _sends_initial(opts: ListOptions) -> bool:
 def _initial(one: Watch, snapshot: list[Entry], revision: int) -> Iterator[bytes]:
     """What exists, as ADDED events, and the bookmark that says that this was all."""
     match = one.match
-    chosen = [entry for entry in snapshot if match is None or match(entry.head)]
-    for begin in range(0, len(chosen), _CHUNK):
-        yield b"".join(one.fresh_line(entry, _ADDED) for entry in chosen[begin : begin + _CHUNK])
+    yield from _pieces(one.fresh_line(entry, _ADDED) for entry in snapshot if match is None or match(entry.head))
     if one.opts.initial_events and one.opts.bookmarks:
         yield _bookmark(one, revision, ends_initial=True)
 
 
 def _missed(one: Watch, backlog: list[Change]) -> Iterator[bytes]:
     """What has happened since the revision that the watch begins at."""
-    for begin in range(0, len(backlog), _CHUNK):
-        yield b"".join(_line(one, change) for change in backlog[begin : begin + _CHUNK])
+    return _pieces(_line(one, change) for change in backlog)
+
+
+def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines put together to pieces of a fair size."""
+    piece, size = [], 0
+    for line in lines:
+        piece.append(line)
+        size += len(line)
+        if size >= _PIECE:
+            yield b"".join(piece)
+            piece, size = [], 0
+    if piece:
+        yield b"".join(piece)
 
 
 class CacheStream:
@@ -228,8 +238,8 @@ class CacheStream:
 
     def _drain(self) -> list[bytes]:
         lines: list[bytes] = []
-        one, queue = self._one, self._watcher.queue
-        while queue and len(lines) < _CHUNK:
+        one, queue, size = self._one, self._watcher.queue, 0
+        while queue and size < _PIECE:
             change = queue.popleft()
             # A watch from the future is silent until that revision.
             if change.entry.revision > self._revision:
@@ -237,6 +247,7 @@ class CacheStream:
                 line = _line(one, change)
                 if line:
                     lines.append(line)
+                    size += len(line)
         if lines:
             one.ctx.metrics.watch_events.add(one.counted[1:4], len(lines))
         return lines
