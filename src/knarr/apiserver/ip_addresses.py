@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from knarr.api import registry
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
-from knarr.apiserver import names, service_families
+from knarr.apiserver import kinds, names, service_families
 from knarr.apiserver.context import Context
 from knarr.apiserver.watch_cache import Change, Collection
 from knarr.component_base.tasks import Tasks
 from knarr.storage.store import KeyExistsError, StoreError
 
 _MANAGER = "ipallocator.k8s.io"
+#: Who owns the fields of such an object.
+_WRITER = "kube-apiserver"
 #: How long an address may wait for its Service when several servers write.
 _GRACE = datetime.timedelta(seconds=60)
 _LABEL = "ipaddress.kubernetes.io/managed-by"
@@ -65,7 +67,7 @@ class IPAddresses:
     async def claim(self, address: str, service: Object) -> None:
         """Make the object of an address that a Service is about to have. Raises `KeyExistsError`."""
         meta = service["metadata"]
-        obj: Object = {
+        wanted: Object = {
             "metadata": {
                 "name": address,
                 "labels": {"ipaddress.kubernetes.io/ip-family": service_families.family_of(address), _LABEL: _MANAGER},
@@ -75,13 +77,15 @@ class IPAddresses:
             },
             "spec": {
                 "parentRef": {
-                    "group": "",
                     "resource": "services",
                     "namespace": meta["namespace"],
                     "name": meta["name"],
                 }
             },
         }
+        obj, _ = kinds.normalise(self._scope.resource, wanted)
+        if self._ctx.field_manager is not None:
+            self._ctx.field_manager.update(self._scope.resource, obj, None, _WRITER, "")
         await self._ctx.writer.create(self._scope, self._scope.resource.key("", address), obj)
 
     async def release(self, address: str) -> None:

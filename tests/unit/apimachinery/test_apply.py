@@ -130,6 +130,50 @@ def test_one_manager_alone_gets_rid_of_what_it_applied(one: Any, other: Any) -> 
     assert [entry.fields for entry in second.entries] == [entry.fields for entry in applied(thing({}), other).entries]
 
 
+def parts(spec: Any) -> tuple[Any, Any]:
+    """A spec in two: no field is in both, though they may share maps and lists."""
+    names = sorted(spec)
+    return {name: spec[name] for name in names[::2]}, {name: spec[name] for name in names[1::2]}
+
+
+@given(SPECS, SPECS)
+def test_the_order_of_managers_who_share_nothing_does_not_matter(live: Any, spec: Any) -> None:
+    mine, theirs = parts(spec)
+    ends = []
+    for first, second in ((("one", mine), ("two", theirs)), (("two", theirs), ("one", mine))):
+        obj, entries = thing(live), list[Entry]()
+        for manager, part in (first, second):
+            found = applied(obj, part, entries, manager)
+            obj, entries = found.obj or obj, found.entries
+        ends.append((obj, {entry.manager: entry.fields for entry in entries}))
+    assert ends[0] == ends[1]
+
+
+@given(SPECS, SPECS)
+def test_managers_of_labels_of_their_own_commute(live: Any, spec: Any) -> None:
+    labels = spec.get("labels") or {}
+    first, second = {"labels": {f"x{key}": labels[key] for key in labels}}, {"labels": {"y": "1"}}
+    one = applied(thing(live), first)
+    both = applied(one.obj or thing(live), second, one.entries, "two")
+    other = applied(thing(live), second, manager="two")
+    swapped = applied(other.obj or thing(live), first, other.entries)
+    assert spec_of(both, one.obj or thing(live)) == spec_of(swapped, other.obj or thing(live))
+
+
+@given(FULL_SPECS, FULL_SPECS)
+def test_without_force_nothing_that_another_owns_is_lost(mine: Any, theirs: Any) -> None:
+    first = applied(thing({}), mine)
+    obj = first.obj or thing({})
+    try:
+        second = applied(obj, theirs, first.entries, "two")
+    except Conflicts:
+        return
+    own = next((entry.fields for entry in second.entries if entry.manager == "one"), {})
+    assert own == next((entry.fields for entry in first.entries if entry.manager == "one"), {})
+    # What the first one applied would change nothing: it is all there still.
+    assert applied(second.obj or obj, mine, second.entries).obj is None
+
+
 @given(FULL_SPECS, FULL_SPECS, FULL_SPECS)
 def test_what_another_manager_applied_stays(mine: Any, theirs: Any, later: Any) -> None:
     first = applied(thing({}), mine)
