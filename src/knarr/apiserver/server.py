@@ -114,7 +114,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     ctx = _context(config, store, clock, cache, signer)
     served = ctx.served
     tasks = Tasks()
-    following = await cache_follower.follow(store, cache, tasks)
+    following = await cache_follower.follow(store, cache, tasks, clock)
     checks.store_answers = lambda: not following.broken
     checks.done(health.STORE)
     ctx.authorizers.load(ctx.reader)

@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from knarr.api import registry
+from knarr.apiserver import cache_follower
 from knarr.apiserver.cache_follower import Following
 from knarr.apiserver.watch_cache import Change, Collection, WatchCache, Watcher
 from knarr.storage.memory import MemoryStore
@@ -23,10 +24,13 @@ class Remote(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.away = False
+        self.hangs = False
 
     async def revision(self) -> int:
         if self.away:
             raise StoreUnavailableError("away")
+        if self.hangs:
+            await asyncio.Event().wait()
         return await super().revision()
 
     async def watch(self, prefix: str, after: int) -> AsyncIterator[Sequence[Event]]:
@@ -88,6 +92,23 @@ def test_a_break_is_told_and_nothing_is_missed() -> None:
         assert not scene.following.broken
         assert scene.heard == [("a", False, two)]
         assert not scene.watcher.cut
+
+    asyncio.run(main())
+
+
+def test_a_store_that_hangs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_follower, "_ANSWER", 0.02)
+
+    async def main() -> None:
+        scene = Scene()
+        await scene.following.load()
+        for hangs in (False, True, False):
+            scene.store.hangs = hangs
+            await scene.following.ask()
+            assert scene.following.broken == hangs
+        scene.store.away = True
+        await scene.following.ask()
+        assert scene.following.broken
 
     asyncio.run(main())
 
