@@ -43,12 +43,17 @@ _REASONS = {
     505: b"HTTP Version Not Supported",
 }
 
+#: The header that is another one in each answer: it is not worth remembering.
+_FRESH = "Audit-Id"
+
 
 def answer_head(response: Response, length: int | None, *, keep: bool, chunked: bool = False) -> bytes:
     """Status line and headers. `length` (bytes) is left out where the headers tell it already."""
     headers = response.headers
-    given = (*headers.items(), *response.repeated) if response.repeated else tuple(headers.items())
-    head = _head(response.status, response.content_type, given)
+    given = tuple(pair for pair in headers.items() if pair[0] != _FRESH)
+    head = _head(response.status, response.content_type, (*given, *response.repeated) if response.repeated else given)
+    if _FRESH in headers:
+        head += f"{_FRESH}: {headers[_FRESH]}\r\n".encode("latin-1", "replace")
     if chunked:
         head += b"Transfer-Encoding: chunked\r\n"
     elif length is not None and "Content-Length" not in headers:
