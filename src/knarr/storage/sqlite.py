@@ -95,6 +95,7 @@ class SqliteStore:
         self._revision: int = log.revision
         self._compacted: int = log.compacted
         self._closed = False
+        self._gathered: list[_Write] = []
         self._writer = threading.Thread(target=self._write_forever, args=(log,), name="sqlite-write", daemon=True)
         self._writer.start()
 
@@ -181,6 +182,7 @@ class SqliteStore:
         if self._closed:
             return
         self._closed = True
+        self._hand_over()
         self._requests.put(None)
         await self._loop.run_in_executor(self._reading, self._writer.join)
         self._reading.shutdown()
@@ -215,8 +217,16 @@ class SqliteStore:
         if self._closed:
             raise StoreError("the store is closed")
         answer: asyncio.Future[int] = self._loop.create_future()
-        self._requests.put(_Write(key, value, expected, answer))
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(_Write(key, value, expected, answer))
         return await answer
+
+    def _hand_over(self) -> None:
+        """Give the writing thread what one turn of the loop has brought, so that it shares a commit."""
+        gathered, self._gathered = self._gathered, []
+        for write in gathered:
+            self._requests.put(write)
 
     def _write_forever(self, log: _Log) -> None:
         """The writing thread: one commit after another."""
