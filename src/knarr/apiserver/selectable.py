@@ -171,16 +171,20 @@ _INVOLVED = [f"involvedObject.{part}" for part in _Reference.__struct_fields__]
 _BY_RESOURCE: dict[tuple[str, str], tuple[type[Head], dict[str, Getter]]] = {
     ("", "pods"): (
         _Pod,
-        _fields(
-            "spec.nodeName",
-            "spec.restartPolicy",
-            "spec.schedulerName",
-            "spec.serviceAccountName",
-            "spec.hostNetwork",
-            "status.phase",
-            "status.podIP",
-            "status.nominatedNodeName",
-        ),
+        {
+            **_fields(
+                "spec.nodeName",
+                "spec.restartPolicy",
+                "spec.schedulerName",
+                "spec.serviceAccountName",
+                "spec.hostNetwork",
+                "status.phase",
+                "status.podIP",
+                "status.nominatedNodeName",
+            ),
+            # It may be asked for and is never set: kube-apiserver accepts the label and keeps no such field.
+            "status.podIPs": lambda _: "",
+        },
     ),
     ("", "events"): (
         _Event,

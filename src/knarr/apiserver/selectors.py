@@ -78,7 +78,12 @@ def transform_of(resource: Resource) -> fields.Transform:
     if not special:
         known = {"metadata.name": known["metadata.name"]}
 
+    renamed = _RENAMED.get((resource.plural, resource.group), {})
+    known = {name: getter for name, getter in known.items() if name not in renamed.values() or name in _BY_ANY_NAME}
+
     def transform(name: str, value: str) -> tuple[str, str]:
+        if name in renamed:
+            return renamed[name], value
         if name in known:
             return name, value
         if name == "metadata.namespace" and not special:
@@ -97,6 +102,19 @@ def _refusal(resource: Resource, name: str, *, special: bool) -> str:
     return _PLAIN_TEXT.format(name)
 
 
+#: Names that some kinds' fields have in a version, and those they are kept under.
+_RENAMED: dict[tuple[str, str], dict[str, str]] = {
+    ("pods", ""): {"spec.host": "spec.nodeName"},
+    ("events", "events.k8s.io"): {
+        "reportingController": "reportingComponent",
+        **{
+            f"regarding.{part}": f"involvedObject.{part}"
+            for part in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+        },
+    },
+}
+#: Those that are known under their own name as well.
+_BY_ANY_NAME = frozenset({"spec.nodeName"})
 #: Kinds whose own fields are kept for internal use: no conversion of their labels is registered.
 _COMMON = frozenset({("replicasets", "apps")})
 
