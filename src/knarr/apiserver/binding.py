@@ -48,6 +48,8 @@ def _errors(target: Object) -> list[field.FieldError]:
 
 
 async def _assign(one: Call, body: Object, name: str) -> None:
+    if not name:
+        raise bad_request("Name parameter required.")
     pods = one.ctx.served.of(registry.PODS)
     meta = body["metadata"]
     target = Target(pods, one.info.namespace, name, meta.get("uid", ""), meta.get("resourceVersion", ""))

@@ -11,9 +11,9 @@ from typing import Any
 from knarr.api import conversion
 from knarr.api.resources import Resource
 from knarr.apimachinery import field
-from knarr.apimachinery.errors import MODIFIED, bad_request, conflict, internal, invalid
+from knarr.apimachinery.errors import MODIFIED, conflict, internal, invalid
 from knarr.apimachinery.types import Object
-from knarr.apiserver import bodies, creating, kinds, options, patching, projection, read, updating
+from knarr.apiserver import bodies, creating, kinds, metadata, options, patching, projection, read, updating
 from knarr.apiserver.context import Context
 from knarr.apiserver.creating import Call
 from knarr.apiserver.negotiation import Form
@@ -38,7 +38,7 @@ async def update(ctx: Context, scope: Scope, request: Request, form: Form) -> Re
     """Answer a PUT. Raises `StatusError`."""
     one = creating.call(ctx, scope, request, "UpdateOptions")
     body = bodies.read(request, SCALE, one.opts.validation)
-    _check_name(one, body)
+    metadata.check_name(body, one.info.namespace, one.info.name)
     outcome = await _apply(one, lambda _old: body)
     return read.object_response(ctx, scope, _answer(outcome), request, form)
 
@@ -74,12 +74,6 @@ async def _applied(ctx: Context, scope: Scope, request: Request, form: Form) -> 
 def _patched(one: Call, old: Object, media: str, content: Any) -> Object:
     changed = patching.patch_object(old, media, content, kinds.merge_schema(SCALE))
     return patching.normalised(one, SCALE, patching.Patched(media, content, changed, old))
-
-
-def _check_name(one: Call, body: Object) -> None:
-    name = body["metadata"].get("name", "")
-    if name != one.info.name:
-        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({one.info.name})")
 
 
 async def _apply(one: Call, edit: _Edit) -> Outcome:
