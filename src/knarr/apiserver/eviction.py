@@ -5,6 +5,7 @@ Source of the rules: pkg/registry/core/pod/storage/eviction.go.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from knarr.api import registry
@@ -29,12 +30,15 @@ _REMEMBERED = 2000
 _RETRY = 10
 #: Who writes the status of a budget that was asked.
 _MANAGER = "kube-apiserver"
+_BETA = re.compile(rb'("apiVersion"\s*:\s*)"policy/v1beta1"')
 _CANNOT = "Cannot evict pod as it would violate the pod's disruption budget."
 
 
 async def evict(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
     """Answer a POST of an Eviction. Raises `StatusError` 429 when a budget forbids it."""
     one = creating.call(ctx, scope, request, "CreateOptions")
+    # The type is the same in the version that nothing else is served in any more.
+    request.body = _BETA.sub(rb'\1"policy/v1"', request.body)
     body = bodies.read(request, _EVICTION, one.opts.validation)
     if body["metadata"].get("name", "") != one.info.name:
         raise bad_request("name in URL does not match name in Eviction object")

@@ -141,3 +141,11 @@ def test_options_that_contradict_themselves_are_refused(tmp_path: Path) -> None:
         assert error is not None and error.code == 422
 
     told(tmp_path, story)
+
+
+def test_the_beta_version_of_an_eviction_will_do(tmp_path: Path) -> None:
+    async def story(client: Client) -> None:
+        await made_pod(client)
+        assert await evicted(client, apiVersion="policy/v1beta1") is None
+
+    told(tmp_path, story)

@@ -33,7 +33,11 @@ def check(errors: Errors, pod: Object, old: Object) -> None:
         if name == "containerStatuses":
             _check_transitions(errors, items(status, name), items(before, name), f"status.{name}", always=always)
     _check_ips(errors, items(status, "podIPs"), "status.podIPs", "ip")
-    _check_ips(errors, items(status, "hostIPs"), "status.hostIPs", "ip")
+    host_ips = items(status, "hostIPs")
+    if host_ips and host_ips[0].get("ip", "") != status.get("hostIP", ""):
+        wrong = "must be equal to `hostIP`"
+        errors.append(field.invalid("status.hostIPs[0].ip", host_ips[0].get("ip", ""), wrong))
+    _check_ips(errors, host_ips, "status.hostIPs", "ip")
 
 
 def _check_gated_phase(errors: Errors, status: Object) -> None:
