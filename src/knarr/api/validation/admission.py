@@ -138,13 +138,39 @@ def _check_client(errors: Errors, config: Object, path: str) -> None:
         check_service(errors, service, f"{path}.service")
 
 
+def _url_fault(url: str) -> str:
+    """What Go says of a text that is no URL at all; empty for one that is."""
+    if any(char < " " or char == "\x7f" for char in url):
+        return "net/url: invalid control character in URL"
+    if url.startswith(":"):
+        return "missing protocol scheme"
+    head, colon, rest = url.partition(":")
+    if not colon and not url.startswith("/") or not rest.startswith("/") and not _SCHEME.fullmatch(head):
+        return "first path segment in URL cannot contain colon" if colon and "/" not in head else ""
+    host = rest.removeprefix("//").partition("/")[0].rpartition("@")[2]
+    bad = next((char for char in host if char in ' "<>\\^`{|}'), "")
+    if bad:
+        return f"invalid character {field.quote(bad)} in host name"
+    name, separator, number = host.rpartition(":")
+    if separator and "]" not in number and number and not number.isdecimal():
+        return f"invalid port {field.quote(':' + number)} after host"
+    try:
+        urlsplit(url)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+_SCHEME = re.compile("[a-zA-Z][a-zA-Z0-9+.-]*")
+
+
 def check_url(errors: Errors, url: str, path: str) -> None:
     """A webhook's URL."""
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        errors.append(field.required(path, f"url must be a valid URL: {error}; {_FORM}"))
+    fault = _url_fault(url)
+    if fault:
+        errors.append(field.required(path, f"url must be a valid URL: parse {field.quote(url)}: {fault}; {_FORM}"))
         return
+    parts = urlsplit(url)
     if parts.scheme != "https":
         wrong = f"'https' is the only allowed URL scheme; {_FORM}"
         errors.append(field.invalid(path, parts.scheme, wrong))
@@ -152,7 +178,7 @@ def check_url(errors: Errors, url: str, path: str) -> None:
         errors.append(field.invalid(path, parts.netloc, f"host must be specified; {_FORM}"))
     if parts.username is not None:
         wrong = f"user information is not permitted in the URL; {_FORM}"
-        errors.append(field.invalid(path, parts.username, wrong))
+        errors.append(field.invalid(path, parts.netloc.rpartition("@")[0], wrong))
     if parts.fragment:
         errors.append(field.invalid(path, parts.fragment, f"fragments are not permitted in the URL; {_FORM}"))
     if parts.query:

@@ -7,6 +7,7 @@ from typing import Any
 from knarr.api.validation import expressions, names
 from knarr.api.validation.admission import check_match_conditions, check_rule, is_identifier
 from knarr.api.validation.checks import Errors, items, one_of, required_name, required_text, texts
+from knarr.api.validation.conditions import check_conditions
 from knarr.api.validation.kind import META_AS_CREATED, Kind
 from knarr.api.validation.selectors import check_label_selector
 from knarr.apimachinery import field
@@ -244,7 +245,16 @@ def _check_param_ref(errors: Errors, ref: Object, path: str) -> None:
         errors.append(field.not_supported(f"{path}.parameterNotFoundAction", action, ("Deny", "Allow")))
 
 
-VALIDATINGADMISSIONPOLICIES = Kind(_validating, update_meta=META_AS_CREATED)
+def _status(errors: Errors, obj: Object, old: Object) -> None:
+    status = obj.get("status") or {}
+    for at, warning in enumerate(items(status.get("typeChecking") or {}, "expressionWarnings")):
+        path = f"status.typeChecking.expressionWarnings[{at}]"
+        required_text(errors, f"{path}.warning", warning.get("warning"))
+        required_text(errors, f"{path}.fieldRef", warning.get("fieldRef", "").strip())
+    check_conditions(errors, items(status, "conditions"), "status.conditions")
+
+
+VALIDATINGADMISSIONPOLICIES = Kind(_validating, parts={"status": _status}, update_meta=META_AS_CREATED)
 VALIDATINGADMISSIONPOLICYBINDINGS = Kind(_validating_binding, update_meta=META_AS_CREATED)
 MUTATINGADMISSIONPOLICIES = Kind(_mutating, update_meta=META_AS_CREATED)
 MUTATINGADMISSIONPOLICYBINDINGS = Kind(_mutating_binding, update_meta=META_AS_CREATED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from knarr.api.validation import names
-from knarr.api.validation.checks import Errors, required_text, texts
+from knarr.api.validation.checks import Errors, items, one_of, required_text, texts
 from knarr.api.validation.kind import META_BOTH, Kind
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
@@ -48,4 +48,9 @@ def _check_service(errors: Errors, spec: Object) -> None:
             errors.append(field.invalid("spec.service.port", number, f"port is not valid: {text}"))
 
 
-APISERVICES = Kind(_create, name=names.path_segment, update_meta=META_BOTH)
+def _status(errors: Errors, obj: Object, old: Object) -> None:
+    for at, condition in enumerate(items(obj.get("status") or {}, "conditions")):
+        one_of(errors, f"status.conditions[{at}].status", condition.get("status", ""), ("True", "False", "Unknown"))
+
+
+APISERVICES = Kind(_create, parts={"status": _status}, name=names.path_segment, update_meta=META_BOTH)

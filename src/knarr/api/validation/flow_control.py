@@ -234,5 +234,16 @@ def _entropy(deck: int, hand: int) -> int:
     return math.ceil(bits)
 
 
-FLOWSCHEMAS = Kind(_schema, update_meta=META_AS_CREATED)
-PRIORITYLEVELCONFIGURATIONS = Kind(_level, update_meta=META_AS_CREATED)
+def _status(errors: Errors, obj: Object, old: Object) -> None:
+    seen: set[str] = set()
+    for at, condition in enumerate(items(obj.get("status") or {}, "conditions")):
+        path, kind = f"status.conditions[{at}].type", condition.get("type", "")
+        if kind in seen:
+            errors.append(field.duplicate(path, kind))
+        seen.add(kind)
+        if not kind:
+            errors.append(field.required(path, "must not be empty"))
+
+
+FLOWSCHEMAS = Kind(_schema, parts={"status": _status}, update_meta=META_AS_CREATED)
+PRIORITYLEVELCONFIGURATIONS = Kind(_level, parts={"status": _status}, update_meta=META_AS_CREATED)

@@ -14,6 +14,8 @@ from knarr.api.validation.checks import (
     one_of,
     required_name,
 )
+from knarr.api.validation.conditions import check_conditions
+from knarr.api.validation.go_values import internal
 from knarr.api.validation.kind import META_NOT_AGAIN, Kind
 from knarr.api.validation.selectors import check_label_selector, check_tolerations
 from knarr.apimachinery import field
@@ -27,7 +29,7 @@ def _budget(errors: Errors, obj: Object) -> None:
     spec = obj.get("spec") or {}
     low, high = spec.get("minAvailable"), spec.get("maxUnavailable")
     if low is not None and high is not None:
-        shown = {"MinAvailable": low, "MaxUnavailable": high}
+        shown = internal("policy.v1.PodDisruptionBudgetSpec", spec)
         wrong = "minAvailable and maxUnavailable cannot be both set"
         errors.append(field.invalid("spec", shown, wrong))
     for name, value in (("minAvailable", low), ("maxUnavailable", high)):
@@ -42,6 +44,7 @@ def _budget(errors: Errors, obj: Object) -> None:
 
 def _budget_status(errors: Errors, obj: Object, old: Object) -> None:
     status = obj.get("status") or {}
+    check_conditions(errors, items(status, "conditions"), "status.conditions")
     for name in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"):
         not_negative(errors, f"status.{name}", status.get(name, 0))
 

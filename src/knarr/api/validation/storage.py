@@ -16,7 +16,7 @@ from knarr.apimachinery.types import Object
 
 _MODES = ("Persistent", "Ephemeral")
 _POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
-_MAX_PARAMETERS, _MAX_PARAMETER_BYTES = 512, 256 * 1024
+_MAX_PARAMETERS, _MAX_PARAMETER_BYTES, _MAX_FAILURE = 512, 256 * 1024, 1024
 _ONE_SOURCE = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
 
 
@@ -209,6 +209,19 @@ def _check_source(errors: Errors, source: Object, path: str) -> None:
         check_source_spec(errors, inline, f"{path}.inlineVolumeSpec", name="", inline=True)
 
 
+def _check_failures(errors: Errors, status: Object) -> None:
+    for name in ("attachError", "detachError"):
+        failure = status.get(name) or {}
+        if len(failure.get("message", "").encode()) > _MAX_FAILURE:
+            errors.append(field.too_long(f"status.{name}.message", _MAX_FAILURE))
+
+
+def _attachment_status(errors: Errors, obj: Object, old: Object) -> None:
+    _attachment(errors, obj)
+    _check_failures(errors, obj.get("status") or {})
+    _update_attachment(errors, obj, old)
+
+
 def _update_attachment(errors: Errors, obj: Object, old: Object) -> None:
     shown = internal("storage.v1.VolumeAttachmentSpec", obj.get("spec") or {})
     immutable(errors, "spec", obj.get("spec"), old.get("spec"), shown)
@@ -229,5 +242,5 @@ STORAGECLASSES = Kind(_class, _update_class, update_meta=META_BOTH)
 CSIDRIVERS = Kind(_driver, _update_driver, warnings=_warn_driver)
 CSINODES = Kind(_node, _update_node, update_meta=META_AS_CREATED)
 CSISTORAGECAPACITIES = Kind(_capacity, _update_capacity, update_meta=META_NOT_AGAIN)
-VOLUMEATTACHMENTS = Kind(_attachment, _update_attachment, update_meta=META_AS_CREATED)
+VOLUMEATTACHMENTS = Kind(_attachment, _update_attachment, {"status": _attachment_status}, update_meta=META_AS_CREATED)
 VOLUMEATTRIBUTESCLASSES = Kind(_attributes_class, _update_attributes_class)
