@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 from knarr.api.resources import Resource
 from knarr.apimachinery import timestamps
@@ -38,8 +39,9 @@ class Call:
     info: RequestInfo
     user: UserInfo
     opts: WriteOptions
-    #: The object has lists and maps that are empty, until it has been judged.
-    empties: bool = False
+    #: The body that the object was made of, if it has lists and maps that are empty: the object has them until it has
+    #: been judged.
+    empties: Any = None
 
     def attributes(self, operation: str, obj: Object | None, old: Object | None, name: str) -> Attributes:
         """What admission is given."""
@@ -125,14 +127,16 @@ def note_owners(one: Call, resource: Resource, obj: Object, old: Object | None, 
     manager = one.ctx.field_manager
     if manager is None:
         obj["metadata"].pop("managedFields", None)
-    elif one.empties:
-        written = copy.deepcopy(obj)
+    elif one.empties is not None:
+        written, meta = copy.deepcopy(obj), obj["metadata"]
         kinds.strip(resource, written, nulls=False)
-        if "managedFields" in obj["metadata"]:
+        if "managedFields" in meta:
             # An empty list of these is a wish.
-            written["metadata"]["managedFields"] = obj["metadata"]["managedFields"]
+            written["metadata"]["managedFields"] = meta["managedFields"]
         manager.update(resource, written, old, one.opts.manager, subresource)
-        obj["metadata"] = {**obj["metadata"], "managedFields": written["metadata"].get("managedFields") or []}
+        meta.pop("managedFields", None)
+        if "managedFields" in written["metadata"]:
+            meta["managedFields"] = written["metadata"]["managedFields"]
     else:
         manager.update(resource, obj, old, one.opts.manager, subresource)
 
@@ -166,7 +170,7 @@ def prepare(one: Call, obj: Object) -> None:
     if errors:
         raise invalid(resource.kind, resource.storage_group, obj["metadata"].get("name", ""), errors)
     one.request.warnings += kinds.warnings(resource, obj)
-    if one.empties:
+    if one.empties is not None:
         kinds.strip(resource, obj)
 
 

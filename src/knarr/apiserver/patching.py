@@ -117,6 +117,8 @@ def maker(one: Call, media: str, body: Any) -> Make:
             one.empties = kinds.refill(resource, obj, patched)
         if bodies.forgets_managers(patched):
             obj["metadata"]["managedFields"] = []
+        emptied = bodies.may_be_empty(one.request) and kinds.refill(resource, obj, patched)
+        one.empties = patched if emptied else None
         kinds.default(resource, obj)
         if obj["metadata"].get("name"):
             metadata.ensure_namespace(resource, obj, one.info.namespace)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from knarr.apimachinery import field, managed_fields
 from knarr.apimachinery.errors import MODIFIED, StatusError, conflict, invalid, not_found
+from knarr.apimachinery.field import FieldError
 from knarr.apimachinery.types import Object
 from knarr.apiserver import admin_access, bodies, creating, guarded, kinds, metadata, options, projection, read
 from knarr.apiserver.authz import escalation
@@ -23,6 +24,8 @@ from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Entry
 from knarr.storage.store import ConflictError, KeyExistsError, KeyNotFoundError
 
+#: Kinds that tell an empty list from none when they look for a change.
+_EMPTY_COUNTS = frozenset({"mutatingwebhookconfigurations", "validatingwebhookconfigurations"})
 #: How often a change is made anew because somebody else was faster.
 _ATTEMPTS = 50
 #: Makes the new object from the old one (None: it does not exist). Called again after a conflict.
@@ -187,16 +190,35 @@ def _prepare(one: Call, change: Change, obj: Object, old: Object) -> None:
     """Strategy, escalation check, validation, warnings. Raises `StatusError`."""
     resource = one.scope.resource
     now = one.now()
+    counts = resource.plural in _EMPTY_COUNTS
+    if one.empties is not None and not counts:
+        # Most kinds take an empty list for none when they compare.
+        kinds.strip(resource, obj)
     metadata.keep_system_fields(obj, old, now)
     kinds.prepare_update(resource, obj, old, change.subresource, now)
     escalation.check(one.attributes("UPDATE", obj, old, one.info.name), one.ctx.authorizers)
-    errors = admin_access.check(resource, obj, old, change.subresource, one.ctx.reader)
-    errors += kinds.validate_update(resource, obj, old, change.subresource)
+    errors = _errors(one, change, obj, old)
     if errors:
         raise invalid(resource.kind, resource.storage_group, obj["metadata"].get("name", ""), errors)
     one.request.warnings += kinds.warnings(resource, obj, old)
-    if one.empties:
+    if one.empties is not None and counts:
         kinds.strip(resource, obj)
+
+
+def _errors(one: Call, change: Change, obj: Object, old: Object) -> list[FieldError]:
+    """What is wrong with a change."""
+    resource = one.scope.resource
+    errors = admin_access.check(resource, obj, old, change.subresource, one.ctx.reader)
+    found = kinds.validate_update(resource, obj, old, change.subresource)
+    if found and one.empties is not None:
+        # Messages show what was sent, empty lists and all.
+        kinds.refill(resource, obj, one.empties)
+        again = kinds.validate_update(resource, obj, old, change.subresource)
+        found = again if len(again) == len(found) else found
+    if resource.plural == "controllerrevisions" and one.info.verb == "patch" and "data" not in {e.field for e in found}:
+        # Kubernetes compares the data of a patched one with the stored data by more than what it says.
+        found.append(field.invalid("data", obj.get("data"), "field is immutable"))
+    return [*errors, *found]
 
 
 async def _store(one: Call, obj: Object, old: Object, entry: Entry) -> Outcome:
