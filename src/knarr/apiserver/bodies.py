@@ -49,15 +49,10 @@ def read(request: Request, resource: Resource, validation: str) -> Object:
     return obj
 
 
-def may_be_empty(request: Request) -> bool:
-    """Whether something in the body looks like an empty list, map or text."""
-    return _MAY_BE_EMPTY.search(request.body) is not None
-
-
 def refill(request: Request, resource: Resource, obj: Object) -> Any:
     """Put empty lists and maps of the body back into its object; gives the body if there were any, else None."""
     media = negotiation.body_media(request.headers.get("content-type", ""))
-    if media == PROTOBUF or not may_be_empty(request):
+    if media == PROTOBUF or _MAY_BE_EMPTY.search(request.body) is None:
         return None
     body = json_text.plain(any_object(request.body, media))
     return body if kinds.refill(resource, obj, body) else None

@@ -113,11 +113,9 @@ def maker(one: Call, media: str, body: Any) -> Make:
         if problems and not told:
             _complain(one, resource, made, problems)
             told = True
-        if bodies.may_empty(one.request.body):
-            one.empties = kinds.refill(resource, obj, patched)
         if bodies.forgets_managers(patched):
             obj["metadata"]["managedFields"] = []
-        emptied = bodies.may_be_empty(one.request) and kinds.refill(resource, obj, patched)
+        emptied = bodies.may_empty(one.request.body) and kinds.refill(resource, obj, patched)
         one.empties = patched if emptied else None
         kinds.default(resource, obj)
         if obj["metadata"].get("name"):
