@@ -49,7 +49,7 @@ def act_as(ctx: Context, request: Request) -> None:
 def classify(ctx: Context, request: Request) -> None:
     """Which flow it belongs to. What runs for long is not held back, but a watch as it begins."""
     user, info = request.user, request.info
-    if user is not None and info is not None and (info.verb == "watch" or not deadlines.is_long_running(info)):
+    if user is not None and info is not None:
         request.flow = ctx.flow_control.flow(user, info)
 
 
@@ -84,7 +84,8 @@ class Pipeline:
             info = request.info
             if info is None or info.verb not in ("get", "list") or not info.is_resource:
                 return None
-            if request.flow is not None and not request.flow.level.free:
+            flow = request.flow
+            if flow is not None and not flow.level.free:
                 return None
             response = dispatch.quick(self.ctx, request, info)
         except StatusError as failure:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from knarr.apiserver import deadlines
 from knarr.apiserver.cache_reader import CacheReader
 from knarr.apiserver.flowcontrol import classify
 from knarr.apiserver.flowcontrol.classify import Schema
@@ -19,17 +21,17 @@ _REMEMBERED = 4096
 class Flow:
     """Where a request belongs."""
 
-    schema: Schema
     level: Level
     #: Requests of one flow are dealt the same queues.
     key: str
     #: Priority level and flow schema, by name.
     labels: tuple[str, str]
+    #: What names them in an answer.
+    headers: Mapping[str, str]
 
     def mark(self, response: Response) -> None:
         """Name schema and level in an answer."""
-        response.headers["X-Kubernetes-Pf-Flowschema-Uid"] = self.schema.uid
-        response.headers["X-Kubernetes-Pf-Prioritylevel-Uid"] = self.level.uid
+        response.headers.update(self.headers)
 
 
 class FlowControl:
@@ -53,19 +55,24 @@ class FlowControl:
         return list(self._levels.values())
 
     def flow(self, user: UserInfo, info: RequestInfo) -> Flow | None:
-        """Where a request belongs; None while the cluster has no schema for it."""
+        """Where a request belongs; None for what runs for long, and while the cluster has no schema for it."""
         if self._schemas is None:
             self._load()
-        where = (info.group, info.resource, info.subresource, info.namespace) if info.is_resource else (info.path,)
-        key = (user.name, user.groups, info.verb, *where)
+        key: tuple[object, ...]
+        if info.is_resource:
+            key = (user.name, user.groups, info.verb, info.resource, info.namespace, info.group, info.subresource)
+        else:
+            key = (user.name, user.groups, info.verb, info.path)
         try:
             return self._known[key]
         except KeyError:
             return self._classify(key, user, info)
 
     def _classify(self, key: tuple[object, ...], user: UserInfo, info: RequestInfo) -> Flow | None:
-        found = next((schema for schema in self._schemas or () if schema.matches(user, info)), None)
-        flow = _flow(found, self._levels[found.level], user, info) if found is not None else None
+        flow = None
+        if info.verb == "watch" or not deadlines.is_long_running(info):
+            found = next((schema for schema in self._schemas or () if schema.matches(user, info)), None)
+            flow = _flow(found, self._levels[found.level], user, info) if found is not None else None
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         if len(info.path) + len(user.name) < _REMEMBERED:
@@ -87,4 +94,5 @@ class FlowControl:
 
 
 def _flow(schema: Schema, level: Level, user: UserInfo, info: RequestInfo) -> Flow:
-    return Flow(schema, level, schema.flow(user, info), (level.name, schema.name))
+    headers = {"X-Kubernetes-Pf-Flowschema-Uid": schema.uid, "X-Kubernetes-Pf-Prioritylevel-Uid": level.uid}
+    return Flow(level, schema.flow(user, info), (level.name, schema.name), headers)
