@@ -13,7 +13,7 @@ from knarr.api.resources import Resource
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.errors import StatusError, already_exists, invalid
 from knarr.apimachinery.types import Object
-from knarr.apiserver import admin_access, bodies, kinds, metadata, names, options, read
+from knarr.apiserver import admin_access, bodies, kinds, metadata, names, options, read, revision_data
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz import escalation
 from knarr.apiserver.context import Context
@@ -197,6 +197,8 @@ async def write(one: Call, obj: Object) -> Entry | None:
     if meta.pop("resourceVersion", None):
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     stored = kinds.convert(obj, scope.resource, scope.stored) if scope.converts else obj
+    if revision_data.concerns(scope.resource):
+        stored = revision_data.verbatim(one.request, stored)
     return await one.ctx.writer.create(scope, key, stored)
 
 

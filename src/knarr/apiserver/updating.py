@@ -12,7 +12,18 @@ from knarr.apimachinery import field, managed_fields
 from knarr.apimachinery.errors import MODIFIED, StatusError, conflict, invalid, not_found
 from knarr.apimachinery.field import FieldError
 from knarr.apimachinery.types import Object
-from knarr.apiserver import admin_access, bodies, creating, guarded, kinds, metadata, options, projection, read
+from knarr.apiserver import (
+    admin_access,
+    bodies,
+    creating,
+    guarded,
+    kinds,
+    metadata,
+    options,
+    projection,
+    read,
+    revision_data,
+)
 from knarr.apiserver.authz import escalation
 from knarr.apiserver.authz.decision import forbidden
 from knarr.apiserver.context import Context
@@ -149,6 +160,8 @@ async def _attempt(one: Call, change: Change, entry: Entry) -> Outcome:
     done = False
     try:
         _prepare(one, change, obj, old)
+        if revision_data.concerns(scope.resource):
+            revision_data.check(scope.resource, one.request, obj, entry)
         await ctx.admission.validate(attributes)
         outcome = await _store(one, obj, old, entry)
         done = True
@@ -238,6 +251,8 @@ async def _store(one: Call, obj: Object, old: Object, entry: Entry) -> Outcome:
     if one.opts.dry_run:
         return Outcome(obj, None)
     stored = kinds.convert(obj, scope.resource, scope.stored) if scope.converts else obj
+    if revision_data.concerns(scope.resource):
+        stored = revision_data.verbatim(one.request, stored)
     return Outcome(obj, await one.ctx.writer.update(scope, entry, stored))
 
 
