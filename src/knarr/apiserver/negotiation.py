@@ -112,7 +112,7 @@ def _form(media: str, parameters: dict[str, str]) -> Form | None:
     kind, group, version = parameters.get("as", ""), parameters.get("g", ""), parameters.get("v", "")
     if kind:
         versions = ("v1", "v1beta1")
-        if kind not in _TRANSFORMS or group != _META or version not in versions or media == YAML:
+        if kind not in _TRANSFORMS or group != _META or version not in versions:
             return None
         if kind == TABLE and media == PROTOBUF:
             return None

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+import yaml
 from tests.component.apiserver.world import NAMESPACE, World, collect, config_map, eventually, pod, running
 
 from knarr.api import protobuf, registry
@@ -213,6 +214,18 @@ def decoded(data: bytes) -> Object:
     """The object of a protobuf body."""
     envelope = protobuf.open_envelope(data)
     return protobuf.decode(envelope.api_version, envelope.kind, envelope.raw)
+
+
+def test_tables_and_metadata_come_in_yaml_too(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            await world.client().create(registry.CONFIGMAPS, config_map("a"), NAMESPACE)
+            for form, kind in ((TABLE, "Table"), (PARTIAL, "PartialObjectMetadata")):
+                answer = await ask(world, f"{MAPS}/a", form.replace("json", "yaml"))
+                assert answer.content_type == "application/yaml" and isinstance(answer.body, bytes)
+                assert yaml.safe_load(answer.body)["kind"] == kind
+
+    asyncio.run(main())
 
 
 def test_a_watcher_that_does_not_read_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
