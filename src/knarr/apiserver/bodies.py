@@ -34,8 +34,8 @@ def read(request: Request, resource: Resource, validation: str) -> Object:
 
     With `validation` `Warn` complaints become warnings, with `Strict` a 400.
     """
-    check_size(request)
     media = negotiation.body_media(request.headers.get("content-type", ""))
+    check_size(request)
     if media == PROTOBUF:
         obj, problems = _from_protobuf(request.body, resource)
     else:

@@ -39,8 +39,8 @@ class Patched(NamedTuple):
 
 async def patch(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
     """Answer a PATCH on an object or its subresource. Raises `StatusError`."""
-    bodies.check_size(request)
     media = media_type(request)
+    bodies.check_size(request)
     if media == APPLY:
         return await _apply(ctx, scope, request, form)
     one = creating.call(ctx, scope, request, "PatchOptions")
