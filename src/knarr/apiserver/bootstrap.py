@@ -84,8 +84,7 @@ class Bootstrap:
         settings = self._settings
         await self._ensure([system.service_cidr(settings.service_cidr)])
         await self._status(registry.SERVICECIDRS, "kubernetes", {"conditions": [self._ready()]})
-        await self._own_service(system.kubernetes_service(settings.service_cidr, settings.endpoint))
-        await self.publish([settings.endpoint] if self._leases is None else await self._leases.renew())
+        await self._way_here()
         authentication = system.authentication_map(settings.client_authority, settings.proxy_authority)
         await self._apply(registry.CONFIGMAPS, authentication)
 
@@ -96,11 +95,17 @@ class Bootstrap:
             await self._apply(registry.ENDPOINTS, system.kubernetes_endpoints(found))
             await self._apply(registry.ENDPOINTSLICES, system.kubernetes_slice(found))
 
-    async def follow_servers(self) -> None:
-        """Renew this server's lease for ever, and publish which servers live."""
-        while self._leases is not None:
+    async def keep(self) -> None:
+        """Renew this server's lease for ever, and write again what no cluster can do without and somebody deleted."""
+        while True:
             await self._ctx.clock.sleep(PERIOD)
-            await self.publish(await self._leases.renew())
+            await self._ensure(system.namespaces())
+            await self._way_here()
+
+    async def _way_here(self) -> None:
+        settings = self._settings
+        await self._own_service(system.kubernetes_service(settings.service_cidr, settings.endpoint))
+        await self.publish([settings.endpoint] if self._leases is None else await self._leases.renew())
 
     async def leave(self) -> None:
         """Let Service `kubernetes` lead to this server no more, when there are others."""

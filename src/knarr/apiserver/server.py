@@ -140,8 +140,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
         beginning = bootstrap.Bootstrap(ctx, server.handler, settings, checks)
         await beginning.run()
         server.leave = beginning.leave
-        if config.shared_store:
-            tasks.forever(beginning.follow_servers, "master-leases")
+        tasks.forever(beginning.keep, "system-objects")
         await repair_numbers()
         await _keep_available(ctx, server.handler, tasks)
         if not isinstance(store, Expiring):

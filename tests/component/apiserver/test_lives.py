@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.component.apiserver.world import NAMESPACE, config_map, pod, running
+from tests.component.apiserver.world import NAMESPACE, config_map, eventually, pod, running
 
 from knarr.api import registry
 from knarr.apimachinery.errors import StatusError
@@ -20,6 +20,22 @@ async def _gone(call: object) -> bool:
         assert error.code == 404
         return True
     return False
+
+
+def test_what_no_cluster_can_do_without_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("knarr.apiserver.bootstrap.PERIOD", 0.02)
+
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            client, reader = world.client(), world.api.ctx.reader
+            before = await client.get(registry.SERVICES, "kubernetes", "default")
+            await client.delete(registry.SERVICES, "kubernetes", "default")
+            await eventually(lambda: reader.get("services", "", "default", "kubernetes") is not None)
+            after = await client.get(registry.SERVICES, "kubernetes", "default")
+            assert after["metadata"]["uid"] != before["metadata"]["uid"]
+            assert after["spec"]["clusterIP"] == before["spec"]["clusterIP"]
+
+    asyncio.run(main())
 
 
 def test_a_running_pod_goes_in_two_steps_and_never_later(tmp_path: Path) -> None:
