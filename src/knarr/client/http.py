@@ -16,6 +16,7 @@ from knarr.client.failure import failure
 from knarr.client.lines import Lines
 from knarr.client.metrics import NO_ANSWER, ClientMetrics
 from knarr.client.transport import Answer
+from knarr.component_base.http_client import dial_fault
 from knarr.component_base.kubeconfig import Access
 
 #: Seconds until a connection must stand.
@@ -199,7 +200,7 @@ class HttpTransport:
         except TimeoutError as error:
             raise ConnectionError(f"dial tcp {target}: i/o timeout") from error
         except OSError as error:
-            raise ConnectionError(f"dial tcp {target}: {error.strerror or error}") from error
+            raise ConnectionError(f"dial tcp {target}: {dial_fault(error)}") from error
         self._open.add(connection)
         return connection
 

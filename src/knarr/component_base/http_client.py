@@ -6,6 +6,7 @@ One connection an exchange. For the API's own verbs there is `client.http`.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -102,10 +103,16 @@ async def connect(address: Address) -> Connection:
             reader, writer = await asyncio.open_connection(address.host, address.port, ssl=address.tls, limit=MAX_HEAD)
     except TimeoutError as error:
         raise ConnectionError(f"dial tcp {address.authority}: i/o timeout") from error
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ConnectionError(f"dial tcp {address.authority}: {reason}") from error
+    except OSError as error:
+        raise ConnectionError(f"dial tcp {address.authority}: {dial_fault(error)}") from error
     return Connection(reader, writer)
+
+
+def dial_fault(error: OSError) -> str:
+    """Why a connection did not come about, worded as Go does: `connect: connection refused`."""
+    if isinstance(error, ssl.SSLError) or error.errno is None or error.errno <= 0:
+        return error.strerror or str(error)
+    return f"connect: {os.strerror(error.errno).lower()}"
 
 
 @dataclass(slots=True)

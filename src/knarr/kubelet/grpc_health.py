@@ -9,6 +9,7 @@ from grpclib.const import Status
 from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
+from knarr.component_base.http_client import dial_fault
 from knarr.wire.messages import Codec
 
 _CODEC = Codec("HealthCheckRequest: service=1=s\nHealthCheckResponse: status=1=i")
@@ -44,7 +45,12 @@ async def check(host: str, port: int, service: str, timeout: float) -> tuple[boo
             text = "error: this server does not implement the grpc health protocol (grpc.health.v1.Health)"
             return False, f"{text}: {error.message}"
         return False, f"error: health rpc probe failed: rpc error: code = {error.status.name} desc = {error.message}"
-    except (OSError, StreamTerminatedError) as error:
+    except OSError as error:
+        return (
+            False,
+            f'error: failed to connect service at "{host}:{port}": dial tcp {host}:{port}: {dial_fault(error)}',
+        )
+    except StreamTerminatedError as error:
         return False, f'error: failed to connect service at "{host}:{port}": {error}'
     finally:
         channel.close()

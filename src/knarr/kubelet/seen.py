@@ -20,7 +20,8 @@ def seen(status: Message, message: Callable[[bool], str] = lambda failed: "") ->
         code = int(status["exit_code"])
         own = message(code != 0) or str(status["message"])
         finished = moment(status["finished_at"]) or started or moment(status["created_at"]) or _EPOCH
-        ended = Exit(container_id, code, _reason(status, code), own, started, finished)
+        # One that never came to run started, so the kubelet's status says, when time began.
+        ended = Exit(container_id, code, _reason(status, code), own, started or _EPOCH, finished)
     image = (status.get("image") or {}).get("image", "")
     return Seen(container_id, int(status["metadata"]["attempt"]), image, status["image_ref"], started, ended)
 
