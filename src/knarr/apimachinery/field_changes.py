@@ -48,10 +48,14 @@ def _members(schema: FieldSchema, old: Any, new: Any) -> Changes:
         step = _step(schema, name)
         if step is None:
             continue
-        if before is _ABSENT:
-            changed[step[0]] = everything(step[1], value)
+        text, below = step
+        # Most fields are leaves: no calls for them.
+        if below.kind is LEAF:
+            changed[text] = field_sets.LEAF
+        elif before is _ABSENT:
+            changed[text] = everything(below, value)
         else:
-            _note(step[0], _value(step[1], before, value), changed, removed)
+            _note(text, _value(below, before, value), changed, removed)
     for name in old.keys() - new.keys():
         step = _step(schema, name)
         if step is not None:
