@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 
-_M_MMAP_THRESHOLD = -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+#: Bytes of free memory at the end of a heap that are not given back: they would be asked for again at once.
+_SLACK = 4 * 1024 * 1024
 
 
 def map_blocks_from(size: int) -> None:
@@ -17,3 +19,4 @@ def map_blocks_from(size: int) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, size)
+        mallopt(_M_TRIM_THRESHOLD, _SLACK)
