@@ -11,15 +11,13 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from typing import Any, Protocol, TypeAlias, cast
 
-import httptools
-
-from knarr.component_base import http_gzip, http_target, logs
+from knarr.component_base import http_gzip, logs
 from knarr.component_base.http import Pieces, Request, Response, batches
-from knarr.component_base.http_body import BodyStream, close_iterator
-from knarr.component_base.http_format import BODILESS, answer_head, identity, parse_query
+from knarr.component_base.http_body import close_iterator
+from knarr.component_base.http_format import BODILESS, answer_head, identity
+from knarr.component_base.http_incoming import BETWEEN, BODY, HEAD, Incoming, StreamsBody
 from knarr.component_base.http_limits import (
     BODY_TIME,
     HEAD_TIME,
@@ -27,7 +25,6 @@ from knarr.component_base.http_limits import (
     IDLE_TIME,
     LINGER,
     MAX_BODY,
-    MAX_HEAD,
     MAX_PIPELINED,
     PIECE,
     SLOW_CLIENT,
@@ -40,11 +37,7 @@ __all__ = ["MAX_BODY", "Connection", "Handler", "QuickHandler", "Serving", "Stre
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 #: Gives the answer at once when no waiting is needed, else None: spares a task for cached reads.
 QuickHandler: TypeAlias = Callable[[Request], Response | None]
-#: Tells, by method and path, whether a request's body is handed over as it comes in (`Request.stream`).
-StreamsBody: TypeAlias = Callable[[str, str], bool]
 
-#: Where the parser stands.
-_BETWEEN, _HEAD, _BODY = range(3)
 #: Reasons why nothing is read for now.
 _HOLD_BODY, _HOLD_QUEUE, _HOLD_OUTPUT, _HOLD_UPGRADE = 1, 2, 4, 8
 
@@ -72,32 +65,19 @@ class Connection(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
-        "_body",
-        "_body_stream",
         "_busy",
         "_can_write",
         "_closing",
-        "_deaf",
-        "_between",
-        "_headers",
         "_held",
-        "_method",
-        "_odd",
-        "_parser",
+        "_incoming",
         "_patient",
-        "_phase",
         "_queue",
-        "_repeated",
         "_server",
-        "_since",
-        "_size",
         "_stalled",
         "_streaming",
         "_transport",
         "_unsent",
         "_upgrade_rest",
-        "_upgraded",
-        "_url",
         "fingerprint",
         "peer",
         "remote",
@@ -106,11 +86,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(self, server: Serving) -> None:
         self._server = server
+        self._incoming = Incoming(self, server.max_body, server.streams_body)
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[tuple[Request, bool]] = deque()
         self._busy = False
-        self._body_stream: BodyStream | None = None
         self._can_write: asyncio.Event | None = None
         #: Since when the client takes nothing (None: it does), and what it had not taken then.
         self._stalled: float | None = None
@@ -119,30 +98,13 @@ class Connection(asyncio.BufferedProtocol):
         self._patient = False
         #: The task that sends a stream.
         self._streaming: asyncio.Task[Any] | None = None
-        self._upgraded = False
         self._upgrade_rest = bytearray()
         self._held = 0
-        #: What comes in is dropped: the connection ends.
-        self._deaf = False
         self._closing = False
-        self._phase = _BETWEEN
-        self._since = 0.0
-        #: A method that the parser does not know: of the next request, of this one.
-        self._odd = self._method = ""
         self.stream: UpgradedStream | None = None
         self.peer: tuple[str, tuple[str, ...]] | None = None
         self.fingerprint = ""
         self.remote = ""
-        self._begin()
-
-    def _begin(self) -> None:
-        self._url = b""
-        self._headers: dict[str, str] = {}
-        self._repeated: dict[str, list[str]] = {}
-        self._body: list[bytes] = []
-        self._size = 0
-        #: Bytes since the request began or its body last grew: the head, or what stands around the body.
-        self._between = 0
 
     # asyncio.BufferedProtocol
 
@@ -161,7 +123,7 @@ class Connection(asyncio.BufferedProtocol):
             self.fingerprint = hashlib.sha256(certificate).hexdigest()
         address = transport.get_extra_info("peername")
         self.remote = address[0] if isinstance(address, tuple) else ""
-        self._since = asyncio.get_running_loop().time()
+        self._incoming.since = asyncio.get_running_loop().time()
         server.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -173,8 +135,8 @@ class Connection(asyncio.BufferedProtocol):
             self._can_write.set()
         if self.stream is not None:
             self.stream.feed(b"")
-        if self._body_stream is not None:
-            self._body_stream.fail()
+        if self._incoming.body_stream is not None:
+            self._incoming.body_stream.fail()
         if self._streaming is not None:
             self._streaming.cancel()
 
@@ -187,41 +149,15 @@ class Connection(asyncio.BufferedProtocol):
         data = self._server.buffer[:nbytes]
         if self.stream is not None:
             self.stream.feed(bytes(data))
-        elif self._deaf:
+        elif self._incoming.deaf:
             return
-        elif self._upgraded:
-            self._keep_for_upgrade(bytes(data))
+        elif self._incoming.upgraded:
+            self.keep_for_upgrade(bytes(data))
         else:
-            self._feed(data)
+            self._incoming.feed(data)
 
-    def _feed(self, data: bytes | memoryview) -> None:
-        whole = self._phase == _BETWEEN
-        try:
-            self._parser.feed_data(data)
-            if self._phase != _BETWEEN:
-                self._between += len(data)
-                if self._between > MAX_HEAD:
-                    self._refuse(431, "Request Header Fields Too Large")
-        except httptools.HttpParserUpgrade as upgrade:
-            self._upgraded = True
-            self._keep_for_upgrade(bytes(data[upgrade.args[0] :]))
-        except httptools.HttpParserInvalidMethodError:
-            self._feed_odd(bytes(data) if whole else b"")
-        except httptools.HttpParserError:
-            self._refuse(400, "Bad Request")
-
-    def _feed_odd(self, data: bytes) -> None:
-        """A request whose method the parser does not know goes through it under another name."""
-        found = None if self._odd else http_target.stand_in(data)
-        if found is None:
-            self._refuse(400, "Bad Request")
-            return
-        self._odd, known = found
-        self._parser = httptools.HttpRequestParser(self)
-        self._phase = _BETWEEN
-        self._feed(known)
-
-    def _keep_for_upgrade(self, data: bytes) -> None:
+    def keep_for_upgrade(self, data: bytes) -> None:
+        """Bytes behind a request for an upgrade wait for whoever takes it."""
         self._upgrade_rest += data
         if len(self._upgrade_rest) > HIGH_WATER:
             self._hold(_HOLD_UPGRADE, on=True)
@@ -248,10 +184,10 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._stalled is not None and not self._patient:
             self._check_reader(now, self._stalled, self._transport)
-        elif self._closing and now - self._since > SLOW_CLIENT:
+        elif self._closing and now - self._incoming.since > SLOW_CLIENT:
             self.abort()
-        elif not (self._busy or self._closing or self._upgraded):
-            self._check_sender(now - self._since)
+        elif not (self._busy or self._closing or self._incoming.upgraded):
+            self._check_sender(now - self._incoming.since)
 
     def _check_reader(self, now: float, since: float, transport: asyncio.Transport) -> None:
         if now - since <= SLOW_CLIENT:
@@ -263,125 +199,34 @@ class Connection(asyncio.BufferedProtocol):
         self._stalled, self._unsent = now, unsent
 
     def _check_sender(self, waited: float) -> None:
-        if self._phase == _BODY and waited > BODY_TIME:
-            self._refuse(408, "Request Timeout")
-        elif waited > (HEAD_TIME if self._phase == _HEAD else IDLE_TIME):
+        if self._incoming.phase == BODY and waited > BODY_TIME:
+            self.refuse(408, "Request Timeout")
+        elif waited > (HEAD_TIME if self._incoming.phase == HEAD else IDLE_TIME):
             self._finish()
 
-    # httptools callbacks
+    # for what comes in
 
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._begin()
-        self._phase = _HEAD
-        self._since = asyncio.get_running_loop().time()
-        self._method, self._odd = self._odd, ""
-
-    def on_url(self, url: bytes) -> None:
-        """A piece of the target."""
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
-        # Trailers are no headers: nobody has asked for them.
-        if self._phase != _HEAD:
-            return
-        key = name.decode("latin-1").lower()
-        text = value.decode("latin-1")
-        known = self._headers.get(key)
-        if known is None:
-            self._headers[key] = text
-        else:
-            self._repeated.setdefault(key, [known]).append(text)
-
-    def on_headers_complete(self) -> None:
-        """The head is complete; a body may follow."""
-        self._phase = _BODY
-        self._between = 0
-        for key, values in self._repeated.items():
-            self._headers[key] = ", ".join(values)
-        if self._deaf:
-            return
-        version = self._parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            self._refuse(505, "HTTP Version Not Supported: unsupported protocol version")
-        elif "host" in self._repeated or (version == "1.1" and "host" not in self._headers):
-            kind = "too many Host headers" if "host" in self._repeated else "missing required Host header"
-            self._refuse(400, f"Bad Request: {kind}")
-        elif "expect" in self._headers:
-            self._expect(self._headers["expect"])
-        if self._server.streams_body is not None and not self._deaf and not self._occupied() and self._has_body():
-            self._stream_body(self._server.streams_body)
-
-    def _expect(self, text: str) -> None:
-        if text.lower() != "100-continue":
-            self._refuse(417, "Expectation Failed")
-        elif self._transport is not None and not self._occupied() and not self._announces_too_much():
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def _announces_too_much(self) -> bool:
-        """Whether the body will pass the limit: then its sender need not begin."""
-        length = self._headers.get("content-length", "")
-        return length.isdigit() and int(length[:20]) > self._server.max_body and self._server.streams_body is None
-
-    def _stream_body(self, streams: StreamsBody) -> None:
-        with suppress(ValueError):
-            # What is no target is refused once the request is complete.
-            if not streams(self._called(), http_target.split(self._url)[0]):
-                return
-        request = self._request()
-        if request is not None:
-            request.stream = self._body_stream = BodyStream(lambda on: self._hold(_HOLD_BODY, on=on))
-            self._serve(request, keep=self._keeps_alive())
-
-    def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
-        if self._deaf:
-            return
-        self._between = 0
-        if self._body_stream is not None:
-            self._body_stream.feed(body)
-            return
-        self._size += len(body)
-        if self._size <= self._server.max_body:
-            self._body.append(body)
-            return
-        # The handler answers 413; what else comes is dropped.
-        self._body.clear()
-        self._deaf = True
-        self._complete(keep=False)
-
-    def on_message_complete(self) -> None:
-        """The request is complete."""
-        self._phase = _BETWEEN
-        if self._body_stream is not None:
-            self._body_stream.finish()
-            self._body_stream = None
-        elif not self._deaf:
-            self._complete(keep=self._keeps_alive())
-
-    def _complete(self, *, keep: bool) -> None:
-        request = self._request()
-        if request is None:
-            return
-        if not self._occupied():
-            self._serve(request, keep=keep)
+    def take(self, request: Request, *, keep: bool) -> None:
+        """Answer a request, now or in turn."""
+        if not self.occupied():
+            self.serve(request, keep=keep)
             return
         self._queue.append((request, keep))
         if len(self._queue) >= MAX_PIPELINED:
             self._hold(_HOLD_QUEUE, on=True)
 
-    def _keeps_alive(self) -> bool:
-        return bool(self._parser.should_keep_alive()) and self._parser.get_http_version() == "1.1"
+    def proceed(self) -> None:
+        """Let the client send the body."""
+        if self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _occupied(self) -> bool:
+    def hold_body(self, on: bool) -> None:  # noqa: FBT001 - the shape a body stream calls
+        """Too much of a body waits for its reader; or no longer."""
+        self._hold(_HOLD_BODY, on=on)
+
+    def occupied(self) -> bool:
         """Whether a next request has to wait."""
         return self._busy or self._can_write is not None or bool(self._queue)
-
-    def _has_body(self) -> bool:
-        """Whether a body follows. An upgrade's bytes are no body."""
-        length = self._headers.get("content-length", "0")
-        return (length != "0" or "transfer-encoding" in self._headers) and "upgrade" not in self._headers
 
     def _hold(self, reason: int, *, on: bool) -> None:
         """Stop or go on reading: nothing is read while there is any reason to hold."""
@@ -394,38 +239,10 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._transport.resume_reading()
 
-    def _called(self) -> str:
-        """The request's method."""
-        return self._method or self._parser.get_method().decode("latin-1")
-
-    def _request(self) -> Request | None:
-        """What has been read; None when it was refused."""
-        try:
-            path, raw_query = http_target.split(self._url)
-            request = Request(
-                method=self._called(),
-                path=path,
-                query={},
-                headers=self._headers,
-                body=b"".join(self._body) if len(self._body) != 1 else self._body[0],
-                repeated=self._repeated,
-                raw_query=raw_query,
-                peer=self.peer,
-                peer_fingerprint=self.fingerprint,
-                remote=self.remote,
-            )
-            if raw_query:
-                parse_query(request)
-        except ValueError as error:
-            self._refuse(400, f"Bad Request: {error}")
-            return None
-        request.oversized = self._size > self._server.max_body
-        request.chunks = self._parser.get_http_version() == "1.1"
-        return request
-
     # answering
 
-    def _serve(self, request: Request, *, keep: bool) -> None:
+    def serve(self, request: Request, *, keep: bool) -> None:
+        """Answer a request now."""
         self._busy = True
         quick = self._server.quick
         response = quick(request) if quick is not None else None
@@ -445,7 +262,7 @@ class Connection(asyncio.BufferedProtocol):
         finally:
             self._streaming = None
         # What is left of a body that nobody wanted cannot be told from a next request: the connection ends.
-        self._next(keep=keep and self._body_stream is None)
+        self._next(keep=keep and self._incoming.body_stream is None)
         self._pump()
 
     async def _respond(self, request: Request, response: Response, *, keep: bool) -> bool:
@@ -456,7 +273,7 @@ class Connection(asyncio.BufferedProtocol):
         if isinstance(response.body, bytes | Pieces):
             if http_gzip.wanted(request, response):
                 response = await http_gzip.compress(response)
-            keep = keep and self._body_stream is None
+            keep = keep and self._incoming.body_stream is None
             self._send(request, response, keep=keep)
             return keep
         keep = keep and request.chunks
@@ -465,16 +282,16 @@ class Connection(asyncio.BufferedProtocol):
     def _next(self, *, keep: bool) -> None:
         """The request is answered."""
         self._busy = False
-        if not keep or self._upgraded or (self._deaf and not self._queue):
+        if not keep or self._incoming.upgraded or (self._incoming.deaf and not self._queue):
             self._finish()
-        elif self._phase == _BETWEEN:
-            self._since = asyncio.get_running_loop().time()
+        elif self._incoming.phase == BETWEEN:
+            self._incoming.since = asyncio.get_running_loop().time()
 
     def _pump(self) -> None:
         """Answer the requests that wait, as far as that goes at once."""
         while self._queue and not self._busy and self._can_write is None and not self._closing:
             request, keep = self._queue.popleft()
-            self._serve(request, keep=keep)
+            self.serve(request, keep=keep)
         if len(self._queue) < MAX_PIPELINED:
             self._hold(_HOLD_QUEUE, on=False)
 
@@ -556,12 +373,12 @@ class Connection(asyncio.BufferedProtocol):
         except ConnectionError as error:
             _log.info("upgraded connection broken", error=error)
 
-    def _refuse(self, status: int, text: str) -> None:
+    def refuse(self, status: int, text: str) -> None:
         """Tell what is wrong, and close: after requests that wait, nothing can be told any more."""
-        self._deaf = True
+        self._incoming.deaf = True
         if self._transport is None or self._closing:
             return
-        if not self._occupied():
+        if not self.occupied():
             content = f"{status} {text}".encode()
             response = Response(status, content, "text/plain; charset=utf-8")
             self._transport.write(answer_head(response, len(content), keep=False) + content)
@@ -573,8 +390,8 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._closing = True
         loop = asyncio.get_running_loop()
-        self._since = loop.time()
-        if self._deaf:
+        self._incoming.since = loop.time()
+        if self._incoming.deaf:
             loop.call_later(LINGER, self._transport.close)
         else:
             self._transport.close()
