@@ -221,6 +221,8 @@ class PodExecutor:
         match order:
             case model.Stop(name, container_id, grace, text):
                 await self._stop(name, container_id, grace, text)
+            case model.Resize(changes):
+                self.post(await self._runtime.resize(self.worker.pod, changes))
             case model.Remove(container_id):
                 await self._until_done(lambda: self._host.runtime.remove_container(container_id))
             case model.StopSandbox():

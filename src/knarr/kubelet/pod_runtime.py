@@ -12,14 +12,14 @@ from knarr.cri.messages import ContainerState
 from knarr.cri.runtime import CriError
 from knarr.kubelet import environment, images, pod_files, seen
 from knarr.kubelet.container_config import BoundPath, Parts, container_config
-from knarr.kubelet.container_resources import pod_limits
+from knarr.kubelet.container_resources import GroupLimits, container_resources, pod_limits
 from knarr.kubelet.downward import Addresses
 from knarr.kubelet.environment import EnvironmentFault, Surroundings
 from knarr.kubelet.expansion import MissingValues, expand_strictly
 from knarr.kubelet.host import Host
 from knarr.kubelet.lifecycle import HookFailed, run_hook
 from knarr.kubelet.pod_names import CONTAINER_NAME, POD_UID
-from knarr.kubelet.podworker.model import Note, Seen
+from knarr.kubelet.podworker.model import Change, Note, Resized, Seen
 from knarr.kubelet.probe_actions import Target
 from knarr.kubelet.sandbox_config import pod_group, sandbox_config
 from knarr.kubelet.security_context import ConfigFault
@@ -48,11 +48,14 @@ class PodRuntime:
         self._volumes: Mapping[str, HostVolume] = {}
         self._sandbox: Message | None = None
         self._stopping: set[str] = set()
+        #: Of the pod's own group; None for not known.
+        self._limits: GroupLimits | None = None
 
     async def prepare(self, pod: Object) -> None:
         """Folders, control group, volumes. Raises `MountFailure` and `OSError`."""
         pod_files.make_folders(pod, self._host.node)
-        self._host.cgroups.make(pod_group(pod, self._host.cgroups.root), pod_limits(pod))
+        self._limits = pod_limits(pod)
+        self._host.cgroups.make(pod_group(pod, self._host.cgroups.root), self._limits)
         self._volumes = await self._host.volumes.prepare(pod)
 
     async def run_sandbox(self, pod: Object, attempt: int) -> tuple[str, tuple[str, ...]]:
@@ -111,6 +114,8 @@ class PodRuntime:
         except (EnvironmentFault, ConfigFault, VolumeError, MissingValues, OSError) as error:
             raise StartFault("CreateContainerConfigError", str(error)) from error
         made = self._sandbox or sandbox_config(pod, self._host.node, 0)
+        if self._limits != (limits := pod_limits(pod)):
+            self._limit(pod, limits)
         container_id = await self._create(container, attempt, sandbox_id, config, made)
         name = container["name"]
         self._tell(Note("Normal", "Created", "Container created", name))
@@ -218,6 +223,33 @@ class PodRuntime:
         if volume is None:
             raise ConfigFault(f'cannot find volume "{name}" to mount into container')
         return volume
+
+    async def resize(self, pod: Object, changes: Sequence[Change]) -> Resized:
+        """Give containers that run other requests and limits.
+
+        The pod's own group has no limits meanwhile: no container's may be above it.
+        """
+        before, limits = self._limits, pod_limits(pod)
+        done, refused = [], []
+        self._limit(pod, GroupLimits(limits.shares))
+        for change in changes:
+            container = {"name": change.name, "resources": change.resources}
+            wanted = container_resources(pod, container, self._host.node.memory)
+            try:
+                await self._host.runtime.update_resources(change.container_id, wanted)
+                done.append(change)
+            except CriError as error:
+                refused.append((change, error.message))
+        self._limit(pod, before if refused and before is not None else limits)
+        return Resized(tuple(done), tuple(refused))
+
+    def _limit(self, pod: Object, limits: GroupLimits) -> None:
+        """Limit the pod's group. The kernel refuses what its containers are above: theirs hold all the same."""
+        try:
+            self._host.cgroups.make(pod_group(pod, self._host.cgroups.root), limits)
+            self._limits = limits
+        except OSError as error:
+            _log.warning("limits of the pod's group not changed", pod=self.uid, error=error)
 
     async def look(self, pod: Object, container: Object, container_id: str) -> Seen:
         """The runtime's word on a container. Raises `CriError` (`NotFound` when it has vanished)."""

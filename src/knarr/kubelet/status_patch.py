@@ -13,6 +13,7 @@ from knarr.apimachinery.types import Object
 _ADDRESSES = ("hostIPs", "podIPs")
 #: What only the kubelet writes: absent here means to be taken away.
 _OWNED = ("reason", "message")
+_OWN_CONDITIONS = frozenset({"PodResizeInProgress"})
 
 
 def status_patch(uid: str, old: Object, new: Object) -> Object | None:
@@ -30,7 +31,9 @@ def status_patch(uid: str, old: Object, new: Object) -> Object | None:
 
 def _conditions(old: Iterable[Object], new: Iterable[Object]) -> list[Object]:
     before = {each["type"]: _plain(each) for each in old}
-    return [
+    new = list(new)
+    over = (before.keys() & _OWN_CONDITIONS) - {each["type"] for each in new}
+    return [{"$patch": "delete", "type": kind} for kind in sorted(over)] + [
         # Conditions are merged field by field: what a condition no longer says has to be taken away.
         {**dict.fromkeys(before.get(each["type"], ())), **each}
         for each in new

@@ -28,6 +28,14 @@ def test_nothing_new_is_not_told() -> None:
     assert status_patch("u", there, status) is None
 
 
+def test_an_own_condition_that_is_over_is_taken_away() -> None:
+    ready = condition("Ready", "True")
+    there = {"conditions": [ready, condition("PodResizeInProgress", "True"), condition("Own", "True")]}
+    patch = status_patch("u", there, {"conditions": [ready]})
+    assert patch is not None
+    assert patch["status"] == {"conditions": [{"$patch": "delete", "type": "PodResizeInProgress"}]}
+
+
 def test_only_what_differs_is_told_and_foreign_conditions_stay() -> None:
     there = {"phase": "Pending", "qosClass": "Burstable", "conditions": [condition("Own", "True")], "reason": "Old"}
     ready = condition("Ready", "True")

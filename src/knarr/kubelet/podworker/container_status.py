@@ -6,6 +6,7 @@ from datetime import datetime
 
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
+from knarr.kubelet.podworker import resizes
 from knarr.kubelet.podworker.model import Exit, Record
 
 #: How the runtime's ids begin.
@@ -32,7 +33,7 @@ def container_status(record: Record, *, initializing: bool, lost: bool) -> Objec
         out["containerID"] = _SCHEME + record.container_id
     if record.kind != "ephemeral":
         out["started"] = record.running and record.started
-        out |= _resources(record.spec)
+        out |= _resources(record)
     if mounts := [_mount(each) for each in record.spec.get("volumeMounts") or ()]:
         out["volumeMounts"] = mounts
     return out
@@ -86,15 +87,11 @@ def _time(moment: datetime | None) -> str | None:
     return timestamps.seconds(moment) if moment is not None else None
 
 
-def _resources(spec: Object) -> Object:
-    """What the container was given: as asked, since it is given all of it."""
-    asked = spec.get("resources") or {}
-    out: Object = {}
-    given = {kind: dict(asked[kind]) for kind in ("requests", "limits") if asked.get(kind)}
-    if given.get("requests"):
-        out["allocatedResources"] = given["requests"]
-    out["resources"] = given
-    return out
+def _resources(record: Record) -> Object:
+    """What is set aside for the container, all it asks for, and what it has."""
+    asked = resizes.asked(record)
+    out: Object = {"allocatedResources": asked["requests"]} if "requests" in asked else {}
+    return out | {"resources": record.given if record.running else asked}
 
 
 def _mount(mount: Object) -> Object:

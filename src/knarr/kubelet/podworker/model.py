@@ -94,6 +94,10 @@ class Record:
     backed_off: str = ""
     #: The image that the current container was made with, as the pod named it.
     asked_image: str = ""
+    #: The requests and limits that the current container has.
+    given: Object = field(default_factory=dict)
+    #: Those that it was refused, and why.
+    refused: tuple[Object, str] | None = None
     #: Start again whatever the restart policy says.
     forced: bool = False
     #: The attempt of the sandbox that the current container was made in.
@@ -109,6 +113,14 @@ class Record:
     def has_probe(self, kind: str) -> bool:
         """Whether the container has a `startup`, `liveness` or `readiness` probe."""
         return f"{kind}Probe" in self.spec
+
+
+class Change(Struct, frozen=True):
+    """New requests and limits of a container that runs."""
+
+    name: str
+    container_id: str
+    resources: Object
 
 
 # Events
@@ -217,6 +229,13 @@ class ContainerGone(Struct, frozen=True):
     at: datetime
 
 
+class Resized(Struct, frozen=True):
+    """`Resize` is done for these; what was refused comes with the reason."""
+
+    done: tuple[Change, ...]
+    refused: tuple[tuple[Change, str], ...] = ()
+
+
 class ProbeChanged(Struct, frozen=True):
     """A probe of a container passed its threshold. `kind` is `startup`, `liveness` or `readiness`."""
 
@@ -264,6 +283,7 @@ Event = (
     | ContainerFailed
     | ContainerSeen
     | ContainerGone
+    | Resized
     | ProbeChanged
     | SandboxStopped
     | TornDown
@@ -306,6 +326,12 @@ class Stop(Struct, frozen=True):
     grace: int
     #: The text of the `Killing` event.
     message: str
+
+
+class Resize(Struct, frozen=True):
+    """Give containers that run other requests and limits. Answered by `Resized`."""
+
+    changes: tuple[Change, ...]
 
 
 class Remove(Struct, frozen=True):
@@ -355,6 +381,7 @@ Instruction = (
     | Pull
     | Start
     | Stop
+    | Resize
     | Remove
     | StopSandbox
     | TearDown

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from knarr.apimachinery.types import Object
+from knarr.kubelet.podworker import resizes
 from knarr.kubelet.podworker.model import Record
 from knarr.kubelet.podworker.state import PodState
 
@@ -25,7 +26,17 @@ def conditions(state: PodState, phase: str, *, initialized: bool) -> list[Object
         _ready(containers_ready, [gate["conditionType"] for gate in gates], _reported(state.pod)),
         containers_ready,
         _condition("PodScheduled", status=True),
+        *_resize(state),
     ]
+
+
+def _resize(state: PodState) -> list[Object]:
+    """Told only while containers run with other requests or limits than they are to have."""
+    waiting = resizes.outstanding(state)
+    refused = [each.refused[1] for each in waiting if each.refused is not None]
+    if refused:
+        return [_condition("PodResizeInProgress", "Error", "; ".join(refused), status=True)]
+    return [_condition("PodResizeInProgress", status=True)] if waiting else []
 
 
 def _condition(kind: str, reason: str = "", message: str = "", *, status: bool = False) -> Object:

@@ -30,6 +30,8 @@ class PodState:
         self.images: dict[str, str] = {}
         #: Ends that were seen before the start was answered, by container id.
         self.early: dict[str, Seen] = {}
+        #: A `Resize` is under way.
+        self.resizing = False
         self.retry = Backoff()
         self.not_before = 0.0
         #: "" → "stopping" → "sandbox" → "teardown" → "done".

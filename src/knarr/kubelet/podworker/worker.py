@@ -14,7 +14,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from knarr.apimachinery.types import Object
-from knarr.kubelet.podworker import model, restarts, status
+from knarr.kubelet.podworker import model, resizes, restarts, status
 from knarr.kubelet.podworker.model import Instruction, Moment, Record
 from knarr.kubelet.podworker.state import PodState
 
@@ -109,6 +109,8 @@ class PodWorker(PodState):
                 self._container_seen(name, seen)
             case model.ContainerGone(name, container_id, at):
                 self._container_gone(name, container_id, at)
+            case model.Resized():
+                resizes.take(self, event)
             case model.ProbeChanged():
                 self._probe(event, out)
 
@@ -139,7 +141,9 @@ class PodWorker(PodState):
             record.asked_image = str(record.spec.get("image", ""))
             self._apply(record, seen[0])
             before = reported.get(name, {})
+            record.given = resizes.asked(record)
             if record.running and before.get("containerID", "").endswith("/" + record.container_id):
+                record.given = before.get("resources", record.given)
                 record.started = bool(before.get("started"))
                 record.ready = bool(before.get("ready"))
 
@@ -150,6 +154,15 @@ class PodWorker(PodState):
                 record.forced = True
                 text = f"Container {record.name} definition changed, will be restarted"
                 self._stop(record, self._spec_grace(), text, out)
+
+    def _resize(self, out: list[Instruction]) -> None:
+        """Containers whose requests or limits were changed get them, in place or by a new start."""
+        for record in resizes.to_restart(self):
+            record.forced = True
+            self._stop(record, self._spec_grace(), f"Container {record.name} resize requires restart", out)
+        if changes := resizes.changes(self):
+            self.resizing = True
+            out.append(model.Resize(changes))
 
     def _sandbox_lost(self, sandbox_id: str, out: list[Instruction]) -> None:
         if sandbox_id != self.sandbox_id:
@@ -259,6 +272,7 @@ class PodWorker(PodState):
         if self.ending:
             self._advance_end(out)
             return
+        self._resize(out)
         if not self.busy:
             self._next_step(now, out)
         restarts.turn_pull_errors(self, now.mono, out)
@@ -292,6 +306,7 @@ class PodWorker(PodState):
             else:
                 image_ref = self.images.pop(record.name)
                 restarts.starting(self, record, now)
+                record.given, record.refused = resizes.asked(record), None
                 self._order(f"start:{record.name}", model.Start(record.name, record.attempt + 1, image_ref), out)
 
     def _renew_sandbox(self, out: list[Instruction]) -> None:
