@@ -50,8 +50,13 @@ class Server:
         return api
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run something on the server's loop."""
-        return self.runner.run(coroutine)
+        """Run something on the server's loop. A failure is told plainly: without what was being handled before."""
+        failed = ""
+        try:
+            return self.runner.run(coroutine)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what the test has found
+            failed = f"{type(error).__name__}: {error}"
+        raise AssertionError(failed)
 
     async def ask(self, request: Request) -> Response:
         """The answer of a request, its first pieces read when it is a stream."""
