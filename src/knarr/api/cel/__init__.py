@@ -7,6 +7,7 @@ is wrong with it.
 
 from __future__ import annotations
 
-from knarr.api.cel.compiler import Compiled, Environment, compile_about, compile_expression
+from knarr.api.cel.compiler import Compiled, Environment, compile_about, compile_expression, cost_about
+from knarr.api.cel.costs import most_values
 
-__all__ = ["Compiled", "Environment", "compile_about", "compile_expression"]
+__all__ = ["Compiled", "Environment", "compile_about", "compile_expression", "cost_about", "most_values"]

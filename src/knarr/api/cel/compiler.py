@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from knarr.api.cel import libraries, tree
+from knarr.api.cel import costs, libraries, tree
 from knarr.api.cel import shapes as schemas
 from knarr.apimachinery.types import Object
 
@@ -68,6 +68,12 @@ def compile_about(text: str, shapes: Mapping[str, Object]) -> Compiled:
         return found
     names = [pair for name, shape in shapes.items() for pair in schemas.variables(name, shape)]
     return compile_expression(text, Environment(tuple(sorted(names))))
+
+
+def cost_about(text: str, shapes: Mapping[str, Object]) -> int:
+    """The most that an expression (one that compiles) about values of known schemas may cost."""
+    plain = Environment(tuple(sorted((name, schemas.cel_type(shape)) for name, shape in shapes.items())))
+    return costs.estimate(tree.read(_environment(plain).compile(text).serialize()), shapes)
 
 
 def _marked(text: str, offset: int, sentence: str) -> str:

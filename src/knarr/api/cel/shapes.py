@@ -78,14 +78,14 @@ class _Walk:
             return self._loop(node, scope)
         shapes = [self.shape(part, scope) for part in node.below]
         if node.kind == "call" and node.name in ("_[_]", "_[?_]"):
-            return _element(shapes[0])
+            return element(shapes[0])
         return None
 
     def _field(self, node: Node, holder: Object | None) -> Object | None:
         if holder is None:
             return None
         if isinstance(holder.get("additionalProperties"), dict):
-            return _element(holder)
+            return element(holder)
         properties = holder.get("properties") or {}
         known = {escaped(key): inner for key, inner in properties.items()}
         if holder.get("x-kubernetes-embedded-resource"):
@@ -99,19 +99,20 @@ class _Walk:
 
     def _loop(self, node: Node, scope: dict[str, Object | None]) -> Object | None:
         ranged = self.shape(node.below[0], scope)
-        inner = {**scope, node.name: _element(ranged) if _is_list(ranged) else None}
+        inner = {**scope, node.name: element(ranged) if is_list(ranged) else None}
         if node.other_name:
-            inner |= {node.name: None, node.other_name: _element(ranged)}
+            inner |= {node.name: None, node.other_name: element(ranged)}
         for part in node.below[1:]:
             self.shape(part, inner)
         return None
 
 
-def _is_list(shape: Object | None) -> bool:
+def is_list(shape: Object | None) -> bool:
+    """Whether it is the shape of a list."""
     return shape is not None and shape.get("type") == "array"
 
 
-def _element(shape: Object | None) -> Object | None:
+def element(shape: Object | None) -> Object | None:
     """The shape of a list's items or a map's values."""
     if shape is None:
         return None

@@ -10,8 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 #: Field numbers of `Expr`.
-_IDENT, _SELECT, _CALL, _LIST, _STRUCT, _LOOP = 4, 5, 6, 7, 8, 9
-_KINDS = {_IDENT: "ident", _SELECT: "select", _CALL: "call", _LIST: "list", _STRUCT: "struct", _LOOP: "loop"}
+_CONST, _IDENT, _SELECT, _CALL, _LIST, _STRUCT, _LOOP = 3, 4, 5, 6, 7, 8, 9
+_KINDS = {
+    _CONST: "const",
+    _IDENT: "ident",
+    _SELECT: "select",
+    _CALL: "call",
+    _LIST: "list",
+    _STRUCT: "struct",
+    _LOOP: "loop",
+}
 
 
 @dataclass(slots=True)
@@ -19,7 +27,8 @@ class Node:
     """One node: its kind (`const` for whatever is none of the others), its names, and the nodes below.
 
     `name` is a variable, a field or a function; `below` has operand or target first, then the arguments; of a loop the
-    range, the initial value, the condition, the step and the result.
+    range, the initial value, the condition, the step and the result. `size` is how long a constant text is; other
+    constants have 1.
     """
 
     id: int
@@ -28,26 +37,33 @@ class Node:
     other_name: str = ""
     test_only: bool = False
     targeted: bool = False
+    size: int = 1
     below: list[Node] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A whole expression. `positions`: node → offset in the text, in characters; `references`: nodes that are names."""
+    """A whole expression.
+
+    `positions`: node → offset in the text, in characters; `references`: nodes that are names; `overloads`: call → names
+    of the functions that it may be.
+    """
 
     root: Node
     positions: Mapping[int, int]
     references: frozenset[int]
+    overloads: Mapping[int, tuple[str, ...]]
 
 
 def read(data: bytes) -> Tree:
     """The tree of a serialised expression."""
     checked = next(_bytes(data, 2))
-    references = frozenset(_number(entry, 1) for entry in _bytes(checked, 2) if next(_bytes(entry, 2), b""))
+    referred = {_number(entry, 1): next(_bytes(entry, 2), b"") for entry in _bytes(checked, 2)}
+    overloads = {at: tuple(name.decode() for name in _bytes(entry, 3)) for at, entry in referred.items()}
     root = _node(next(_bytes(checked, 4)))
     source = next(_bytes(checked, 5), b"")
     positions = {_number(entry, 1): _number(entry, 2) for entry in _bytes(source, 4)}
-    return Tree(root, positions, references)
+    return Tree(root, positions, frozenset(at for at, entry in referred.items() if entry), overloads)
 
 
 def _node(data: bytes) -> Node:
@@ -58,6 +74,12 @@ def _node(data: bytes) -> Node:
             node.kind = kind
             _READERS[kind](node, part)
     return node
+
+
+def _read_const(node: Node, data: bytes) -> None:
+    for number in (6, 7):
+        for value in _bytes(data, number):
+            node.size = len(value.decode()) if number == 6 else len(value)  # noqa: PLR2004 - the text
 
 
 def _read_ident(node: Node, data: bytes) -> None:
@@ -91,6 +113,7 @@ def _read_loop(node: Node, data: bytes) -> None:
 
 
 _READERS = {
+    "const": _read_const,
     "ident": _read_ident,
     "select": _read_select,
     "call": _read_call,

@@ -11,6 +11,7 @@ from typing import Any
 from knarr.api.validation.checks import Errors
 from knarr.api.validation.go_values import internal
 from knarr.api.validation.regexes import go_problem
+from knarr.api.validation.rule_budget import Budget, within
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
 
@@ -38,7 +39,9 @@ def check_root(errors: Errors, schema: Object, path: str) -> None:
         errors.append(field.invalid(f"{path}.type", kind, "must be object at the root"))
     if len(errors) == before:
         _check_defaults(errors, schema, path)
-    _check_supported(errors, schema, path)
+    budget = Budget()
+    _check_supported(errors, schema, path, budget, 1)
+    budget.check(errors, path)
 
 
 def _inner(schema: Object, path: str) -> Iterator[tuple[Object, str, str]]:
@@ -94,7 +97,7 @@ def _check_defaults(errors: Errors, schema: Object, path: str) -> None:
         _check_defaults(errors, inner, here)
 
 
-def _check_supported(errors: Errors, schema: Object, path: str) -> None:
+def _check_supported(errors: Errors, schema: Object, path: str, budget: Budget, times: int | None) -> None:
     kind = schema.get("type", "")
     for name, sentence in _FORBIDDEN.items():
         if schema.get(name):
@@ -116,8 +119,8 @@ def _check_supported(errors: Errors, schema: Object, path: str) -> None:
         wrong = "additionalProperties and properties are mutual exclusive"
         errors.append(field.forbidden(f"{path}.additionalProperties", wrong))
     for inner, here, _ in _inner(schema, path):
-        _check_supported(errors, inner, here)
-    _check_extensions(errors, schema, path)
+        _check_supported(errors, inner, here, budget, within(schema, times))
+    _check_extensions(errors, schema, path, budget, times)
 
 
 def _check_default(errors: Errors, schema: Object, kind: str, path: str) -> None:
@@ -169,12 +172,12 @@ def _check_value_validation(errors: Errors, schema: Object, path: str) -> None:
         _check_value_validation(errors, schema["items"], f"{path}.items")
 
 
-def _check_extensions(errors: Errors, schema: Object, path: str) -> None:
+def _check_extensions(errors: Errors, schema: Object, path: str, budget: Budget, times: int | None) -> None:
     for at, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
         if not rule.get("rule", "").strip():
             errors.append(field.required(f"{path}.x-kubernetes-validations[{at}].rule", "rule is not specified"))
         else:
-            _check_rule(errors, schema, rule, f"{path}.x-kubernetes-validations[{at}]")
+            _check_rule(errors, schema, rule, f"{path}.x-kubernetes-validations[{at}]", budget, times)
     if schema.get("x-kubernetes-preserve-unknown-fields") is False:
         here = f"{path}.x-kubernetes-preserve-unknown-fields"
         errors.append(field.invalid(here, False, "must be true or undefined"))
@@ -183,9 +186,9 @@ def _check_extensions(errors: Errors, schema: Object, path: str) -> None:
         _check_list(errors, schema, listed, path)
 
 
-def _check_rule(errors: Errors, schema: Object, rule: Object, path: str) -> None:
-    """A rule in CEL about the value, and the expression that makes its message."""
-    from knarr.api.cel import compile_about  # noqa: PLC0415 - few schemas have rules
+def _check_rule(errors: Errors, schema: Object, rule: Object, path: str, budget: Budget, times: int | None) -> None:  # noqa: PLR0913
+    """A rule in CEL about the value (there so many times), and the expression that makes its message."""
+    from knarr.api.cel import compile_about, cost_about, most_values  # noqa: PLC0415 - few schemas have rules
 
     shapes, shown = {"self": schema, "oldSelf": schema}, internal("apiextensions.v1.ValidationRule", rule)
     for name, wanted in (("rule", "bool"), ("messageExpression", "string")):
@@ -197,6 +200,9 @@ def _check_rule(errors: Errors, schema: Object, rule: Object, path: str) -> None
             errors.append(field.invalid(f"{path}.{name}", shown, found.problem))
         elif found.type not in (wanted, "dyn"):
             errors.append(field.invalid(f"{path}.{name}", shown, f"{subject} must evaluate to a {wanted}"))
+        else:
+            often = 1 if name != "rule" else most_values(schema) if times is None else times
+            budget.spend(errors, f"{path}.{name}", name, cost_about(text, shapes) * often)
 
 
 def _check_list(errors: Errors, schema: Object, listed: str, path: str) -> None:
