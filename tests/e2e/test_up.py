@@ -82,6 +82,16 @@ def test_a_data_directory_that_cannot_be_written(one: Cluster) -> None:
     assert refusal(one, "--port", "0") == f"data directory {one.data_dir} cannot be written: File exists"
 
 
+def test_a_data_directory_with_something_else_in_it(one: Cluster) -> None:
+    one.data_dir.mkdir()
+    (one.data_dir / "letter").write_text("mine")
+    process = up(one, "--port", "0")
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert error == f"knarr up: data directory {one.data_dir} holds 'letter', which is no cluster's; name another\n"
+    assert (one.data_dir / "letter").read_text() == "mine"
+
+
 def test_a_program_that_is_not_installed(one: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a PATH with everything but containerd; the folders of system programs are looked at, too."""
     for program in ("ip", "nsenter", "nft", "runc"):

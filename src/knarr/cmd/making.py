@@ -19,6 +19,9 @@ from knarr.cmd.preflight import UpError
 API_PORT = 6443
 #: What a cluster must have in common with the one that ran before for its pods to go on running.
 _LASTING = ("data_dir", "api_only", "uplink", "cluster_cidr", "service_cidr", "datastore", "datastore_flags")
+#: What a cluster keeps in its data directory, beside files of `_STORE`.
+_DATA = frozenset({"admin.kubeconfig", "agent", "etcd", "log", "server-id", "tls"})
+_STORE = "state.db"
 
 
 class Interrupted(Exception):
@@ -120,6 +123,7 @@ class Making:
         for other in others:
             if Path(other.data_dir) == self._data_dir:
                 raise UpError(f"{self._data_dir} belongs to cluster {other.name!r}")
+        self._check_data_dir()
         kind, flags = datastore.of_cluster(arguments, self._old)
         if kind == "etcd" and not flags and (why := own_etcd.obstacle(self._data_dir)):
             raise UpError(why)
@@ -137,6 +141,14 @@ class Making:
             datastore_flags=flags,
             forwarding_before=any(other.uplink for other in others) or nodens.forwarding(),
         )
+
+    def _check_data_dir(self) -> None:
+        """`knarr down` deletes the whole directory: nothing of somebody else's may be in it."""
+        if not self._data_dir.is_dir() or (self._old is not None and Path(self._old.data_dir) == self._data_dir):
+            return
+        names = sorted(path.name for path in self._data_dir.iterdir())
+        if foreign := [name for name in names if name not in _DATA and not name.startswith(_STORE)]:
+            raise UpError(f"data directory {self._data_dir} holds {foreign[0]!r}, which is no cluster's; name another")
 
     def _check_kubeconfig(self) -> None:
         from knarr.component_base import kubeconfig

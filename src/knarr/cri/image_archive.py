@@ -53,8 +53,11 @@ class Archive:
         try:
             self._tar = tarfile.open(path)  # noqa: SIM115 - closed by `close`
             self._members = {_clean(member.name): member for member in self._tar.getmembers()}
+        except OSError as error:
+            raise ArchiveError(f"{path} cannot be read: {error.strerror or error}") from error
         except (tarfile.TarError, EOFError) as error:
-            raise ArchiveError(f"{path} is no tar archive: {error}") from error
+            # The library tells every way it tried, a line each.
+            raise ArchiveError(f"{path} is no tar archive: {str(error).splitlines()[0].rstrip(':')}") from error
         self.images: dict[str, Descriptor] = {}
         self.blobs: list[Blob] = []
         self._seen: set[str] = set()

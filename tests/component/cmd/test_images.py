@@ -134,7 +134,10 @@ def test_images_of_a_node(paths: NodePaths, capsys: pytest.CaptureFixture[str]) 
         assert ImportedImages(paths.imported_images).all().keys() == {"x.io/team/web:2"}
         (paths.data_dir / "no.tar").write_text("no tar")
         assert await command(paths, "import", str(paths.data_dir / "no.tar")) == 1
-        assert "is no tar archive" in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert "is no tar archive" in told and told.count("\n") == 1
+        assert await command(paths, "import", str(paths.data_dir / "none.tar")) == 1
+        assert capsys.readouterr().err.endswith("none.tar cannot be read: No such file or directory\n")
 
     asyncio.run(life())
 
