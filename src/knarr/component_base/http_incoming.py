@@ -67,6 +67,7 @@ class Incoming:
     __slots__ = (
         "_between",
         "_body",
+        "_completed",
         "_headers",
         "_max_body",
         "_method",
@@ -94,6 +95,8 @@ class Incoming:
         self.phase = BETWEEN
         #: The loop's time at which the last request began, or was answered.
         self.since = 0.0
+        #: Whether what was fed last has completed a request.
+        self._completed = False
         #: A method that the parser does not know: of the next request, of this one.
         self._odd = self._method = ""
         self._begin()
@@ -110,6 +113,7 @@ class Incoming:
     def feed(self, data: bytes | memoryview) -> None:
         """Bytes came in."""
         whole = self.phase == BETWEEN
+        self._completed = False
         try:
             self._parser.feed_data(data)
             if self.phase != BETWEEN:
@@ -120,7 +124,8 @@ class Incoming:
             self.upgraded = True
             self._taker.keep_for_upgrade(bytes(data[upgrade.args[0] :]))
         except httptools.HttpParserInvalidMethodError:
-            self._feed_odd(bytes(data) if whole else b"")
+            # Where one of several requests begins, nobody has kept.
+            self._feed_odd(bytes(data) if whole and not self._completed else b"")
         except httptools.HttpParserError:
             self._taker.refuse(400, "Bad Request")
 
@@ -221,6 +226,7 @@ class Incoming:
     def on_message_complete(self) -> None:
         """The request is complete."""
         self.phase = BETWEEN
+        self._completed = True
         if self.body_stream is not None:
             self.body_stream.finish()
             self.body_stream = None

@@ -151,6 +151,17 @@ def test_bad_requests_are_refused_once(sent: bytes, status: int) -> None:
     asyncio.run(refused(sent, status))
 
 
+def test_of_several_requests_with_unknown_methods_the_first_is_answered_once() -> None:
+    async def run() -> None:
+        connection, client = connect()
+        feed(connection, b"BOGUS /a HTTP/1.1\r\nHost: h\r\n\r\n" * 3)
+        await settle()
+        assert client.statuses[0] == 200 and 200 not in client.statuses[1:]
+        assert client.written.count(b"BOGUS /a") == 1
+
+    asyncio.run(run())
+
+
 def test_pipelined_requests_are_answered_in_order_and_not_read_without_limit() -> None:
     async def run() -> None:
         connection, client = connect()
