@@ -17,6 +17,11 @@ _COUNTED = ("cpu", "memory", "ephemeral-storage")
 
 def admit(pod: Object, others: Sequence[Object], allocatable: Mapping[str, object]) -> tuple[str, str] | None:
     """The first thing that does not fit."""
+    security = pod["spec"].get("securityContext") or {}
+    if security.get("supplementalGroupsPolicy") == "Strict":
+        # The runtime adds the image's groups all the same.
+        text = "SupplementalGroupsPolicy=Strict is not supported in this node"
+        return "SupplementalGroupsPolicyNotSupported", f"Pod was rejected: {text}"
     most = amount("pods", allocatable.get("pods", "0"))
     if len(others) + 1 > most:
         return "OutOfpods", _message("pods", 1, len(others), most)

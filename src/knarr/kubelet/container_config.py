@@ -17,7 +17,7 @@ from knarr.kubelet import pod_names
 from knarr.kubelet.container_resources import container_resources
 from knarr.kubelet.expansion import expand_all
 from knarr.kubelet.node_config import NodeConfig
-from knarr.kubelet.security_context import container_security
+from knarr.kubelet.security_context import ConfigFault, container_security
 
 _PROPAGATION = {
     "HostToContainer": Propagation.HOST_TO_CONTAINER,
@@ -92,6 +92,11 @@ def container_hash(container: Object) -> str:
 def _mounts(container: Object, parts: Parts) -> list[dict[str, Any]]:
     mounts = []
     for mount, bound in zip(container.get("volumeMounts") or (), parts.paths, strict=True):
+        if mount.get("recursiveReadOnly") == "Enabled":
+            raise ConfigFault(
+                f'failed to resolve recursive read-only mode: volume "{mount["name"]}" requested recursive read-only '
+                "mode, but it is not supported by the runtime"
+            )
         mounts.append(
             {
                 "container_path": _absolute(mount["mountPath"]),

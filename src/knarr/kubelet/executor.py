@@ -24,6 +24,7 @@ from knarr.kubelet.podworker import model
 from knarr.kubelet.podworker.model import Event, Instruction, Moment, Note, Seen
 from knarr.kubelet.podworker.worker import PodWorker
 from knarr.kubelet.prober import Prober
+from knarr.kubelet.sandbox_config import SandboxFault
 from knarr.kubelet.volumes.manager import MountFailure
 from knarr.wire.messages import Message
 
@@ -179,7 +180,7 @@ class PodExecutor:
             case model.RunSandbox(attempt):
                 try:
                     return model.SandboxStarted(*await self._runtime.run_sandbox(self.worker.pod, attempt))
-                except (CriError, HostnameTooLong, StatusError) as error:
+                except (CriError, HostnameTooLong, SandboxFault, StatusError) as error:
                     return model.SandboxFailed(str(error))
             case model.Pull(name):
                 try:

@@ -59,7 +59,7 @@ class PodRuntime:
         self._volumes = await self._host.volumes.prepare(pod)
 
     async def run_sandbox(self, pod: Object, attempt: int) -> tuple[str, tuple[str, ...]]:
-        """Start a sandbox; gives its id and addresses. Raises `CriError` and `HostnameTooLong`."""
+        """Start a sandbox; gives its id and addresses. Raises `CriError`, `HostnameTooLong` and `SandboxFault`."""
         runtime = self._host.runtime
         config = sandbox_config(pod, self._host.node, attempt)
         handler = await self._handler(pod)

@@ -13,9 +13,16 @@ from knarr.kubelet.node_config import NodeConfig
 from knarr.kubelet.security_context import sandbox_security
 
 
+class SandboxFault(ValueError):
+    """Why a pod's sandbox cannot be made."""
+
+
 def sandbox_config(pod: Object, node: NodeConfig, attempt: int) -> dict[str, Any]:
-    """The configuration. Raises `HostnameTooLong`."""
+    """The configuration. Raises `HostnameTooLong` and `SandboxFault`."""
     meta, spec = pod["metadata"], pod["spec"]
+    if spec.get("hostUsers") is False:
+        # The runtime would give it the node's users without a word.
+        raise SandboxFault("can't set `spec.hostUsers: false`, runtime does not support user namespaces")
     security = sandbox_security(pod)
     linux: dict[str, Any] = {"cgroup_parent": f"/{pod_group(pod, node.cgroup_root)}", "security_context": security}
     if sysctls := (spec.get("securityContext") or {}).get("sysctls"):

@@ -14,6 +14,15 @@ def pod(**requests: str) -> Object:
     return {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "resources": {"requests": requests}}]}}
 
 
+def test_groups_that_the_runtime_cannot_hold_back_are_refused() -> None:
+    strict = pod()
+    strict["spec"]["securityContext"] = {"supplementalGroupsPolicy": "Strict"}
+    text = "Pod was rejected: SupplementalGroupsPolicy=Strict is not supported in this node"
+    assert admit(strict, [], NODE) == ("SupplementalGroupsPolicyNotSupported", text)
+    strict["spec"]["securityContext"] = {"supplementalGroupsPolicy": "Merge"}
+    assert admit(strict, [], NODE) is None
+
+
 @pytest.mark.parametrize(
     ("others", "wanted", "refusal"),
     [

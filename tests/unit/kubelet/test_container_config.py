@@ -17,7 +17,7 @@ from knarr.kubelet.dns_config import dns_config
 from knarr.kubelet.hosts_file import hosts_file
 from knarr.kubelet.node_config import NodeConfig, Resolver, parse_resolver
 from knarr.kubelet.pod_names import HostnameTooLong, hostname
-from knarr.kubelet.sandbox_config import sandbox_config
+from knarr.kubelet.sandbox_config import SandboxFault, sandbox_config
 from knarr.kubelet.security_context import ConfigFault
 
 GIB = 2**30
@@ -138,6 +138,15 @@ def test_a_pods_group_is_limited_only_where_every_container_is() -> None:
 def test_a_burstable_container_is_killed_between_guaranteed_and_best_effort(request: int, memory: int) -> None:
     container = {"name": "a", "resources": {"requests": {"memory": str(request + 1)}}}
     assert 3 <= container_resources.oom_score_adj(pod(container), container, memory) <= 999
+
+
+def test_isolation_that_the_runtime_lacks_is_refused_and_not_left_out() -> None:
+    with pytest.raises(SandboxFault, match="runtime does not support user namespaces"):
+        sandbox_config(pod(hostUsers=False), NODE, 0)
+    assert sandbox_config(pod(hostUsers=True), NODE, 0)
+    mount = {"name": "v", "mountPath": "/v", "readOnly": True, "recursiveReadOnly": "Enabled"}
+    with pytest.raises(ConfigFault, match='volume "v" requested recursive read-only mode'):
+        config(pod({"volumeMounts": [mount]}), paths=[BoundPath("/k/v", False)])
 
 
 def test_a_sandbox_has_its_group_names_ports_and_sysctls() -> None:
