@@ -38,6 +38,10 @@ class Volumes(Protocol):
         """Unmount and remove. Raises `OSError`."""
         ...
 
+    async def over_limit(self, uid: str) -> str:
+        """Why a pod is to be evicted for what its emptyDirs take; empty when they keep their limits."""
+        ...
+
     def prepare_subpath(self, pod: Object, container: str, index: int, volume: HostVolume, path: str) -> str:
         """Mount a part of a volume. Raises `VolumeError`."""
         ...

@@ -27,6 +27,8 @@ _log = logs.get("kubelet.pods")
 _ORPHAN_GRACE = 30
 #: Seconds between tries to remove one.
 _ORPHAN_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+#: Seconds between looks at what emptyDirs take, and those that a pod that takes too much gets to end.
+_DISK_PERIOD, _EVICTION_GRACE = 10.0, 1
 
 
 class Pods:
@@ -136,6 +138,18 @@ class Pods:
             await executor.look()
             if lost and lost not in alive and executor.worker.sandbox_id == lost and not executor.worker.ending:
                 executor.post(model.SandboxLost(lost))
+
+    async def keep_volumes_small(self) -> None:
+        """Evict, for ever, pods whose emptyDirs on disk outgrow their limits."""
+        while True:
+            await self._host.clock.sleep(_DISK_PERIOD)
+            for uid, executor in list(self._executors.items()):
+                worker = executor.worker
+                volumes = worker.pod["spec"].get("volumes") or ()
+                if worker.ending or not any((each.get("emptyDir") or {}).get("sizeLimit") for each in volumes):
+                    continue
+                if message := await self._host.volumes.over_limit(uid):
+                    executor.post(model.Evict("Evicted", message, _EVICTION_GRACE))
 
     # inside
 

@@ -117,6 +117,7 @@ class Kubelet:
         tasks.forever(watch.follow, "runtime events")
         tasks.forever(watch.look_now_and_then, "relist")
         tasks.forever(self.volumes.run, "volumes")
+        tasks.forever(self.pods_here.keep_volumes_small, "sizes of volumes")
         tasks.forever(self._collector.run, "image collection")
         tasks.forever(LogRotator(self._runtime, self._clock, self._running_logs).run, "log rotation")
         tasks.start(self._follow_pods(), "pods")

@@ -38,6 +38,9 @@ class Volumes:
 
     async def teardown(self, uid: str) -> None: ...
 
+    async def over_limit(self, uid: str) -> str:
+        return ""
+
     def prepare_subpath(self, pod: Object, container: str, index: int, volume: HostVolume, path: str) -> str:
         raise AssertionError("no volumes here")
 

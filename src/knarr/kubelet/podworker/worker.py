@@ -58,8 +58,10 @@ class PodWorker(PodState):
             case model.Adopted():
                 self._adopt(event)
             case model.Evict(reason, message, grace):
-                self.failure = self.failure or (reason, message)
-                self._end(grace, out)
+                if not self.ending:
+                    self.failure = (reason, message)
+                    out.append(model.Note("Warning", reason, message))
+                    self._end(grace, out)
             case model.Tick(retry):
                 if retry:
                     self._forget_waits()

@@ -311,3 +311,17 @@ def test_a_changed_image_restarts_the_container() -> None:
     assert bench.orders == [model.Stop("app", container_id, 30, text)]
     bench.exit("app", container_id, 0)
     bench.start("app")
+
+
+def test_an_evicted_pod_fails_with_the_reason_once_its_containers_have_ended() -> None:
+    bench = Bench(pod())
+    bench.to_sandbox()
+    container_id = bench.start("app")
+    assert bench.tell(model.Evict("Evicted", "too much", 1)) == [
+        model.Note("Warning", "Evicted", "too much"),
+        model.Stop("app", container_id, 1, "Stopping container app"),
+    ]
+    assert bench.tell(model.Evict("Evicted", "too much", 1)) == []
+    bench.exit("app", container_id, 137)
+    status = bench.status()
+    assert (status["phase"], status["reason"], status["message"]) == ("Failed", "Evicted", "too much")
