@@ -44,7 +44,14 @@ def up(cluster: Cluster, *options: str, environment: Mapping[str, str] | None = 
     where = ["--data-dir", str(cluster.data_dir), "--kubeconfig", str(cluster.kubeconfig)]
     command = [*KNARR, "up", "--name", cluster.name, *where, *options]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, env={**os.environ, **(environment or {})}, **pipes)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        command, text=True, env={**os.environ, **(environment or {})}, preexec_fn=_as_in_a_terminal, **pipes
+    )
+
+
+def _as_in_a_terminal() -> None:
+    # What a shell starts in the background ignores Ctrl-C, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def refusal(cluster: Cluster, *options: str, environment: Mapping[str, str] | None = None) -> str:
