@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,7 +17,7 @@ from typing import Any
 
 import uvloop
 
-from bench.measure import Connection, cpu_seconds, rss_mib, tls
+from bench.measure import Connection, bare_server, cpu_seconds, rss_mib, tls
 from knarr.component_base import allocator, kubeconfig
 
 CONNECTIONS = 16
@@ -158,35 +156,11 @@ def main() -> None:
     parser.add_argument("--only", default="", help="measure rows with this word in their name")
     arguments = parser.parse_args()
     allocator.map_blocks_from(4 * 1024 * 1024)
-    with tempfile.TemporaryDirectory() as folder:
-        config, log = Path(folder) / "kubeconfig", Path(folder) / "log"
-        command = [
-            sys.executable,
-            "-m",
-            "knarr.cmd.main",
-            "server",
-            "--role",
-            "apiserver",
-            "--foreground",
-            "--port",
-            "0",
-        ]
-        with log.open("wb") as output:
-            server = subprocess.Popen(
-                [*command, "--data-dir", f"{folder}/data", "--kubeconfig", str(config)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-        try:
-            began = time.monotonic()
-            access = wait(config, began)
-            print("| request | throughput | CPU |\n| --- | --- | --- |")
-            uvloop.run(measure(Bench(access, server.pid, arguments.only), arguments.requests))
-            print(f"\nRSS after it: {rss_mib(server.pid)} MiB")
-        finally:
-            server.terminate()
-            server.wait(20)
+    with tempfile.TemporaryDirectory() as folder, bare_server(Path(folder)) as server:
+        access = wait(Path(folder) / "kubeconfig", time.monotonic())
+        print("| request | throughput | CPU |\n| --- | --- | --- |")
+        uvloop.run(measure(Bench(access, server.pid, arguments.only), arguments.requests))
+        print(f"\nRSS after it: {rss_mib(server.pid)} MiB")
 
 
 def wait(config: Path, began: float) -> kubeconfig.Access:

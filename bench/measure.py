@@ -7,8 +7,11 @@ import json
 import os
 import re
 import ssl
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,6 +33,20 @@ def rss_mib(pid: int) -> int:
     """Resident memory, in MiB."""
     found = re.search(r"Rss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text())
     return int(found[1]) // 1024 if found else 0
+
+
+@contextmanager
+def bare_server(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """An API server of its own; `folder` gets its `kubeconfig`, `log` and `data`."""
+    command = [sys.executable, "-m", "knarr.cmd.main", "server", "--role", "apiserver", "--foreground", "--port", "0"]
+    where = ["--data-dir", f"{folder}/data", "--kubeconfig", f"{folder}/kubeconfig"]
+    with (folder / "log").open("wb") as output:
+        server = subprocess.Popen([*command, *where], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        yield server
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 def tls(access: kubeconfig.Access) -> ssl.SSLContext:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -20,7 +18,7 @@ from pathlib import Path
 import uvloop
 
 from bench.apibench import MAPS, config_map, wait
-from bench.measure import Connection, cpu_seconds, rss_mib, tls
+from bench.measure import Connection, bare_server, cpu_seconds, rss_mib, tls
 from knarr.component_base import kubeconfig
 
 CONNECTIONS = 8
@@ -124,35 +122,12 @@ def main() -> None:
     parser.add_argument("--watchers", type=int, default=4)
     parser.add_argument("--every", type=float, default=30, help="seconds between two looks")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="knarr-soak-") as name:
+    with tempfile.TemporaryDirectory(prefix="knarr-soak-") as name, bare_server(Path(name)) as server:
         folder = Path(name)
-        config = folder / "kubeconfig"
-        command = [
-            sys.executable,
-            "-m",
-            "knarr.cmd.main",
-            "server",
-            "--role",
-            "apiserver",
-            "--foreground",
-            "--port",
-            "0",
-        ]
-        with (folder / "log").open("wb") as output:
-            server = subprocess.Popen(
-                [*command, "--data-dir", f"{folder}/data", "--kubeconfig", str(config)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-        try:
-            access = wait(config, time.monotonic())
-            soak = Soak(access, server.pid, folder / "data", arguments.objects, arguments.rate)
-            uvloop.run(soak.run(arguments.minutes, arguments.watchers, arguments.every))
-            errors = len(re.findall(rb" ERROR ", (folder / "log").read_bytes()))
-        finally:
-            server.terminate()
-            server.wait(20)
+        access = wait(folder / "kubeconfig", time.monotonic())
+        soak = Soak(access, server.pid, folder / "data", arguments.objects, arguments.rate)
+        uvloop.run(soak.run(arguments.minutes, arguments.watchers, arguments.every))
+        errors = len(re.findall(rb" ERROR ", (folder / "log").read_bytes()))
     if errors or soak.verdict():
         raise SystemExit(f"it grew: {soak.verdict() or 'nothing'}; {errors} errors in the server's log")
     print("flat")

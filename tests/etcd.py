@@ -105,3 +105,15 @@ class Etcd:
         with socket.socket(family) as probe:
             address = ("127.0.0.1", self._port) if self._port else str(self.folder / self._socket)
             return probe.connect_ex(address) == 0
+
+
+@contextmanager
+def running() -> Iterator[Etcd]:
+    """One member that ends with the test."""
+    with folder() as path:
+        server = Etcd(path)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()

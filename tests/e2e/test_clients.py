@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ import pytest
 from tests.e2e.cluster import Cluster, run, until
 from tests.e2e.manifests import pod
 
-kubernetes = pytest.importorskip("kubernetes")
-pytest.importorskip("kubernetes.dynamic")
-kr8s = pytest.importorskip("kr8s")
+# As modules without types: their stubs know less than they do.
+kubernetes: Any = importlib.import_module("kubernetes")
+importlib.import_module("kubernetes.dynamic")
+kr8s: Any = importlib.import_module("kr8s")
 
 pytestmark = [
     pytest.mark.rootless,

@@ -8,9 +8,10 @@ from tests.sim.faults import PARTS, FaultyWorld, try_seeds
 from knarr.api.registry import PODS, PVCS, RESOURCEQUOTAS
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
-from knarr.controller import protection, resource_quota
+from knarr.controller import resource_quota
+from knarr.controller.protection import claims
 
-CONTROLLERS = (resource_quota.controller((RESOURCEQUOTAS, PODS, PVCS)), protection.CLAIMS)
+CONTROLLERS = (resource_quota.controller((RESOURCEQUOTAS, PODS, PVCS)), claims.CONTROLLER)
 NS = "default"
 MOST = 6
 

@@ -216,7 +216,7 @@ def _exponent(text: str) -> int:
     return int(text)
 
 
-def _of_digits(  # noqa: PLR0913 - the parts of one number
+def _of_digits(
     negative: bool,  # noqa: FBT001
     whole: str,
     fraction: str,

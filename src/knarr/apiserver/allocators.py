@@ -58,7 +58,7 @@ class NumberRange:
     def _free_between(self, low: int, high: int, but: Container[int]) -> int | None:
         if high < low:
             return None
-        begin = random.randint(low, high)  # noqa: S311 - no secret
+        begin = random.randint(low, high)
         for part in (range(begin, high + 1), range(low, begin)):
             for number in part:
                 if number not in self._used and number not in but:

@@ -99,7 +99,7 @@ def list_cached(ctx: Context, scope: Scope, info: RequestInfo, request: Request,
 async def list_fresh(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
     """As `list_cached`, waiting and reading history where needed. Raises `StatusError`."""
     info = request.info
-    assert info is not None  # noqa: S101 - the pipeline has set it
+    assert info is not None
     opts, ask = parse(scope, info, request)
     page = await page_of(ctx, scope, info.namespace, opts, ask)
     return respond_page(ctx, scope, request, form, page, scope.prefix(info.namespace))
@@ -179,9 +179,7 @@ def _too_old(ctx: Context, opts: ListOptions, ask: Ask, prefix: str) -> StatusEr
     return error
 
 
-def respond_page(  # noqa: PLR0913 - an answer has this many parts
-    ctx: Context, scope: Scope, request: Request, form: Form, page: Page, prefix: str
-) -> Response:
+def respond_page(ctx: Context, scope: Scope, request: Request, form: Form, page: Page, prefix: str) -> Response:
     """A page as a list in the wanted form, with the token of the next one."""
     meta: Object = {"resourceVersion": str(page.revision)}
     if page.more:

@@ -29,7 +29,7 @@ def get(ctx: Context, scope: Scope, info: RequestInfo, request: Request, form: F
 async def get_fresh(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
     """As `get`, waiting for the cache where needed. Raises `StatusError`."""
     info = request.info
-    assert info is not None  # noqa: S101 - the pipeline has set it
+    assert info is not None
     wanted = request.query.get("resourceVersion", "")
     revision = options.parse_revision(wanted) if wanted else 0
     if not wanted and ctx.shared_store:

@@ -53,7 +53,7 @@ def encode(value: Any, form: Form, *, pretty: bool = False) -> bytes:
 
 
 def _protobuf(value: Object) -> bytes:
-    from knarr.api import protobuf  # noqa: PLC0415 - its tables are read when somebody asks for them
+    from knarr.api import protobuf
 
     try:
         return protobuf.encode(value)

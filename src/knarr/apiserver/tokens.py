@@ -159,7 +159,7 @@ class TokenRequests:
         self._reader = reader
         self._audiences = list(audiences)
 
-    def create(  # noqa: PLR0913 - a subresource has this many parts
+    def create(
         self,
         body: Object,
         namespace: str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
 from pathlib import Path
 
 import knarr
@@ -29,8 +30,9 @@ def version_info() -> Object:
     }
 
 
+@cache
 def _commit(git: Path) -> str:
-    """The commit that a clone stands at; `unknown` where the package was installed without one."""
+    """The commit a clone stood at when it was first asked; `unknown` where the package was installed without one."""
     try:
         head = (git / "HEAD").read_text().strip()
         if not head.startswith("ref: "):

@@ -85,7 +85,7 @@ class Watch:
 async def watch(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
     """Open a watch. Raises `StatusError` for options that are wrong."""
     info = request.info
-    assert info is not None  # noqa: S101 - the pipeline has set it
+    assert info is not None
     opts = options.list_options(request.query, scope.transform, watch=True)
     text = opts.resource_version
     start = options.parse_revision(text) if text else 0

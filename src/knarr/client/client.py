@@ -59,7 +59,7 @@ class Client:
         path = resource.path(meta.get("namespace", ""), meta["name"], subresource)
         return await self._call("PUT", path, options, orjson.dumps(obj))
 
-    async def patch(  # noqa: PLR0913 - the verb has this many parts
+    async def patch(
         self,
         resource: Resource,
         name: str,

@@ -322,7 +322,7 @@ class Agent:
         content, context = files.certificate.read_bytes(), files.context()
         kubelet.metrics.registry.add(*(self._requests.families() if self._requests is not None else ()))
         server: HttpServer = KubeletServer(kubelet, client, self._clock, kubelet.metrics, kubelet.machine).http(context)
-        await server.listen("0.0.0.0", _KUBELET_PORT)  # noqa: S104 - the node's own namespace or host
+        await server.listen("0.0.0.0", _KUBELET_PORT)
         self._exit.push_async_callback(server.close)
         self._tasks.forever(
             lambda: follow(files.certificate, content, lambda: context.load_cert_chain(files.certificate, files.key)),

@@ -133,7 +133,7 @@ def node_name(arguments: argparse.Namespace) -> str:
 
 
 def _local_host(arguments: argparse.Namespace, address: str) -> str:
-    if arguments.listen_fd or arguments.bind_address in ("", "0.0.0.0", "::", "127.0.0.1", "localhost"):  # noqa: S104
+    if arguments.listen_fd or arguments.bind_address in ("", "0.0.0.0", "::", "127.0.0.1", "localhost"):
         return "127.0.0.1"
     return f"[{address}]" if ":" in address else str(arguments.bind_address)
 

@@ -13,11 +13,11 @@ import ipaddress
 from collections.abc import Iterable
 
 from knarr.api.registry import ENDPOINTSLICES, NAMESPACES, NODES, SERVICES
-from knarr.api.semantics import owners, slice_plan
+from knarr.api.semantics import slice_plan
 from knarr.apimachinery.types import Object
-from knarr.controller_runtime.changes import DONE, Change, Context, Create, Delete, Result, Update
+from knarr.controller_runtime import slice_changes
+from knarr.controller_runtime.changes import DONE, Change, Context, Create, Result
 from knarr.controller_runtime.controller import Controller, Watch, nobody
-from knarr.controller_runtime.names import generated
 from knarr.controller_runtime.snapshot import SERVICE, Key, Snapshot
 
 ACCOUNT = "cluster-dns-controller"
@@ -82,13 +82,11 @@ def _reconcile_slices(service: Object, snapshot: Snapshot, context: Context) -> 
         mine = [item for item in existing if item["addressType"] == family]
         endpoints = [] if service["spec"].get("selector") else list(_endpoints(snapshot.list(NODES), family))
         if not endpoints:
-            changes += [_delete(item) for item in mine]
+            changes += slice_changes.deletions(mine)
             continue
         head = slice_plan.Head(family, f"{NAME}-", {"labels": {**_LABELS, _SERVICE: NAME, _MANAGED_BY: _MANAGER}})
         plan = slice_plan.plan(head, mine, {slice_plan.ports_key(_PORTS): endpoints})
-        changes += [_create(item, service, context.names.suffix()) for item in plan.create]
-        changes += [Update(ENDPOINTSLICES, item) for item in plan.update]
-        changes += [_delete(item) for item in plan.delete]
+        changes += slice_changes.changes(plan, service, SERVICES, context.names)
     return Result(tuple(changes)) if changes else DONE
 
 
@@ -115,17 +113,6 @@ def _endpoint(node: Object, address: str) -> Object:
 def _is_ready(node: Object) -> bool:
     conditions = (node.get("status") or {}).get("conditions") or ()
     return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
-
-
-def _create(item: Object, service: Object, suffix: str) -> Create:
-    base = f"{NAME}-"
-    named = {"name": generated(base, suffix), "generateName": base, "namespace": NAMESPACE}
-    owned = {"ownerReferences": [owners.controller_reference(service, SERVICES)]}
-    return Create(ENDPOINTSLICES, {**item, "metadata": {**named, **item["metadata"], **owned}})
-
-
-def _delete(item: Object) -> Delete:
-    return Delete(ENDPOINTSLICES, NAMESPACE, item["metadata"]["name"], uid=item["metadata"]["uid"])
 
 
 def _is_mine(item: Object) -> bool:

@@ -20,12 +20,12 @@ from knarr.controller import (
     node_ipam,
     node_lifecycle,
     pod_gc,
-    protection,
     resource_quota,
     root_ca,
     service_account,
     taint_eviction,
 )
+from knarr.controller.protection import attribute_classes, claims, volumes
 from knarr.controller.replicas import replicaset, replication_controller
 from knarr.controller_runtime.controller import Controller
 
@@ -67,9 +67,9 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         disruption.CONTROLLER,
         pod_gc.controller(settings.terminated_pods),
         resource_quota.controller(_in_namespaces()),
-        protection.CLAIMS,
-        protection.VOLUMES,
-        protection.CLASSES,
+        claims.CONTROLLER,
+        volumes.CONTROLLER,
+        attribute_classes.CONTROLLER,
         namespace.controller(_in_namespaces()),
         garbage_collector.controller(_collected()),
     )

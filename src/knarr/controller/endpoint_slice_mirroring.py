@@ -9,11 +9,11 @@ import ipaddress
 from collections.abc import Iterable
 
 from knarr.api.registry import ENDPOINTS, ENDPOINTSLICES, SERVICES
-from knarr.api.semantics import owners, slice_plan
+from knarr.api.semantics import slice_plan
 from knarr.apimachinery.types import Object
-from knarr.controller_runtime.changes import DONE, Change, Context, Create, Delete, Result, Update
+from knarr.controller_runtime import slice_changes
+from knarr.controller_runtime.changes import DONE, Change, Context, Result
 from knarr.controller_runtime.controller import Controller, Watch, itself
-from knarr.controller_runtime.names import generated
 from knarr.controller_runtime.snapshot import SERVICE, Key, Snapshot
 
 _MANAGER = "endpointslicemirroring-controller.k8s.io"
@@ -33,18 +33,16 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
     service = snapshot.get(SERVICES, key.namespace, key.name)
     existing = list(_slices(key, snapshot))
     if endpoints is None or service is None or not _is_mirrored(endpoints, service):
-        return Result(tuple(_delete(item) for item in existing))
+        return Result(tuple(slice_changes.deletions(existing)))
     changes: list[Change] = []
     for address_type in ("IPv4", "IPv6"):
         mine = [item for item in existing if item["addressType"] == address_type]
         desired = _desired(endpoints, address_type)
         if not desired:
-            changes += [_delete(item) for item in mine]
+            changes += slice_changes.deletions(mine)
             continue
         plan = slice_plan.plan(_head(endpoints, address_type), mine, desired)
-        changes += [_create(item, endpoints, context.names.suffix()) for item in plan.create]
-        changes += [Update(ENDPOINTSLICES, item) for item in plan.update]
-        changes += [_delete(item) for item in plan.delete]
+        changes += slice_changes.changes(plan, endpoints, ENDPOINTS, context.names)
     return Result(tuple(changes)) if changes else DONE
 
 
@@ -85,19 +83,6 @@ def _head(endpoints: Object, address_type: str) -> slice_plan.Head:
     dropped = (_LAST_APPLIED, _TRIGGER)
     annotations = {name: value for name, value in (meta.get("annotations") or {}).items() if name not in dropped}
     return slice_plan.Head(address_type, f"{meta['name']}-", {"labels": labels, "annotations": annotations})
-
-
-def _create(item: Object, endpoints: Object, suffix: str) -> Create:
-    meta = endpoints["metadata"]
-    base = f"{meta['name']}-"
-    named = {"name": generated(base, suffix), "generateName": base, "namespace": meta["namespace"]}
-    owned = {"ownerReferences": [owners.controller_reference(endpoints, ENDPOINTS)]}
-    return Create(ENDPOINTSLICES, {**item, "metadata": {**named, **item["metadata"], **owned}})
-
-
-def _delete(item: Object) -> Delete:
-    meta = item["metadata"]
-    return Delete(ENDPOINTSLICES, meta["namespace"], meta["name"], uid=meta["uid"])
 
 
 def _of_service(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:

@@ -114,7 +114,7 @@ def _write_status(namespace: Object, content: Content, context: Context) -> tupl
     )
 
 
-def _condition(namespace: Object, now: datetime, kind: str, true: bool, reason: str, message: str) -> Object:  # noqa: FBT001, PLR0913
+def _condition(namespace: Object, now: datetime, kind: str, true: bool, reason: str, message: str) -> Object:  # noqa: FBT001
     status = "True" if true else "False"
     present = conditions.find(namespace, kind) or {}
     same = present.get("status") == status

@@ -37,7 +37,7 @@ class Connection:
         self._channel = Channel(path=socket, codec=_Bytes())
         self._metadata = dict(metadata or {})
 
-    async def call(  # noqa: PLR0913 - what one call consists of
+    async def call(
         self,
         path: str,
         request: str,

@@ -65,7 +65,7 @@ class DnsServer:
 
     async def listen(self, tasks: Tasks, addresses: Sequence[str]) -> None:
         """Once started, listen on further addresses too. Raises `OSError` when one is taken or not this node's."""
-        assert self._resolver is not None  # noqa: S101 - the caller has started it
+        assert self._resolver is not None
         self._closes.append(await serve(self._resolver, tasks, addresses, self._settings.port))
 
     async def close(self) -> None:

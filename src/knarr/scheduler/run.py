@@ -31,7 +31,7 @@ _CONTROLLERS = (
 
 
 def _pick(count: int) -> int:
-    return random.randrange(count)  # noqa: S311 - which of equal nodes is no secret
+    return random.randrange(count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from tests.etcd import Etcd, folder, needs_etcd
+from tests.etcd import running as etcd_running
 
 from knarr.component_base import certificates
 from knarr.component_base.clock import RealClock
@@ -24,13 +25,8 @@ pytestmark = needs_etcd
 
 @pytest.fixture
 def etcd() -> Iterator[Etcd]:
-    with folder() as path:
-        server = Etcd(path)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.kill()
+    with etcd_running() as server:
+        yield server
 
 
 def run(endpoints: str, test: Callable[[EtcdStore, EtcdStore], Awaitable[None]], period: float = 0) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from tests.etcd import Etcd, folder, needs_etcd
+from tests.etcd import Etcd, needs_etcd
+from tests.etcd import running as etcd_running
 
 from knarr.storage.etcd.store import EtcdStore
 from knarr.storage.memory import MemoryStore
@@ -21,13 +22,8 @@ Opening: TypeAlias = Callable[[], Awaitable[Store]]
 @pytest.fixture(scope="session")
 def etcd() -> Iterator[Etcd]:
     """One etcd for all tests; each begins with no keys, at whatever revision."""
-    with folder() as path:
-        server = Etcd(path)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.kill()
+    with etcd_running() as server:
+        yield server
 
 
 @pytest.fixture(params=["memory", "sqlite", pytest.param("etcd", marks=needs_etcd)])

@@ -8,10 +8,11 @@ from tests.fakes.world import World, run
 
 from knarr.api.registry import CONFIGMAPS, PODS, PVCS, PVS, RESOURCEQUOTAS, VOLUMEATTRIBUTESCLASSES
 from knarr.apimachinery.types import Object
-from knarr.controller import protection, resource_quota
+from knarr.controller import resource_quota
+from knarr.controller.protection import attribute_classes, claims, volumes
 
 QUOTAS = (resource_quota.controller((RESOURCEQUOTAS, PODS, CONFIGMAPS, PVCS)),)
-PROTECTION = (protection.CLAIMS, protection.VOLUMES, protection.CLASSES)
+PROTECTION = (claims.CONTROLLER, volumes.CONTROLLER, attribute_classes.CONTROLLER)
 
 
 def named(name: str, **fields: Any) -> Object:

@@ -168,7 +168,7 @@ def test_quoted_text_is_one_line_that_reads_back(text: str) -> None:
     quoted = quote(text)
     assert "\n" not in quoted
     restored = quoted.replace("\\a", "\\x07").replace("\\v", "\\x0b")
-    assert eval(restored) == text  # noqa: S307 - Go's escapes are Python's
+    assert eval(restored) == text
 
 
 def test_a_pods_references() -> None:

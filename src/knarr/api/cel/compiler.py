@@ -100,8 +100,8 @@ def compile_expression(text: str, environment: Environment) -> Compiled:
 @lru_cache(maxsize=128)
 def _environment(environment: Environment) -> Any:
     # It is 14 MB: loaded with the first expression.
-    from cel_expr_python import cel  # noqa: PLC0415
-    from cel_expr_python.ext import ext_optional  # noqa: PLC0415
+    from cel_expr_python import cel
+    from cel_expr_python.ext import ext_optional
 
     variables = {name: libraries.type_of(cel, kind) for name, kind in environment.variables}
     extensions = [ext_optional.ExtOptional()]

@@ -79,7 +79,7 @@ def _node(data: bytes) -> Node:
 def _read_const(node: Node, data: bytes) -> None:
     for number in (6, 7):
         for value in _bytes(data, number):
-            node.size = len(value.decode()) if number == 6 else len(value)  # noqa: PLR2004 - the text
+            node.size = len(value.decode()) if number == 6 else len(value)
 
 
 def _read_ident(node: Node, data: bytes) -> None:

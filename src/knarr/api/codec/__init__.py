@@ -202,7 +202,7 @@ def _json(data: bytes) -> Any:
 
 
 def _yaml(data: bytes) -> tuple[Any, list[str]]:
-    from knarr.api.codec import yaml_text  # noqa: PLC0415 - few bodies are YAML
+    from knarr.api.codec import yaml_text
 
     try:
         return yaml_text.parse(data)

@@ -250,7 +250,7 @@ def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _item_shape(shape: Shape) -> Shape:
-    assert shape.item is not None  # noqa: S101 - lists and maps have one
+    assert shape.item is not None
     return shape.item
 
 

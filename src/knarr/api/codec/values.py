@@ -116,7 +116,7 @@ def _split(text: str, layout: str) -> dict[str, str]:
     return found
 
 
-def _take(text: str, layout: str, rest: str, name: str, pattern: str, found: dict[str, str]) -> str:  # noqa: PLR0913 - one step
+def _take(text: str, layout: str, rest: str, name: str, pattern: str, found: dict[str, str]) -> str:
     match = re.match(pattern, rest, re.ASCII)
     if match is None:
         raise ValueError(f'parsing time "{text}" as "{layout}": cannot parse "{rest}" as "{name}"')

@@ -298,7 +298,7 @@ def _check_zone(errors: Errors, zone: str | None) -> None:
 
 
 def _known_zone(zone: str) -> bool:
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 - for CronJobs with a zone alone
+    from zoneinfo import ZoneInfo
 
     try:
         ZoneInfo(zone)

@@ -73,7 +73,7 @@ def _request_problem(encoded: str | None) -> str:
     found = _PEM.search(data)
     if found is None or found[1] != b"CERTIFICATE REQUEST":
         return "PEM block type must be CERTIFICATE REQUEST"
-    from cryptography import x509  # noqa: PLC0415 - heavy
+    from cryptography import x509
 
     try:
         x509.load_der_x509_csr(base64.b64decode(b"".join(found[2].split())))

@@ -89,7 +89,7 @@ _JSON_KEYS = {kind: _KEYS[kind] for kind in ("kubernetes.io/dockercfg", "kuberne
 
 
 def _check_json(errors: Errors, encoded: str, path: str) -> None:
-    import base64  # noqa: PLC0415 - for two types of Secrets alone
+    import base64
 
     data = base64.b64decode(encoded)
     try:
@@ -128,7 +128,7 @@ def _warn_secret(obj: Object, old: Object | None) -> list[str]:
     data = obj.get("data") or {}
     if old is not None and (old.get("data") or {}) == data:
         return []
-    from knarr.api.validation.tls_pair import problem  # noqa: PLC0415 - loads cryptography
+    from knarr.api.validation.tls_pair import problem
 
     found = problem(data.get("tls.crt") or "", data.get("tls.key") or "")
     return [found] if found else []

@@ -47,7 +47,7 @@ _DEVICE = {
 
 def admission_environment(*, params: bool = False, authorizer: bool = True, patches: bool = False) -> Any:
     """What conditions, rules and variables of admission may use."""
-    from knarr.api.cel import Environment  # noqa: PLC0415 - few objects have expressions
+    from knarr.api.cel import Environment
 
     known = _ALWAYS | (_AUTHORIZER if authorizer else {}) | ({"params": "dyn"} if params else {})
     return Environment(tuple(sorted(known.items())), frozenset(), ("Object", "JSONPatch") if patches else ())
@@ -55,14 +55,14 @@ def admission_environment(*, params: bool = False, authorizer: bool = True, patc
 
 def device_environment() -> Any:
     """What selectors of devices may use."""
-    from knarr.api.cel import Environment  # noqa: PLC0415
+    from knarr.api.cel import Environment
 
     return Environment(tuple(sorted(_DEVICE.items())))
 
 
 def check(errors: Errors, path: str, text: str, environment: Any, wanted: tuple[str, ...] = ()) -> str:
     """An expression, of one of the wanted types if any are named. Gives its type, empty for a bad one."""
-    from knarr.api.cel import compile_expression  # noqa: PLC0415
+    from knarr.api.cel import compile_expression
 
     found = compile_expression(text, environment)
     if found.problem:
@@ -75,7 +75,7 @@ def check(errors: Errors, path: str, text: str, environment: Any, wanted: tuple[
 
 def check_selector(errors: Errors, path: str, text: str) -> None:
     """A selector of devices."""
-    from knarr.api.cel import compile_expression  # noqa: PLC0415
+    from knarr.api.cel import compile_expression
 
     found = compile_expression(text, device_environment())
     if found.problem:

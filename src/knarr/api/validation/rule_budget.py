@@ -54,6 +54,6 @@ def within(schema: Object, times: int | None) -> int | None:
 
 def _exceeded(what: str, cost: int, limit: int) -> str:
     factor = cost / limit
-    shown = f"{factor:f}x" if factor < 1.5 else f"{factor:.1f}x"  # noqa: PLR2004 - lest it be 1.0
-    shown = "more than 100x" if factor > 100 else shown  # noqa: PLR2004
+    shown = f"{factor:f}x" if factor < 1.5 else f"{factor:.1f}x"
+    shown = "more than 100x" if factor > 100 else shown
     return f"{what} exceeds budget by factor of {shown} ({_HINT} are declared)"

@@ -186,9 +186,9 @@ def _check_extensions(errors: Errors, schema: Object, path: str, budget: Budget,
         _check_list(errors, schema, listed, path)
 
 
-def _check_rule(errors: Errors, schema: Object, rule: Object, path: str, budget: Budget, times: int | None) -> None:  # noqa: PLR0913
+def _check_rule(errors: Errors, schema: Object, rule: Object, path: str, budget: Budget, times: int | None) -> None:
     """A rule in CEL about the value (there so many times), and the expression that makes its message."""
-    from knarr.api.cel import compile_about, cost_about, most_values  # noqa: PLC0415 - few schemas have rules
+    from knarr.api.cel import compile_about, cost_about, most_values
 
     shapes, shown = {"self": schema, "oldSelf": schema}, internal("apiextensions.v1.ValidationRule", rule)
     for name, wanted in (("rule", "bool"), ("messageExpression", "string")):

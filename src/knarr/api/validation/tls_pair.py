@@ -24,8 +24,8 @@ def problem(certificate: str, key: str) -> str:
 
 
 def _compare(chain: bytes, secret: bytes) -> str:
-    from cryptography import x509  # noqa: PLC0415 - heavy
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
 
     try:
         leaf = x509.load_pem_x509_certificate(chain)

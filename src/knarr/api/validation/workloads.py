@@ -313,7 +313,7 @@ def _check_stateful_pods(errors: Errors, template: Object, spec: Object) -> None
 
 
 def _check_claim_templates(errors: Errors, spec: Object) -> None:
-    from knarr.api.validation.persistent_volume_claim import check_claim_template  # noqa: PLC0415
+    from knarr.api.validation.persistent_volume_claim import check_claim_template
 
     for at, claim in enumerate(items(spec, "volumeClaimTemplates")):
         check_claim_template(errors, claim, f"spec.volumeClaimTemplates[{at}]", labelled=False)

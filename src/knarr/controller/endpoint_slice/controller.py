@@ -12,9 +12,9 @@ from knarr.api.registry import ENDPOINTSLICES, NODES, PODS, SERVICES
 from knarr.api.semantics import owners, service_endpoints, slice_plan
 from knarr.apimachinery.types import Object
 from knarr.controller.endpoint_slice import endpoints
-from knarr.controller_runtime.changes import DONE, Change, Context, Create, Delete, Result, Update
+from knarr.controller_runtime import slice_changes
+from knarr.controller_runtime.changes import DONE, Change, Context, Result
 from knarr.controller_runtime.controller import Controller, Watch, itself, key_of
-from knarr.controller_runtime.names import generated
 from knarr.controller_runtime.service_watches import services_of_pod
 from knarr.controller_runtime.snapshot import NODE, SERVICE, Key, Snapshot
 
@@ -32,7 +32,7 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
     mine = [item for item in _slices(service, snapshot) if not item["metadata"].get("deletionTimestamp")]
     # Slices of a Service of the same name that is gone would send its clients astray until they are collected.
     unfit = [item for item in mine if item["addressType"] not in types or not owners.is_controlled_by(item, service)]
-    changes: list[Change] = [_delete(item) for item in unfit]
+    changes = slice_changes.deletions(unfit)
     for address_type in types:
         existing = [item for item in mine if item["addressType"] == address_type and item not in unfit]
         changes += _of_type(service, address_type, existing, snapshot, context)
@@ -51,10 +51,7 @@ def _of_type(
         found = endpoints.endpoint(service, pod, node, address)
         desired.setdefault(endpoints.ports(service, pod), []).append(found)
     plan = slice_plan.plan(_head(service, address_type), existing, desired)
-    going = service["metadata"].get("deletionTimestamp")
-    created = [] if going else [_create(item, service, context.names.suffix()) for item in plan.create]
-    updated = [Update(ENDPOINTSLICES, item) for item in plan.update]
-    return [*created, *updated, *(_delete(item) for item in plan.delete)]
+    return slice_changes.changes(plan, service, SERVICES, context.names)
 
 
 def _pods(service: Object, snapshot: Snapshot) -> Iterable[Object]:
@@ -77,19 +74,6 @@ def _head(service: Object, address_type: str) -> slice_plan.Head:
         labels[service_endpoints.HEADLESS] = ""
     labels |= {_SERVICE: meta["name"], _MANAGED_BY: MANAGER}
     return slice_plan.Head(address_type, f"{meta['name']}-", {"labels": labels})
-
-
-def _create(item: Object, service: Object, suffix: str) -> Create:
-    meta = service["metadata"]
-    base = f"{meta['name']}-"
-    named = {"name": generated(base, suffix), "generateName": base, "namespace": meta["namespace"]}
-    reference = owners.controller_reference(service, SERVICES)
-    return Create(ENDPOINTSLICES, {**item, "metadata": {**named, **item["metadata"], "ownerReferences": [reference]}})
-
-
-def _delete(item: Object) -> Delete:
-    meta = item["metadata"]
-    return Delete(ENDPOINTSLICES, meta["namespace"], meta["name"], uid=meta["uid"])
 
 
 def _service_of_slice(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:

@@ -45,7 +45,7 @@ def test_who_wants_no_token_gets_none(
     reader: FakeReader,
     write: Write,
     own: bool | None,
-    theirs: bool | None,  # noqa: FBT001
+    theirs: bool | None,
 ) -> None:
     _account(reader, automountServiceAccountToken=theirs)
     obj = pod(automountServiceAccountToken=own)

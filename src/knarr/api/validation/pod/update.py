@@ -185,7 +185,7 @@ def check_ephemeral_update(errors: Errors, pod: Object, old: Object) -> None:
 
 def check_resize(errors: Errors, pod: Object, old: Object) -> None:
     """A change through `resize`: cpu and memory of containers."""
-    from knarr.api.validation.pod import resize  # noqa: PLC0415 - seldom
+    from knarr.api.validation.pod import resize
 
     resize.check(errors, pod, old)
 

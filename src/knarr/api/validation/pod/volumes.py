@@ -149,7 +149,7 @@ def _ephemeral(errors: Errors, source: Object, path: str) -> None:
     if template is None:
         errors.append(field.required(here))
         return
-    from knarr.api.validation.persistent_volume_claim import check_claim_template  # noqa: PLC0415
+    from knarr.api.validation.persistent_volume_claim import check_claim_template
 
     check_claim_template(errors, template, here)
 

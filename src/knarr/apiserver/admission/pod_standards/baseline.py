@@ -5,7 +5,7 @@ Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#bas
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from knarr.apimachinery.types import Object
 from knarr.apiserver.admission.pod_standards.violation import (
@@ -41,15 +41,19 @@ _CAPABILITIES = frozenset(
 )
 
 
+def _gathered(spec: Object, find: Callable[[Object], set[str]]) -> tuple[list[str], set[str]]:
+    """The names of the containers in which `find` finds something, and all that it finds."""
+    found = [(container.get("name", ""), find(container)) for container in containers(spec)]
+    return [name for name, values in found if values], set().union(*(values for _, values in found))
+
+
 def capabilities(_meta: Object, spec: Object) -> Violation | None:
     """No capabilities may be added but those that containers have anyway."""
-    bad: list[str] = []
-    forbidden: set[str] = set()
-    for container in containers(spec):
-        added = set((context(container, "capabilities") or {}).get("add") or ()) - _CAPABILITIES
-        if added:
-            bad.append(container.get("name", ""))
-            forbidden |= added
+
+    def added(container: Object) -> set[str]:
+        return set((context(container, "capabilities") or {}).get("add") or ()) - _CAPABILITIES
+
+    bad, forbidden = _gathered(spec, added)
     if not bad:
         return None
     what = f"must not include {quoted(sorted(forbidden))} in securityContext.capabilities.add"
@@ -70,13 +74,11 @@ def host_path_volumes(_meta: Object, spec: Object) -> Violation | None:
 
 def host_ports(_meta: Object, spec: Object) -> Violation | None:
     """The node's ports may not be taken."""
-    bad: list[str] = []
-    forbidden: set[str] = set()
-    for container in containers(spec):
-        taken = {str(port["hostPort"]) for port in container.get("ports") or () if port.get("hostPort")}
-        if taken:
-            bad.append(container.get("name", ""))
-            forbidden |= taken
+
+    def taken(container: Object) -> set[str]:
+        return {str(port["hostPort"]) for port in container.get("ports") or () if port.get("hostPort")}
+
+    bad, forbidden = _gathered(spec, taken)
     if not bad:
         return None
     what = f"{plural('hostPort', len(forbidden))} {', '.join(sorted(forbidden))}"
@@ -85,17 +87,11 @@ def host_ports(_meta: Object, spec: Object) -> Violation | None:
 
 def probe_hosts(_meta: Object, spec: Object) -> Violation | None:
     """Probes and lifecycle hooks may not make the node connect to elsewhere."""
-    bad: set[str] = set()
-    forbidden: set[str] = set()
-    for container in containers(spec):
-        hosts = set(_hosts(container))
-        if hosts:
-            bad.add(container.get("name", ""))
-            forbidden |= hosts
+    bad, forbidden = _gathered(spec, lambda container: set(_hosts(container)))
     if not bad:
         return None
     what = f"{plural('probe or lifecycle host', len(forbidden))} {quoted(sorted(forbidden))}"
-    return Violation("probe or lifecycle host", f"{counted('container', sorted(bad))} {use(len(bad))} {what}")
+    return Violation("probe or lifecycle host", f"{counted('container', sorted(set(bad)))} {use(len(set(bad)))} {what}")
 
 
 def _hosts(container: Object) -> Iterator[str]:
