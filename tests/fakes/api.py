@@ -138,7 +138,7 @@ class FakeApi:
 
     def _replace(self, resource: Resource, old: Object, new: Object, subresource: str) -> Object:
         meta = new["metadata"]
-        if subresource == "status":
+        if subresource in ("status", "approval"):
             new = {**old, "metadata": {**old["metadata"], "annotations": meta.get("annotations", {})}, **_status(new)}
             if not meta.get("annotations"):
                 new["metadata"].pop("annotations")

@@ -11,7 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
-from knarr.cmd import datastore
+from knarr.cmd import datastore, identity_flags
 from knarr.cmd.server_files import Files
 from knarr.component_base import allocator
 from knarr.component_base.child import Child, ChildError
@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--certificate-days", type=float, default=365, help="days that certificates are good for")
     parser.add_argument("--admission-control-config-file", type=Path, help="an AdmissionConfiguration")
     parser.add_argument("--disable-admission-plugins", default="", help="plugins that are off, with commas")
+    identity_flags.add_arguments(parser)
     datastore.add_arguments(parser)
     parser.add_argument("--log-level", default="INFO", help="least level that is logged")
 

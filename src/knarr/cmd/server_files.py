@@ -46,6 +46,11 @@ class Files:
         """The certificate of the cluster's authority, PEM."""
         return self._pair("ca").certificate.read_bytes()
 
+    def signing_authority(self) -> Authority:
+        """The cluster's authority with its key."""
+        pair = self._pair("ca")
+        return Authority(pair.certificate.read_bytes(), pair.key.read_bytes())
+
     @property
     def proxy_authority(self) -> bytes:
         """The certificate of the front proxies' authority, PEM."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import datetime
 import gc
 import signal
 import socket
@@ -54,10 +55,22 @@ async def _control_plane(running: Running) -> None:
         root_ca=running.files.authority.decode(),
         cluster_cidrs=tuple(running.arguments.cluster_cidr.split(",")),
         dns_address=running.arguments.dns_address,
+        sign=_sign(running.files),
+        certificate_life=running.arguments.cluster_signing_duration,
     )
     registry = running.api.ctx.metrics.registry
     identity = datastore.identity(running.arguments, node_name(running.arguments))
     await ControlPlane(running.api.handler, running.clock, settings, identity, registry).run()
+
+
+def _sign(files: Files) -> Callable[[bytes, Sequence[str], datetime.timedelta, datetime.datetime], bytes]:
+    """Signs with the cluster's authority as its files have it at the time."""
+    from knarr.component_base import request_signing
+
+    def sign(pem: bytes, usages: Sequence[str], life: datetime.timedelta, now: datetime.datetime) -> bytes:
+        return request_signing.sign(files.signing_authority(), pem, usages, life, now)
+
+    return sign
 
 
 #: A component runs until it is cancelled.

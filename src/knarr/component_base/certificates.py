@@ -85,14 +85,12 @@ class Authority:
 
     def _sign(self, leaf: Leaf, public_key: object, now: datetime.datetime) -> bytes:
         from cryptography import x509
-        from cryptography.hazmat.primitives import hashes, serialization
 
         life = datetime.timedelta(days=leaf.days)
         end = min(now + life, self._certificate.not_valid_after_utc)
         builder = (
             x509.CertificateBuilder()
             .subject_name(_name(leaf.common_name, leaf.organizations))
-            .issuer_name(self._certificate.subject)
             .public_key(public_key)  # type: ignore[arg-type]
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - min(_BACKDATE, life / 10))
@@ -100,11 +98,23 @@ class Authority:
         )
         for extension, critical in _leaf_extensions(leaf):
             builder = builder.add_extension(extension, critical)
+        return self.finish(builder)
+
+    @property
+    def ends(self) -> datetime.datetime:
+        """When the authority's own certificate ends."""
+        return self._certificate.not_valid_after_utc
+
+    def finish(self, builder: x509.CertificateBuilder) -> bytes:
+        """The certificate (PEM) that lacks only its issuer."""
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+
         issuer = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         builder = builder.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False
         )
-        signed = builder.sign(self._key, hashes.SHA256())  # type: ignore[arg-type]
+        signed = builder.issuer_name(self._certificate.subject).sign(self._key, hashes.SHA256())  # type: ignore[arg-type]
         return signed.public_bytes(serialization.Encoding.PEM)
 
 

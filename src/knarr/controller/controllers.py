@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from knarr.controller import (
     service_account,
     taint_eviction,
 )
+from knarr.controller.certificates import approving, cleaner, signing
 from knarr.controller.protection import attribute_classes, claims, volumes
 from knarr.controller.replicas import replicaset, replication_controller
 from knarr.controller_runtime.controller import Controller
@@ -44,12 +46,16 @@ class Settings:
     node_grace: float = 40.0
     terminated_pods: int = 12500
     dns_address: str = ""
+    #: Signs certificates; without it nobody does, and requests wait for another signer.
+    sign: signing.Sign | None = None
+    certificate_life: datetime.timedelta = datetime.timedelta(days=365)
 
 
 def controllers(settings: Settings) -> tuple[Controller, ...]:
     """The controllers of kube-controller-manager."""
     ipam = (node_ipam.controller(settings.cluster_cidrs),) if settings.cluster_cidrs else ()
     dns = (cluster_dns.controller(settings.dns_address),) if settings.dns_address else ()
+    signer = (signing.controller(settings.sign, settings.certificate_life),) if settings.sign else ()
     return (
         service_account.CONTROLLER,
         root_ca.controller(settings.root_ca),
@@ -64,6 +70,9 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         endpoint_slice_mirroring.CONTROLLER,
         *dns,
         cluster_role_aggregation.CONTROLLER,
+        approving.CONTROLLER,
+        *signer,
+        cleaner.CONTROLLER,
         disruption.CONTROLLER,
         pod_gc.controller(settings.terminated_pods),
         resource_quota.controller(_in_namespaces()),

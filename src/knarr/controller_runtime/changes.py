@@ -102,6 +102,13 @@ class Read(NamedTuple):
     name: str = ""
 
 
+class Ask(NamedTuple):
+    """A question to the API server that is answered and not stored: a review, as JSON. Its answer comes as a read's."""
+
+    resource: Resource
+    body: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why the last round of this key ended early."""
@@ -132,7 +139,7 @@ class Context:
     #: When the watch showed the present version of an object; for watches that are `timed`.
     seen: Callable[[Resource, str, str], datetime | None] = lambda resource, namespace, name: None
     #: Answers of the reads asked for in the round before: the object (or the list object), None where it is absent.
-    live: Mapping[Read, Object | None] = field(default_factory=dict)
+    live: Mapping[Read | Ask, Object | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +153,7 @@ class Result:
     changes: tuple[Change, ...] = ()
     events: tuple[EventNote, ...] = ()
     requeue_after: float | None = None
-    reads: tuple[Read, ...] = ()
+    reads: tuple[Read | Ask, ...] = ()
 
 
 DONE = Result()

@@ -11,12 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import orjson
+
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.client.client import Client
 from knarr.component_base import logs
 from knarr.component_base.clock import Clock
 from knarr.controller_runtime.changes import (
+    Ask,
     Change,
     Create,
     Delete,
@@ -81,15 +84,17 @@ class Executor:
                 return replace(min(failed, key=lambda outcome: outcome.stale), again=ended.again)
         return ended
 
-    async def read(self, reads: Sequence[Read]) -> dict[Read, Object | None]:
+    async def read(self, reads: Sequence[Read | Ask]) -> dict[Read | Ask, Object | None]:
         """Live answers. Raises `StatusError` for a failure other than absence."""
         answers = await asyncio.gather(*(self._read(read) for read in reads))
         return dict(zip(reads, answers, strict=True))
 
-    async def _read(self, read: Read) -> Object | None:
+    async def _read(self, read: Read | Ask) -> Object | None:
         pause = _FIRST_PAUSE
         while True:
             try:
+                if isinstance(read, Ask):
+                    return await self.client.create(read.resource, orjson.loads(read.body))
                 if read.name:
                     return await self.client.get(read.resource, read.name, read.namespace)
                 return await self.client.list(read.resource, read.namespace)

@@ -8,7 +8,7 @@ from knarr.api.bootstrap import rbac
 from knarr.controller.controllers import Settings, controllers
 from knarr.controller_runtime.table import table
 
-ALL = controllers(Settings("", dns_address="10.43.0.10"))
+ALL = controllers(Settings("", dns_address="10.43.0.10", sign=lambda pem, usages, life, now: b""))
 
 
 def test_every_controller_has_a_role_of_its_own() -> None:

@@ -5,10 +5,7 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/certificate-sign
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import TYPE_CHECKING
-
+from knarr.api.semantics.certificate_requests import CLIENT, parse
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
 from knarr.apiserver.admission.plugin import Kinds, refuse
@@ -16,12 +13,8 @@ from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz.decision import Authorizer
 from knarr.apiserver.request import RequestInfo
 
-if TYPE_CHECKING:
-    from cryptography import x509
-
 _GROUP = "certificates.k8s.io"
 _KINDS: Kinds = frozenset({("certificatesigningrequests", _GROUP)})
-_CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
 
 
 class CertificateApproval:
@@ -72,30 +65,17 @@ class CertificateSubjectRestriction:
     def validate(self, attributes: Attributes) -> None:
         """Look at the organizations that a client certificate is asked for. Raises `StatusError`."""
         obj = attributes.object
-        if attributes.operation != "CREATE" or attributes.subresource or _signer(obj) != _CLIENT_SIGNER:
+        if attributes.operation != "CREATE" or attributes.subresource or _signer(obj) != CLIENT:
             return
         try:
-            request = parse_request(obj or {})
+            request = parse(obj or {})
         except ValueError as error:
             raise refuse(attributes, f"failed to parse CSR: {error}") from error
         from cryptography.x509.oid import NameOID
 
         organizations = request.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
         if any(item.value == "system:masters" for item in organizations):
-            raise refuse(attributes, f"use of {_CLIENT_SIGNER} signer with system:masters group is not allowed")
-
-
-def parse_request(obj: Object) -> x509.CertificateSigningRequest:
-    """The certificate request in a CertificateSigningRequest. Raises `ValueError`."""
-    from cryptography import x509
-
-    try:
-        pem = base64.b64decode((obj.get("spec") or {}).get("request") or "", validate=True)
-    except binascii.Error as error:
-        raise ValueError(str(error)) from error
-    if b"-----BEGIN CERTIFICATE REQUEST-----" not in pem:
-        raise ValueError("PEM block type must be CERTIFICATE REQUEST")
-    return x509.load_pem_x509_csr(pem)
+            raise refuse(attributes, f"use of {CLIENT} signer with system:masters group is not allowed")
 
 
 def _signer(obj: Object | None) -> str:

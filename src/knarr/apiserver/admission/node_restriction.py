@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from knarr.api.semantics import certificate_requests
 from knarr.apimachinery.errors import not_found
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.certificate_requests import parse_request
 from knarr.apiserver.admission.node_labels import forbidden_labels, modified_labels
 from knarr.apiserver.admission.node_tokens import check_token_request
 from knarr.apiserver.admission.plugin import Kinds, refuse
@@ -240,7 +240,7 @@ def _signing_request(_node: str, attributes: Attributes) -> None:
     from cryptography.x509.oid import NameOID
 
     try:
-        names = parse_request(obj).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        names = certificate_requests.parse(obj).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     except ValueError as error:
         raise refuse(attributes, f"unable to parse csr: {error}") from error
     user = attributes.user.name
