@@ -58,6 +58,11 @@ class Cluster:
         """End it."""
         return run([*KNARR, "down", "--name", self.name], timeout=120)
 
+    def down_keeping_data(self) -> None:
+        """End it, to be started again."""
+        done = run([*KNARR, "down", "--name", self.name, "--keep-data"], timeout=120)
+        assert done.returncode == 0, done.stderr
+
     def logs(self) -> str:
         """The ends of all logs, for the one who reads a failure."""
         parts = []

@@ -237,7 +237,7 @@ def _errors(one: Call, change: Change, obj: Object, old: Object) -> list[FieldEr
 async def _store(one: Call, obj: Object, old: Object, entry: Entry) -> Outcome:
     if managed_fields.same_but_times(obj, old):
         obj["metadata"]["managedFields"] = old["metadata"]["managedFields"]
-    if obj == old:
+    if obj == old and not one.ctx.writer.stale(entry.key):
         return Outcome(obj, entry)
     scope = one.scope
     if should_delete(scope, obj, old):

@@ -10,7 +10,7 @@ from knarr.apimachinery.types import Object
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Collection, Entry, WatchCache, at_revision, encode
 from knarr.component_base.metrics import Histogram
-from knarr.storage.store import Expiring, KeyValue, Store
+from knarr.storage.store import Expiring, KeyValue, Rewriting, Store
 
 #: Bytes of one stored object (etcd's limit for a request).
 MAX_OBJECT = 1_572_864
@@ -26,8 +26,13 @@ class Writer:
     def __init__(self, store: Store, cache: WatchCache, latencies: Histogram) -> None:
         self._store = store
         self._expiring = store if isinstance(store, Expiring) else None
+        self._rewriting = store if isinstance(store, Rewriting) else None
         self._cache = cache
         self._latencies = latencies
+
+    def stale(self, key: str) -> bool:
+        """Whether a write that changes nothing is wanted all the same."""
+        return self._rewriting is not None and self._rewriting.stale(key)
 
     async def create(self, scope: Scope, key: str, obj: Object) -> Entry:
         """Write a new object (in the stored version). Raises `KeyExistsError`."""

@@ -38,13 +38,22 @@ class Api:
 
     def get(self, path: str, timeout: float = 2.0) -> tuple[int, bytes]:
         """Status and body of a GET. Raises `Unreachable`."""
+        return self._ask("GET", path, None, timeout)
+
+    def put(self, path: str, obj: Any, timeout: float = 10.0) -> tuple[int, bytes]:
+        """Status and body of a PUT. Raises `Unreachable`."""
+        return self._ask("PUT", path, orjson.dumps(obj), timeout)
+
+    def _ask(self, method: str, path: str, body: bytes | None, timeout: float) -> tuple[int, bytes]:
         url = urlsplit(self.server)
         connection = http.client.HTTPSConnection(
             url.hostname or "", url.port or 443, timeout=timeout, context=self._context
         )
         headers = {"Authorization": f"Bearer {self._access.token}"} if self._access.token else {}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         try:
-            connection.request("GET", path, headers=headers)
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:

@@ -97,7 +97,11 @@ async def open_store(arguments: argparse.Namespace, stopping: asyncio.Event) -> 
         return MemoryStore()
     from knarr.storage.sqlite import SqliteStore
 
-    return await SqliteStore.open(arguments.data_dir / "state.db")
+    path = arguments.data_dir / "state.db"
+    # Secrets lie in it. SQLite gives its other files the same mode.
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    return await SqliteStore.open(path)
 
 
 async def _etcd(arguments: argparse.Namespace, stopping: asyncio.Event) -> Store:

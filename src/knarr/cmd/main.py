@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "status": ("status", "show the clusters of this machine"),
     "server": ("server", "run a server: API, controllers, scheduler"),
     "agent": ("agent", "run a node: kubelet, kube-proxy, DNS"),
+    "secrets-encrypt": ("secrets_encrypt", "encrypt Secrets at rest, exchange the keys"),
     "images": ("images", "import and list the images of a node"),
     "kubectl": ("kubectl", "run kubectl against a cluster"),
 }

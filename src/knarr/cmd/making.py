@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from knarr.cmd import clusters, datastore, members, nodens, own_etcd, supervisor, teardown
+from knarr.cmd import clusters, datastore, encryption, members, nodens, own_etcd, supervisor, teardown
 from knarr.cmd.clusters import Cluster
 from knarr.cmd.ends import Ends
 from knarr.cmd.members import AGENT, SERVER, SUPERVISOR
@@ -20,7 +20,7 @@ API_PORT = 6443
 #: What a cluster must have in common with the one that ran before for its pods to go on running.
 _LASTING = ("data_dir", "api_only", "uplink", "cluster_cidr", "service_cidr", "datastore", "datastore_flags")
 #: What a cluster keeps in its data directory, beside files of `_STORE`.
-_DATA = frozenset({"admin.kubeconfig", "agent", "etcd", "log", "server-id", "tls"})
+_DATA = frozenset({"admin.kubeconfig", "agent", "encryption-config.json", "etcd", "log", "server-id", "tls"})
 _STORE = "state.db"
 
 
@@ -166,6 +166,8 @@ class Making:
             cluster.log_dir.mkdir(exist_ok=True)
             # Left by an earlier run it would be taken for this one's.
             cluster.admin_kubeconfig.unlink(missing_ok=True)
+            if self._arguments.secrets_encryption:
+                encryption.make_own(self._data_dir)
         except OSError as error:
             raise UpError(f"data directory {self._data_dir} cannot be written: {error.strerror}") from error
 

@@ -11,7 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
-from knarr.cmd import datastore, identity_flags
+from knarr.cmd import datastore, encryption, identity_flags
 from knarr.cmd.server_files import Files
 from knarr.component_base import allocator
 from knarr.component_base.child import Child, ChildError
@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--admission-control-config-file", type=Path, help="an AdmissionConfiguration")
     parser.add_argument("--disable-admission-plugins", default="", help="plugins that are off, with commas")
     identity_flags.add_arguments(parser)
+    encryption.add_arguments(parser)
     datastore.add_arguments(parser)
     parser.add_argument("--log-level", default="INFO", help="least level that is logged")
 
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.node_ports = (int(first), int(last))
         datastore.check(arguments)
         arguments.admission = _admission(arguments)
+        arguments.encryption = _encryption(arguments)
     except (ValueError, OSError) as error:
         print(f"knarr server: {error}", file=sys.stderr)
         return 1
@@ -86,6 +88,17 @@ def _admission(arguments: argparse.Namespace) -> object | None:
 
     plugins.check_names(disabled)
     return config.load(arguments.admission_control_config_file, disabled)
+
+
+def _encryption(arguments: argparse.Namespace) -> encryption.Encryption | None:
+    """How stored objects are encrypted; None where they are not. Raises `ValueError`, `OSError`."""
+    path = encryption.file_of(arguments)
+    if path is None:
+        return None
+    try:
+        return encryption.Encryption(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _prepare(files: Files) -> None:

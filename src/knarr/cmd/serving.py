@@ -102,8 +102,15 @@ async def _serve(arguments: argparse.Namespace, files: Files, sockets: Sequence[
         if datastore.is_shared(arguments):
             await shared_secrets.share(store, files.directory, datastore.token(arguments), clock.now())
             files.prepare(clock.now())
+        encryption = arguments.encryption
+        if encryption is not None:
+            store = await encryption.over(store)
         api = await build(_config(arguments, files), store, clock)
         api.ctx.metrics.registry.add(_size(arguments))
+        if encryption is not None:
+            for family in encryption.metrics:
+                api.ctx.metrics.registry.add(family)
+            tasks.forever(lambda: encryption.run(clock), "encryption")
         context, kubelets = _tls(files), _kubelet_tls(files)
         api.ctx.connectors.update(connectors.build(api.ctx.reader, kubelets))
         http = HttpServer(api.handler, context, api.quick, streams_body=connectors.streams_body)
@@ -124,6 +131,8 @@ async def _serve(arguments: argparse.Namespace, files: Files, sockets: Sequence[
     finally:
         await tasks.close()
         await store.close()
+        if arguments.encryption is not None:
+            arguments.encryption.close()
     return 0
 
 

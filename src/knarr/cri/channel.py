@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
 
 from grpclib.client import Channel, StreamStreamMethod, UnaryStreamMethod, UnaryUnaryMethod
 from grpclib.const import Status
-from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
+from knarr.component_base.grpc_bytes import BytesCodec
 from knarr.cri.messages import CODEC
 from knarr.cri.runtime import DEADLINE, UNAVAILABLE, CriError
 from knarr.wire.messages import Message
@@ -18,23 +17,11 @@ from knarr.wire.messages import Message
 _CODES = {status: "".join(part.capitalize() for part in status.name.split("_")) for status in Status}
 
 
-class _Bytes(CodecBase):
-    """The library's codec slot; encoding happens in `Connection`."""
-
-    __content_subtype__ = "proto"
-
-    def encode(self, message: Any, message_type: Any) -> bytes:
-        return bytes(message)
-
-    def decode(self, data: bytes, message_type: Any) -> bytes:
-        return data
-
-
 class Connection:
     """Calls by path, request message and response message."""
 
     def __init__(self, socket: str, metadata: Mapping[str, str] | None = None) -> None:
-        self._channel = Channel(path=socket, codec=_Bytes())
+        self._channel = Channel(path=socket, codec=BytesCodec())
         self._metadata = dict(metadata or {})
 
     async def call(

@@ -128,3 +128,12 @@ class Expiring(Protocol):
     async def update_for(self, key: str, value: bytes, expected: int, seconds: int) -> int:
         """As `Store.update`; the key lives at least `seconds` from now on."""
         ...
+
+
+@runtime_checkable
+class Rewriting(Protocol):
+    """A store that keeps values in several forms, and knows which are not in the one it writes now."""
+
+    def stale(self, key: str) -> bool:
+        """Whether writing the same value again would change what is stored."""
+        ...
