@@ -9,6 +9,7 @@ from knarr.api import registry
 from knarr.api.resources import Resource, Subresource
 from knarr.apimachinery import fields
 from knarr.apiserver import selectable, selectors, traits
+from knarr.apiserver.matching import criteria
 from knarr.apiserver.selectable import Getter
 from knarr.apiserver.traits import Traits
 from knarr.apiserver.watch_cache import Collection, WatchCache
@@ -63,6 +64,8 @@ class ServedResources:
         self._versions: dict[str, dict[str, int]] = {}
         #: Grows with every change: what is derived from the table is made anew when it has.
         self.generation = 0
+        self._equivalents: dict[tuple[Resource, str], list[Resource]] = {}
+        self._equivalents_of = 0
 
     def add_all(self, resources: Iterable[Resource]) -> None:
         """Serve built-in resources."""
@@ -113,6 +116,18 @@ class ServedResources:
     def has(self, group: str, version: str) -> bool:
         """Whether anything is served in this version."""
         return version in self._versions.get(group, ())
+
+    def equivalents(self, resource: Resource, subresource: str) -> list[Resource]:
+        """The other resources that show the same objects, in other versions or groups, and have the subresource."""
+        if self._equivalents_of != self.generation:
+            self._equivalents.clear()
+            self._equivalents_of = self.generation
+        key = (resource, subresource)
+        found = self._equivalents.get(key)
+        if found is None:
+            served = (scope.resource for scope in self)
+            found = self._equivalents[key] = criteria.equivalents_in(served, resource, subresource)
+        return found
 
     @property
     def groups(self) -> dict[str, list[str]]:
