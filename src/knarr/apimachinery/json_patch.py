@@ -9,8 +9,9 @@ which shares what the patch left alone with the input.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -27,8 +28,34 @@ _INDEX = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _TEXT_MEMBERS = ("op", "path", "from")
 
 
-class _DoesNotApplyError(Exception):
-    """An operation cannot be carried out on the document."""
+class DoesNotApplyError(Exception):
+    """An operation cannot be carried out on the document; its text is that of Go's implementation."""
+
+
+class TestFailedError(DoesNotApplyError):
+    """The document is not what a `test` wants it to be."""
+
+    #: This is no test of pytest's.
+    __test__ = False
+
+
+class _Words(NamedTuple):
+    """How an operation says that its path leads nowhere, and that it cannot do its work there."""
+
+    missing: str
+    failed: str
+
+
+_ADD = _Words('add operation does not apply: doc is missing path: "{}"', "error in add for path: '{}'")
+_REMOVE = _Words('remove operation does not apply: doc is missing path: "{}"', "error in remove for path: '{}'")
+_REPLACE = _Words("replace operation does not apply: doc is missing path: {}", "error in remove for path: '{}'")
+_MOVE_FROM = _Words("move operation does not apply: doc is missing from path: {}", "error in move for path: '{}'")
+_MOVE_TO = _Words("move operation does not apply: doc is missing destination path: {}", "error in move for path: '{}'")
+_COPY_FROM = _Words("copy operation does not apply: doc is missing from path: {}", "error in copy for from: '{}'")
+_COPY_TO = _Words(
+    "copy operation does not apply: doc is missing destination path: {}", "error while adding value during copy"
+)
+_TEST = _Words("test operation does not apply: is missing path: {}", "error in test for path: '{}'")
 
 
 def apply(doc: Object, operations: Any) -> Any:
@@ -38,13 +65,18 @@ def apply(doc: Object, operations: Any) -> Any:
     what is no patch, 413 for too many operations, 422 for one that does not apply.
     """
     _check(operations)
-    patched = _Patched(doc)
     try:
-        for operation in operations:
-            patched.carry_out(operation)
-    except _DoesNotApplyError as error:
+        return carry_out(doc, operations)
+    except DoesNotApplyError as error:
         message = "the server rejected our request due to an error in our request"
         raise StatusError(422, "Invalid", message, {}) from error
+
+
+def carry_out(doc: Object, operations: Iterable[Object]) -> Any:
+    """The same for operations that are well formed. Raises `DoesNotApplyError`."""
+    patched = _Patched(doc)
+    for operation in operations:
+        patched.carry_out(operation)
     return patched.root
 
 
@@ -79,44 +111,45 @@ class _Patched:
     def carry_out(self, operation: Object) -> None:
         verb = _VERBS.get(operation.get("op", ""))
         if verb is None:
-            raise _DoesNotApplyError(f"unexpected kind: {operation.get('op', 'unknown')}")
+            raise DoesNotApplyError(f"Unexpected kind: {operation.get('op', 'unknown')}")
         verb(self, operation)
 
     def add(self, operation: Object) -> None:
         """Insert into a list, or set a member."""
-        self._insert(_member(operation, "path"), operation.get("value"))
+        self._insert(_member(operation, "path"), operation.get("value"), _ADD)
 
     def remove(self, operation: Object) -> None:
         """Take out an item or a member."""
-        self._take(_member(operation, "path"))
+        self._take(_member(operation, "path"), _REMOVE)
 
     def replace(self, operation: Object) -> None:
         """Change an item, or set a member."""
         path, value = _member(operation, "path"), operation.get("value")
         if path == "":
             if not isinstance(value, dict | list):
-                raise _DoesNotApplyError("replace operation value must be object or array")
+                raise DoesNotApplyError("replace operation value must be object or array: %!w(<nil>)")
             self.root = value
             return
-        container, key = self._own(path)
-        container[_index(key, len(container)) if isinstance(container, list) else key] = value
+        container, key = self._own(path, _REPLACE)
+        with _saying(_REPLACE, path):
+            container[_index(key, len(container)) if isinstance(container, list) else key] = value
 
     def move(self, operation: Object) -> None:
         """Remove and add."""
-        value = self._take(_member(operation, "from"))
-        self._insert(_member(operation, "path"), value)
+        value = self._take(_member(operation, "from"), _MOVE_FROM)
+        self._insert(_member(operation, "path"), value, _MOVE_TO)
 
     def copy(self, operation: Object) -> None:
         """Add what stands elsewhere."""
         source = _member(operation, "from")
-        container, key = self._find(source)
-        value = _get(container, key)
-        data = orjson.dumps(value)
+        container, key = self._find(source, _COPY_FROM)
+        with _saying(_COPY_FROM, source):
+            data = orjson.dumps(_get(container, key))
         self._copied += len(data)
         if self._copied > MAX_COPIED:
-            raise _DoesNotApplyError(f"the accumulated size increase of copy operations exceeded {MAX_COPIED}")
+            raise DoesNotApplyError(f"the accumulated size increase of copy operations exceeded {MAX_COPIED}")
         # The copy is its own: what is written to it later must not show at its source.
-        self._insert(_member(operation, "path"), orjson.loads(data))
+        self._insert(_member(operation, "path"), orjson.loads(data), _COPY_TO)
 
     def test(self, operation: Object) -> None:
         """Go on only if the value is the given one."""
@@ -124,40 +157,48 @@ class _Patched:
         if path == "":
             current = self.root
         else:
-            container, key = self._find(path)
-            current = container.get(key) if isinstance(container, dict) else _get(container, key)
+            container, key = self._find(path, _TEST)
+            with _saying(_TEST, path):
+                current = container.get(key) if isinstance(container, dict) else _get(container, key)
         if not _equal(current, wanted):
-            raise _DoesNotApplyError(f"testing value {path} failed")
+            raise TestFailedError(f"testing value {path} failed: test failed")
 
-    def _insert(self, path: str, value: Any) -> None:
-        container, key = self._own(path)
+    def _insert(self, path: str, value: Any, words: _Words) -> None:
+        container, key = self._own(path, words)
         if isinstance(container, dict):
             container[key] = value
-        else:
-            container.insert(len(container) if key == "-" else _index(key, len(container) + 1), value)
+            return
+        with _saying(words, path):
+            container.insert(len(container) if key == "-" else _index(key, len(container) + 1, adds=True), value)
 
-    def _take(self, path: str) -> Any:
-        container, key = self._own(path)
-        _get(container, key)
-        return container.pop(_index(key, len(container)) if isinstance(container, list) else key)
+    def _take(self, path: str, words: _Words) -> Any:
+        container, key = self._own(path, words)
+        with _saying(words, path):
+            if isinstance(container, list):
+                return container.pop(_index(key, len(container)))
+            if key not in container:
+                raise DoesNotApplyError(f"Unable to remove nonexistent key: {key}: missing value")
+            return container.pop(key)
 
-    def _find(self, path: str) -> tuple[Any, str]:
+    def _find(self, path: str, words: _Words) -> tuple[Any, str]:
         """The container a path points into, and the key in it."""
-        steps, key = _steps(path)
-        container = self.root
-        for step in steps:
-            container = _container(_get(container, step), path)
-        return _container(container, path), key
+        with _leading(words, path):
+            steps, key = _steps(path)
+            container = self.root
+            for step in steps:
+                container = _container(_get(container, step))
+            return _container(container), key
 
-    def _own(self, path: str) -> tuple[Any, str]:
+    def _own(self, path: str, words: _Words) -> tuple[Any, str]:
         """As `_find`, with fresh copies of all containers on the way."""
-        steps, key = _steps(path)
-        self.root = container = self._owned(_container(self.root, path))
-        for step in steps:
-            below = self._owned(_container(_get(container, step), path))
-            container[_index(step, len(container)) if isinstance(container, list) else step] = below
-            container = below
-        return container, key
+        with _leading(words, path):
+            steps, key = _steps(path)
+            self.root = container = self._owned(_container(self.root))
+            for step in steps:
+                below = self._owned(_container(_get(container, step)))
+                container[_index(step, len(container)) if isinstance(container, list) else step] = below
+                container = below
+            return container, key
 
     def _owned(self, container: Any) -> Any:
         if id(container) in self._own_copies:
@@ -177,9 +218,27 @@ _VERBS: dict[str, Callable[[_Patched, Object], None]] = {
 }
 
 
+@contextmanager
+def _saying(words: _Words, path: str) -> Iterator[None]:
+    """Put the operation's words before what is wrong."""
+    try:
+        yield
+    except DoesNotApplyError as error:
+        raise DoesNotApplyError(f"{words.failed.format(path)}: {error}") from error
+
+
+@contextmanager
+def _leading(words: _Words, path: str) -> Iterator[None]:
+    """Whatever is wrong on the way, the path leads nowhere."""
+    try:
+        yield
+    except DoesNotApplyError as error:
+        raise DoesNotApplyError(f"{words.missing.format(path)}: missing value") from error
+
+
 def _member(operation: Object, name: str) -> str:
     if name not in operation:
-        raise _DoesNotApplyError(f"operation missing {name} field")
+        raise DoesNotApplyError(f"operation missing {name} field: missing value")
     text: str = operation[name]
     return text
 
@@ -187,14 +246,14 @@ def _member(operation: Object, name: str) -> str:
 def _steps(path: str) -> tuple[list[str], str]:
     parts = path.split("/")
     if len(parts) < 2:
-        raise _DoesNotApplyError(f"doc is missing path: {path}")
+        raise DoesNotApplyError("there is no step")
     decoded = [part.replace("~1", "/").replace("~0", "~") for part in parts[1:]]
     return decoded[:-1], decoded[-1]
 
 
-def _container(value: Any, path: str) -> Any:
+def _container(value: Any) -> Any:
     if not isinstance(value, dict | list):
-        raise _DoesNotApplyError(f"doc is missing path: {path}")
+        raise DoesNotApplyError("there is nothing below")
     return value
 
 
@@ -202,16 +261,17 @@ def _get(container: Any, key: str) -> Any:
     if isinstance(container, list):
         return container[_index(key, len(container))]
     if key not in container:
-        raise _DoesNotApplyError(f"unable to get nonexistent key: {key}")
+        raise DoesNotApplyError(f"unable to get nonexistent key: {key}: missing value")
     return container[key]
 
 
-def _index(key: str, size: int) -> int:
+def _index(key: str, size: int, *, adds: bool = False) -> int:
     if not _INDEX.fullmatch(key):
-        raise _DoesNotApplyError(f"value was not a proper array index: '{key}'")
+        why = f'strconv.Atoi: parsing "{key}": invalid syntax'
+        raise DoesNotApplyError(f"value was not a proper array index: '{key}': {why}" if adds else why)
     at = int(key)
     if not -size <= at < size:
-        raise _DoesNotApplyError(f"unable to access invalid index: {at}")
+        raise DoesNotApplyError(f"Unable to access invalid index: {at}: invalid index referenced")
     return at + size if at < 0 else at
 
 

@@ -63,8 +63,12 @@ class AdmissionChain:
         self._halves.clear()
 
     async def admit(self, attributes: Attributes) -> None:
-        """Run the mutating half. Raises `StatusError`."""
-        await self._run(self._half("admit", attributes), attributes)
+        """Run the mutating half, once more where webhooks or policies changed the object. Raises `StatusError`."""
+        half = self._half("admit", attributes)
+        await self._run(half, attributes)
+        if attributes.reinvoke and not attributes.again:
+            attributes.again = True
+            await self._run(half, attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Run the validating half. Raises `StatusError`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
@@ -43,12 +43,18 @@ class Attributes:
     user: UserInfo
     reader: Reader
     dry_run: bool = False
-    #: CreateOptions, UpdateOptions or DeleteOptions.
+    #: CreateOptions, UpdateOptions or DeleteOptions, as the request gives them.
     options: Object = field(default_factory=dict)
     #: Adds a Warning header to the answer.
     warn: Callable[[str], None] = lambda _text: None
     #: What plugins note for the audit log.
     annotations: dict[str, str] = field(default_factory=dict)
+    #: Set by a step outside the plugins that has changed the object: the mutating half runs a second time.
+    reinvoke: bool = False
+    #: It is the second time.
+    again: bool = False
+    #: What such steps keep for the second time, by their name.
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def kind_key(self) -> tuple[str, str]:

@@ -56,6 +56,7 @@ class Call:
             user=self.user,
             reader=self.ctx.reader,
             dry_run=self.opts.dry_run,
+            options=options.operation_options(operation, self.request.query),
             warn=self.request.warnings.append,
         )
 

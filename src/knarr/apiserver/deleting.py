@@ -35,6 +35,7 @@ from knarr.storage.store import ConflictError, KeyNotFoundError
 
 _META = "meta.k8s.io"
 _ATTEMPTS = 50
+_OPTIONS = {"kind": "DeleteOptions", "apiVersion": f"{_META}/v1"}
 _SCHEME = "pkg/apis/meta/internalversion/scheme/register.go:27"
 _POLICIES = ("Foreground", "Background", "Orphan")
 _TYPES: dict[str, tuple[type, str]] = {
@@ -202,7 +203,7 @@ async def _attempt(one: Call, entry: Entry, wanted: Object) -> tuple[Entry, bool
     old = projection.served(scope, entry)
     attributes = one.attributes("DELETE", None, old, old["metadata"]["name"])
     attributes.namespace = old["metadata"].get("namespace", "")
-    attributes.options = wanted
+    attributes.options = {**wanted, **_OPTIONS}
     await ctx.admission.admit(attributes)
     plan = _plan(one, old, wanted)
     await ctx.admission.validate(attributes)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from knarr.apimachinery import field, fields, labels
 from knarr.apimachinery.errors import StatusError, bad_request, invalid
 from knarr.apimachinery.field import FieldError
+from knarr.apimachinery.types import Object
 from knarr.apiserver.request_info import is_true
 from knarr.apiserver.selectors import Selectors
 
@@ -20,6 +21,7 @@ APPLY_OPTIONS = "ApplyOptions"
 _META = "meta.k8s.io"
 _INT = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _MATCH = "resourceVersionMatch"
+_KINDS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"
 #: Longest name of a field manager.
 _MANAGER_LIMIT = 128
@@ -133,6 +135,18 @@ def write_options(kind: str, query: Mapping[str, str], lists: Mapping[str, list[
         force=forced,
         applies=kind == APPLY_OPTIONS,
     )
+
+
+def operation_options(operation: str, query: Mapping[str, str]) -> Object:
+    """The `CreateOptions` or `UpdateOptions` of a write, as admission is told of them; those of a PATCH are its own."""
+    found: Object = {"kind": _KINDS.get(operation, ""), "apiVersion": f"{_META}/v1"}
+    if query:
+        if "dryRun" in query:
+            found["dryRun"] = [query["dryRun"]]
+        for name in ("fieldManager", "fieldValidation"):
+            if query.get(name):
+                found[name] = query[name]
+    return found
 
 
 def _write_errors(kind: str, query: Mapping[str, str], dry_run: list[str] | tuple[()]) -> list[FieldError]:

@@ -148,3 +148,30 @@ def test_a_copy_is_its_own_and_the_document_stays() -> None:
         "c": {"x": [1], "y": 3},
     }
     assert document == {"a": {"x": [1]}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [
+        ({"op": "add", "path": "/n/x"}, 'add operation does not apply: doc is missing path: "/n/x": missing value'),
+        (
+            {"op": "add", "path": "/a/b/9"},
+            "error in add for path: '/a/b/9': Unable to access invalid index: 9: invalid index referenced",
+        ),
+        (
+            {"op": "add", "path": "/a/b/x"},
+            "error in add for path: '/a/b/x': value was not a proper array index: 'x': "
+            'strconv.Atoi: parsing "x": invalid syntax',
+        ),
+        (
+            {"op": "remove", "path": "/no"},
+            "error in remove for path: '/no': Unable to remove nonexistent key: no: missing value",
+        ),
+        ({"op": "test", "path": "/s", "value": "x"}, "testing value /s failed: test failed"),
+        ({"op": "jump", "path": "/s"}, "Unexpected kind: jump"),
+    ],
+)
+def test_words(operation: dict[str, Any], words: str) -> None:
+    with pytest.raises(json_patch.DoesNotApplyError) as error:
+        json_patch.carry_out(DOC, [operation])
+    assert str(error.value) == words
