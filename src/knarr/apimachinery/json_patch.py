@@ -64,7 +64,7 @@ def apply(doc: Object, operations: Any) -> Any:
     The result may be of any JSON type, as an operation may replace the whole document. Raises `StatusError`: 400 for
     what is no patch, 413 for too many operations, 422 for one that does not apply.
     """
-    _check(operations)
+    check(operations)
     try:
         return carry_out(doc, operations)
     except DoesNotApplyError as error:
@@ -80,7 +80,8 @@ def carry_out(doc: Object, operations: Iterable[Object]) -> Any:
     return patched.root
 
 
-def _check(operations: Any) -> None:
+def check(operations: Any) -> None:
+    """Raises `StatusError` for what is no well-formed list of operations."""
     if not isinstance(operations, list):
         raise wrong_json(operations, "[]handlers.jsonPatchOp")
     for operation in operations:

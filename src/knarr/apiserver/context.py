@@ -19,6 +19,7 @@ from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import Scope, ServedResources
 from knarr.apiserver.tokens import TokenRequests
 from knarr.apiserver.watch_cache import WatchCache
+from knarr.apiserver.webhooks.client import WebhookClient
 from knarr.apiserver.writer import Writer
 from knarr.component_base.clock import Clock
 from knarr.storage.store import Store
@@ -76,6 +77,8 @@ class Context:
     token_requests: TokenRequests
     metrics: Metrics
     flow_control: FlowControl
+    #: Calls webhooks of every kind.
+    webhook_client: WebhookClient
     hooks: dict[tuple[str, str], Hook] = field(default_factory=dict)
     #: (plural, subresource) → handler.
     connectors: dict[tuple[str, str], Connector] = field(default_factory=dict)

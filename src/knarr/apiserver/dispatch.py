@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable
 
 from knarr.api.resources import Subresource
 from knarr.apimachinery.errors import page_not_found, service_unavailable
+from knarr.apimachinery.gvk import GroupVersionKind
 from knarr.apiserver import (
     binding,
     component_statuses,
+    connect_options,
     creating,
     deleting,
     eviction,
@@ -178,24 +180,30 @@ async def _connect(ctx: Context, scope: Scope, request: Request, info: RequestIn
         raise method_not_allowed()
     if item.name != "proxy":
         read.find(scope, info.namespace, info.name)
-    user = request.user
-    if user is not None:
-        await ctx.admission.validate(_connecting(ctx, scope, info, user))
+    if request.user is not None and item.name != "log":
+        await _admit_connect(ctx, scope, request, info, request.user)
     handler = ctx.connectors.get((scope.resource.plural, item.name))
     if handler is None:
         raise service_unavailable(f"{scope.resource.plural}/{item.name} is not served: no connection to kubelets")
     return await handler(request)
 
 
-def _connecting(ctx: Context, scope: Scope, info: RequestInfo, user: UserInfo) -> Attributes:
-    return Attributes(
+async def _admit_connect(ctx: Context, scope: Scope, request: Request, info: RequestInfo, user: UserInfo) -> None:
+    """Ask admission about a connection; it may change what is asked for. Raises `StatusError`."""
+    item = scope.subresources[info.subresource]
+    wanted = connect_options.of(GroupVersionKind(item.group, item.version, item.kind), request, info.rest)
+    attributes = Attributes(
         operation="CONNECT",
         resource=scope.resource,
         subresource=info.subresource,
         namespace=info.namespace,
         name=info.name,
-        object=None,
+        object=dict(wanted),
         old_object=None,
         user=user,
         reader=ctx.reader,
+        warn=request.warnings.append,
     )
+    await ctx.admission.admit(attributes)
+    await ctx.admission.validate(attributes)
+    connect_options.put(request, wanted, attributes.object or {})

@@ -16,6 +16,7 @@ from knarr.apiserver.health import Health
 from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.apiserver.served import ServedResources
 from knarr.apiserver.version import version_info
+from knarr.apiserver.webhooks.metrics import WebhookMetrics
 from knarr.component_base import process_metrics
 from knarr.component_base.metrics import STABLE, About, Counter, Gauge, Histogram, Key, Looked, Registry, Sample
 
@@ -118,6 +119,7 @@ class Metrics:
             )
         )
         self.pod_security = PodSecurityMetrics()
+        self.webhooks = WebhookMetrics()
         self.flows = FlowMetrics()
         self.registry = Registry(
             (
@@ -131,6 +133,7 @@ class Metrics:
                 self.store,
                 self.watch_events,
                 *self.pod_security.families,
+                *self.webhooks.families,
                 Looked(_DEPRECATED, lambda: [(key, 1) for key in sorted(self._deprecated)]),
                 Looked(_BUILD, lambda: [(_build(), 1)]),
                 *process_metrics.families(),

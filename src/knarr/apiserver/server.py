@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from knarr.api import registry
 from knarr.api.bootstrap.system import Endpoint
 from knarr.apimachinery.errors import StatusError
-from knarr.apiserver import bootstrap, cache_follower, health, names
+from knarr.apiserver import admission_webhooks, bootstrap, cache_follower, health, names
 from knarr.apiserver.admission import plugins
 from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.admission_chain import AdmissionChain, Latencies
@@ -37,6 +37,7 @@ from knarr.apiserver.services import ServiceHooks
 from knarr.apiserver.tables import TablePrinter
 from knarr.apiserver.tokens import ISSUER, TokenRequests, TokenSigner
 from knarr.apiserver.watch_cache import Change, Collection, WatchCache
+from knarr.apiserver.webhooks.client import WebhookClient
 from knarr.apiserver.writer import Writer
 from knarr.component_base import logs
 from knarr.component_base.clock import Clock
@@ -100,6 +101,7 @@ class ApiServer:
             # The others notice when the lease ends.
             _log.warning("ends without a farewell", error=error)
         await self.tasks.close()
+        await self.ctx.webhook_client.close()
 
 
 async def _nobody() -> None:
@@ -120,6 +122,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     ctx.authorizers.load(ctx.reader)
     if QuotaAccounting.name not in config.admission.disabled:
         ctx.admission.add(QuotaAccounting(ctx, tasks, config.admission.limited))
+    admission_webhooks.add(ctx, config.admission.disabled)
     repair_numbers = _give_numbers(ctx, config, tasks)
     cache.listen(FlowStatus(ctx, tasks).on_change)
     cache.listen(ctx.flow_control.on_change)
@@ -210,6 +213,7 @@ def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache
         token_requests=TokenRequests(signer, reader, (config.issuer,)),
         metrics=metrics,
         flow_control=FlowControl(reader),
+        webhook_client=WebhookClient(reader),
         connectors=dict(config.connectors),
         shared_store=config.shared_store,
         tables=TablePrinter(clock),
