@@ -12,5 +12,8 @@ _LONGEST = 64
 
 def mark(request: Request, response: Response) -> None:
     """Give an answer its id."""
+    if request.record is not None:
+        response.headers[HEADER] = request.record.id
+        return
     given = request.headers.get("audit-id", "")
     response.headers[HEADER] = given[:_LONGEST] if given else names.uid()

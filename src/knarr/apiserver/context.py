@@ -9,6 +9,7 @@ from typing import Protocol
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
 from knarr.apiserver.admission_chain import AdmissionChain
+from knarr.apiserver.audit.auditor import Auditor
 from knarr.apiserver.authn import Authenticator
 from knarr.apiserver.authz.chain import AuthorizerChain
 from knarr.apiserver.cache_reader import CacheReader
@@ -86,3 +87,5 @@ class Context:
     tables: Tables | None = None
     #: Other servers write to the store as well: fresh reads wait for its revision.
     shared_store: bool = False
+    #: Writes requests down; None where nobody wants that.
+    auditor: Auditor | None = None

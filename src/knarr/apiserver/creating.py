@@ -58,6 +58,7 @@ class Call:
             dry_run=self.opts.dry_run,
             options=options.operation_options(operation, self.request.query),
             warn=self.request.warnings.append,
+            annotations=self.request.record.annotations if self.request.record is not None else {},
         )
 
     def now(self) -> str:

@@ -203,6 +203,7 @@ async def _admit_connect(ctx: Context, scope: Scope, request: Request, info: Req
         user=user,
         reader=ctx.reader,
         warn=request.warnings.append,
+        annotations=request.record.annotations if request.record is not None else {},
     )
     await ctx.admission.admit(attributes)
     await ctx.admission.validate(attributes)

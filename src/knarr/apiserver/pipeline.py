@@ -40,6 +40,12 @@ def authenticate(ctx: Context, request: Request) -> None:
     request.user = ctx.authenticator.authenticate(request)
 
 
+def note(ctx: Context, request: Request) -> None:
+    """Begin to write it down, where somebody wants that."""
+    if ctx.auditor is not None:
+        request.record = ctx.auditor.begin(request)
+
+
 def act_as(ctx: Context, request: Request) -> None:
     """As whom he asks. Raises `StatusError` 400, 403."""
     if request.user is not None:
@@ -59,12 +65,14 @@ def authorize(ctx: Context, request: Request) -> None:
     if user is None or info is None:
         raise LookupError("authorization comes after authentication")
     decision = ctx.authorizers.authorize(user, info)
+    if request.record is not None:
+        request.record.annotations |= decision.annotations
     if not decision.allowed:
         raise forbidden(user, info, decision)
 
 
 #: What every request passes, in this order.
-STAGES: tuple[Callable[[Context, Request], None], ...] = (read_info, authenticate, act_as, classify, authorize)
+STAGES: tuple[Callable[[Context, Request], None], ...] = (read_info, authenticate, note, act_as, classify, authorize)
 
 
 class Pipeline:
@@ -174,6 +182,8 @@ class Pipeline:
             if request.flow is not None:
                 request.flow.mark(response)
         self.ctx.metrics.request(request.info or _UNKNOWN, request, response, time.perf_counter() - began)
+        if self.ctx.auditor is not None:
+            self.ctx.auditor.end(request, response)
 
 
 def _failed(request: Request, error: Exception) -> Response:
@@ -193,6 +203,8 @@ def _store_failed(request: Request, failure: StoreError) -> Response:
 
 
 def _panic(request: Request, error: Exception) -> Response:
+    if request.record is not None:
+        request.record.panicked = True
     _log.error("request failed", method=request.method, path=request.path, error=error)
     text = f'"{request.method} {request.path}": {type(error).__name__}: {error}'
     return responses.error(internal(text), request)

@@ -14,6 +14,7 @@ from knarr.apiserver.admission import plugins
 from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.admission_chain import AdmissionChain, Latencies
 from knarr.apiserver.api_service_status import ApiServiceStatus
+from knarr.apiserver.audit.auditor import Auditor
 from knarr.apiserver.authn import Authenticator
 from knarr.apiserver.authn_tokens import TokenAuthenticator
 from knarr.apiserver.authz.chain import FOLLOWED, AuthorizerChain
@@ -71,6 +72,8 @@ class ServerConfig:
     connectors: dict[tuple[str, str], Connector] = field(default_factory=dict)
     #: Other servers write to the same store.
     shared_store: bool = False
+    #: Writes requests down.
+    auditor: Auditor | None = None
 
 
 class ApiServer:
@@ -218,6 +221,7 @@ def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache
         shared_store=config.shared_store,
         tables=TablePrinter(clock),
         field_manager=FieldManagers(clock),
+        auditor=config.auditor,
     )
 
 

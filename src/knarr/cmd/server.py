@@ -11,7 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
-from knarr.cmd import datastore, encryption, identity_flags
+from knarr.cmd import audit, datastore, encryption, identity_flags
 from knarr.cmd.server_files import Files
 from knarr.component_base import allocator
 from knarr.component_base.child import Child, ChildError
@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--disable-admission-plugins", default="", help="plugins that are off, with commas")
     identity_flags.add_arguments(parser)
     encryption.add_arguments(parser)
+    audit.add_arguments(parser)
     datastore.add_arguments(parser)
     parser.add_argument("--log-level", default="INFO", help="least level that is logged")
 
@@ -60,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         datastore.check(arguments)
         arguments.admission = _admission(arguments)
         arguments.encryption = _encryption(arguments)
+        arguments.audit_policy = audit.policy_of(arguments)
     except (ValueError, OSError) as error:
         print(f"knarr server: {error}", file=sys.stderr)
         return 1

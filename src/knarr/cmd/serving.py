@@ -19,7 +19,7 @@ from knarr.apimachinery.errors import StatusError
 from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.connect import connectors
 from knarr.apiserver.server import ApiServer, ServerConfig, build
-from knarr.cmd import datastore, shared_secrets
+from knarr.cmd import audit, datastore, shared_secrets
 from knarr.cmd.server_files import Files, node_name
 from knarr.cmd.shared_secrets import SecretsError
 from knarr.component_base import logs
@@ -105,7 +105,7 @@ async def _serve(arguments: argparse.Namespace, files: Files, sockets: Sequence[
         encryption = arguments.encryption
         if encryption is not None:
             store = await encryption.over(store)
-        api = await build(_config(arguments, files), store, clock)
+        api = await build(_config(arguments, files, clock), store, clock)
         api.ctx.metrics.registry.add(_size(arguments))
         if encryption is not None:
             for family in encryption.metrics:
@@ -148,7 +148,7 @@ async def _settle(clock: Clock) -> None:
     gc.freeze()
 
 
-def _config(arguments: argparse.Namespace, files: Files) -> ServerConfig:
+def _config(arguments: argparse.Namespace, files: Files, clock: Clock) -> ServerConfig:
     return ServerConfig(
         signing_keys=[files.signing_key],
         service_cidr=arguments.service_cidr,
@@ -159,6 +159,7 @@ def _config(arguments: argparse.Namespace, files: Files) -> ServerConfig:
         proxy_authority=files.proxy_authority.decode(),
         shared_store=datastore.is_shared(arguments),
         admission=arguments.admission or AdmissionConfig(),
+        auditor=audit.auditor_of(arguments, arguments.audit_policy, clock) if arguments.audit_policy else None,
     )
 
 

@@ -111,6 +111,17 @@ class Flow(Protocol):
         ...
 
 
+class Record(Protocol):
+    """A request that the audit log tells of."""
+
+    #: Under which it can be found again.
+    id: str
+    #: What is noted of it on its way.
+    annotations: dict[str, str]
+    #: Whether it ended by a fault of the server.
+    panicked: bool
+
+
 @dataclass(slots=True)
 class Request:
     """One request. Header names are in lower case; `query` keeps the first value of each parameter."""
@@ -145,6 +156,8 @@ class Request:
     resource: Resource | None = None
     flow: Flow | None = None
     warnings: list[str] = field(default_factory=list)
+    #: Who writes down what comes of it; None for most requests.
+    record: Record | None = None
 
 
 class Sink(Protocol):

@@ -24,6 +24,12 @@ class Decision:
     allowed: bool
     reason: str = ""
 
+    @property
+    def annotations(self) -> dict[str, str]:
+        """What the audit log notes of it."""
+        word = "allow" if self.allowed else "forbid"
+        return {"authorization.k8s.io/decision": word, "authorization.k8s.io/reason": self.reason}
+
 
 @dataclass(frozen=True, slots=True)
 class RuleList:
