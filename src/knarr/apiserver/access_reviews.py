@@ -14,7 +14,7 @@ from knarr.apimachinery import field
 from knarr.apimachinery.errors import bad_request, invalid
 from knarr.apimachinery.field import FieldError
 from knarr.apimachinery.types import Object
-from knarr.apiserver.authn_tokens import TokenAuthenticator, TokenError
+from knarr.apiserver.authn.tokens import TokenAuthenticator, TokenError
 from knarr.apiserver.authz.decision import Authorizer
 from knarr.apiserver.request import RequestInfo, UserInfo
 

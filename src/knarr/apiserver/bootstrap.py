@@ -14,6 +14,7 @@ from knarr.api import registry
 from knarr.api.bootstrap import flow_control, system
 from knarr.api.bootstrap.system import Endpoint
 from knarr.api.resources import Resource
+from knarr.api.semantics import token_secrets
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.gvk import parse_api_version
 from knarr.apimachinery.types import Object
@@ -23,6 +24,7 @@ from knarr.apiserver.authz.rbac import GROUP as RBAC_GROUP
 from knarr.apiserver.context import Context
 from knarr.apiserver.health import Health
 from knarr.apiserver.master_leases import PERIOD, LeaseStore, MasterLeases
+from knarr.apiserver.token_uses import tracking_map
 from knarr.component_base.http_server import Handler
 
 #: How often, and after how many seconds, what another server was about to write is looked at again.
@@ -87,6 +89,7 @@ class Bootstrap:
         await self._way_here()
         authentication = system.authentication_map(settings.client_authority, settings.proxy_authority)
         await self._apply(registry.CONFIGMAPS, authentication)
+        await self._ensure([tracking_map(self._ctx.clock.now().strftime(token_secrets.DAY))])
 
     async def publish(self, endpoints: Sequence[Endpoint]) -> None:
         """Let Service `kubernetes` lead to these servers. Raises `StatusError`."""

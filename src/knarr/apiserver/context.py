@@ -10,7 +10,7 @@ from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
 from knarr.apiserver.admission_chain import AdmissionChain
 from knarr.apiserver.audit.auditor import Auditor
-from knarr.apiserver.authn import Authenticator
+from knarr.apiserver.authn.authenticator import Authenticator
 from knarr.apiserver.authz.chain import AuthorizerChain
 from knarr.apiserver.cache_reader import CacheReader
 from knarr.apiserver.flowcontrol.control import FlowControl

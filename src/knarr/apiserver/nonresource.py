@@ -9,8 +9,8 @@ from knarr.apiserver import negotiation, responses
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.health import Health
 from knarr.apiserver.metrics import Metrics, checks
+from knarr.apiserver.published_keys import PublishedKeys
 from knarr.apiserver.request import Request, Response
-from knarr.apiserver.tokens import TokenSigner
 from knarr.apiserver.version import version_info
 from knarr.component_base.metrics import CONTENT_TYPE, Registry
 
@@ -41,19 +41,17 @@ def method_not_allowed() -> StatusError:
 class NonResource:
     """Answers what is no resource."""
 
-    def __init__(self, discovery: Discovery, health: Health, metrics: Metrics, signer: TokenSigner) -> None:
+    def __init__(self, discovery: Discovery, health: Health, metrics: Metrics, keys: PublishedKeys) -> None:
         self.discovery = discovery
         self.health = health
         self.metrics = metrics
         self.openapi: OpenApi | None = None
-        self._signer = signer
         self._checks = Registry([checks(health)])
         self._exact: dict[str, Callable[[Request], Response]] = {
             "/version": self._version,
             "/metrics": self._metrics,
             "/metrics/slis": self._slis,
-            "/openid/v1/jwks": self._jwks,
-            "/.well-known/openid-configuration": self._openid,
+            **keys.paths(),
         }
 
     async def answer(self, request: Request) -> Response:
@@ -97,15 +95,3 @@ class NonResource:
 
     def _slis(self, _request: Request) -> Response:
         return Response(200, self._checks.text(), CONTENT_TYPE)
-
-    def _jwks(self, request: Request) -> Response:
-        response = responses.obj(self._signer.jwks(), request, negotiation.PLAIN)
-        response.content_type = "application/jwk-set+json"
-        response.headers["Cache-Control"] = "public, max-age=3600"
-        return response
-
-    def _openid(self, request: Request) -> Response:
-        host = request.headers.get("host", "kubernetes.default.svc")
-        response = responses.obj(self._signer.discovery(f"https://{host}/openid/v1/jwks"), request, negotiation.PLAIN)
-        response.headers["Cache-Control"] = "public, max-age=3600"
-        return response

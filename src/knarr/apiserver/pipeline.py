@@ -16,6 +16,7 @@ from knarr.apiserver.context import Context
 from knarr.apiserver.flowcontrol import metrics as flow_metrics
 from knarr.apiserver.impersonation import impersonate
 from knarr.apiserver.nonresource import NonResource
+from knarr.apiserver.pending import Pending, waiting
 from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.component_base import logs
 from knarr.component_base.http import Flow
@@ -98,6 +99,9 @@ class Pipeline:
             response = dispatch.quick(self.ctx, request, info)
         except StatusError as failure:
             response = responses.error(failure, request)
+        except Pending:
+            request.user = None
+            return None
         except Exception as error:  # noqa: BLE001 - a request's bug is its own: it gets a 500, the server goes on
             response = _failed(request, error)
         if response is not None:
@@ -112,9 +116,7 @@ class Pipeline:
         metrics = self.ctx.metrics
         kind = metrics.begin(request)
         try:
-            if request.user is None:
-                self._enter(request)
-            response = await self._in_turn(request, request.info or _UNKNOWN)
+            response = await self._answer(request)
         except StatusError as failure:
             response = responses.error(failure, request)
         except StoreError as failure:
@@ -125,6 +127,28 @@ class Pipeline:
             metrics.end(kind)
         self._count(request, response, began)
         return response
+
+    async def _answer(self, request: Request) -> Response:
+        """The answer; begins again as often as somebody else had to be asked. Raises `StatusError`."""
+        try:
+            if request.user is None:
+                self._enter(request)
+            return await self._in_turn(request, request.info or _UNKNOWN)
+        except Pending as pending:
+            first = pending
+        with waiting():
+            while True:
+                await first.ask()
+                try:
+                    return await self._again(request)
+                except Pending as pending:
+                    first = pending
+
+    async def _again(self, request: Request) -> Response:
+        request.user = request.flow = None
+        request.warnings.clear()
+        self._enter(request)
+        return await self._in_turn(request, request.info or _UNKNOWN)
 
     async def _in_turn(self, request: Request, info: RequestInfo) -> Response:
         """The answer, once there is a seat on the request's priority level. Raises `StatusError`."""

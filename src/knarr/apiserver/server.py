@@ -15,8 +15,8 @@ from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.admission_chain import AdmissionChain, Latencies
 from knarr.apiserver.api_service_status import ApiServiceStatus
 from knarr.apiserver.audit.auditor import Auditor
-from knarr.apiserver.authn import Authenticator
-from knarr.apiserver.authn_tokens import TokenAuthenticator
+from knarr.apiserver.authn import settings as authn
+from knarr.apiserver.authn.settings import AuthenticationSettings
 from knarr.apiserver.authz.chain import FOLLOWED, AuthorizerChain
 from knarr.apiserver.cache_reader import CacheReader, decode
 from knarr.apiserver.context import Connector, Context
@@ -30,13 +30,15 @@ from knarr.apiserver.ip_addresses import IPAddresses
 from knarr.apiserver.metrics import Metrics, look_at
 from knarr.apiserver.nonresource import NonResource
 from knarr.apiserver.pipeline import Pipeline
+from knarr.apiserver.published_keys import PublishedKeys
 from knarr.apiserver.quota_accounting import QuotaAccounting
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import ServedResources
 from knarr.apiserver.service_claims import ServiceClaims
 from knarr.apiserver.services import ServiceHooks
 from knarr.apiserver.tables import TablePrinter
-from knarr.apiserver.tokens import ISSUER, TokenRequests, TokenSigner
+from knarr.apiserver.token_uses import TokenUses
+from knarr.apiserver.tokens import TokenRequests
 from knarr.apiserver.watch_cache import Change, Collection, WatchCache
 from knarr.apiserver.webhooks.client import WebhookClient
 from knarr.apiserver.writer import Writer
@@ -65,8 +67,7 @@ class ServerConfig:
     port: int = 6443
     client_authority: str = ""
     proxy_authority: str = ""
-    anonymous: bool = True
-    issuer: str = ISSUER
+    authentication: AuthenticationSettings = AuthenticationSettings()
     admission: AdmissionConfig = AdmissionConfig()
     #: (plural, subresource) → handler, for what leads to kubelets, pods and services.
     connectors: dict[tuple[str, str], Connector] = field(default_factory=dict)
@@ -115,10 +116,11 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     """An API server over a store: loads what is there, writes what every cluster has. Raises `StatusError`."""
     checks = Health()
     cache = WatchCache()
-    signer = TokenSigner(config.signing_keys[0], config.signing_keys[1:], config.issuer)
-    ctx = _context(config, store, clock, cache, signer)
-    served = ctx.served
     tasks = Tasks()
+    signer = config.authentication.signer(config.signing_keys)
+    uses = TokenUses(clock, tasks)
+    ctx = _context(config, store, cache, authn.Around(signer, CacheReader(cache), clock, tasks, uses.note))
+    served = ctx.served
     following = await cache_follower.follow(store, cache, tasks, clock)
     checks.store_answers = lambda: not following.broken
     checks.done(health.STORE)
@@ -133,9 +135,11 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     checks.done(health.CACHE)
     address = f"{config.advertise_address}:{config.port}"
     look_at(ctx.metrics, served, checks, ctx.flow_control)
-    nonresource = NonResource(Discovery(served, lambda: address), checks, ctx.metrics, signer)
+    keys = PublishedKeys(signer, config.authentication.jwks_uri)
+    nonresource = NonResource(Discovery(served, lambda: address), checks, ctx.metrics, keys)
     nonresource.openapi = _openapi(clock)
     server = ApiServer(ctx, Pipeline(ctx, nonresource), checks, tasks)
+    uses.handler = server.handler
     settings = bootstrap.Settings(
         service_cidr=config.service_cidr,
         endpoint=Endpoint(config.advertise_address, config.port),
@@ -193,12 +197,11 @@ def _openapi(clock: Clock) -> Callable[[Request], Awaitable[Response | None]]:
     return answer
 
 
-def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache, signer: TokenSigner) -> Context:
+def _context(config: ServerConfig, store: Store, cache: WatchCache, around: authn.Around) -> Context:
     served = ServedResources(cache)
     served.add_all(registry.RESOURCES)
-    reader = CacheReader(cache)
+    reader, clock = CacheReader(cache), around.clock
     authorizers = AuthorizerChain()
-    tokens = TokenAuthenticator(signer, reader, clock, (config.issuer,))
     metrics = Metrics()
     latencies = Latencies(metrics.admission, metrics.admission_steps)
     return Context(
@@ -207,13 +210,13 @@ def _context(config: ServerConfig, store: Store, clock: Clock, cache: WatchCache
         clock=clock,
         served=served,
         reader=reader,
-        authenticator=Authenticator(tokens, anonymous=config.anonymous),
+        authenticator=authn.build(config.authentication, around),
         authorizers=authorizers,
         admission=AdmissionChain(
             plugins.build(authorizers, names.suffix, config.admission, metrics.pod_security), latencies
         ),
         writer=Writer(store, cache, metrics.store),
-        token_requests=TokenRequests(signer, reader, (config.issuer,)),
+        token_requests=TokenRequests(around.signer, reader, config.authentication.terms),
         metrics=metrics,
         flow_control=FlowControl(reader),
         webhook_client=WebhookClient(reader),

@@ -27,5 +27,9 @@ async def create(ctx: Context, scope: Scope, request: Request, form: Form) -> Re
         ctx.admission.plugins.validate(attributes)
 
     now = ctx.clock.now()
+    asked = (body.get("spec") or {}).get("expirationSeconds")
     answer = ctx.token_requests.create(body, one.info.namespace, one.info.name, now, names.uid(), admit)
+    given = answer["spec"]["expirationSeconds"]
+    if asked is not None and given < asked:
+        request.warnings.append(f"requested expiration of {asked} seconds shortened to {given} seconds")
     return read.object_response(ctx, scope, answer, request, form, 201)

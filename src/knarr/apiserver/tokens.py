@@ -5,9 +5,7 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts
 
 from __future__ import annotations
 
-import base64
 import datetime
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,13 +15,12 @@ from knarr.apimachinery import field
 from knarr.apimachinery.errors import bad_request, conflict, invalid, not_found
 from knarr.apimachinery.gvk import parse_api_version
 from knarr.apimachinery.types import Object
+from knarr.apiserver import token_keys
 from knarr.apiserver.attributes import Reader
 
 ISSUER = "https://kubernetes.default.svc"
 GROUP = "authentication.k8s.io"
 API_VERSION = f"{GROUP}/v1"
-#: Issuer of the tokens that stand in Secrets.
-LEGACY_ISSUER = "kubernetes/serviceaccount"
 DEFAULT_SECONDS = 3600
 _MIN_SECONDS = 600
 _MAX_SECONDS = 1 << 32
@@ -33,59 +30,67 @@ _EXTENDED_SECONDS = 365 * 24 * 3600
 
 
 class TokenSigner:
-    """Signs claims, and tells tokens of its own (and of earlier keys) from others."""
+    """Signs claims, and tells tokens of its own (and of other keys) from those of strangers."""
 
-    def __init__(self, key: bytes, earlier: Sequence[bytes] = (), issuer: str = ISSUER) -> None:
-        """`key` and `earlier` are private keys in PEM, RSA or P-256; `earlier` ones only verify."""
-        self.issuer = issuer
-        self._pems = (key, *earlier)
+    def __init__(self, key: bytes, others: Sequence[bytes] = (), issuers: Sequence[str] = (ISSUER,)) -> None:
+        """`key` is a private key in PEM, RSA or elliptic curve; `others` are files with keys, private or public ones.
+
+        The first issuer signs; tokens of the others are taken as well.
+        """
+        self.issuers = tuple(issuers)
+        self._pem = key
+        self._others = tuple(others)
+
+    @property
+    def issuer(self) -> str:
+        """Who the tokens are from."""
+        return self.issuers[0]
 
     # Keys are read when the first token is signed or verified: `cryptography` is slow to load.
 
     @cached_property
-    def _keys(self) -> list[Any]:
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-        # The keys are this server's own files: proving that their numbers are primes costs 50 ms each.
-        return [load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True) for pem in self._pems]
+    def _key(self) -> Any:
+        return token_keys.private(self._pem)
 
     @cached_property
     def _public(self) -> dict[str, Any]:
         """Public keys by their id, the signing one first."""
         found: dict[str, Any] = {}
-        for item in self._keys:
-            public = item.public_key()
-            found.setdefault(key_id(public), public)
+        for public in (self._key.public_key(), *(key for pem in self._others for key in token_keys.public(pem))):
+            found.setdefault(token_keys.key_id(public), public)
         return found
 
     def sign(self, claims: Object) -> str:
         """A token."""
         import jwt
 
-        key = self._keys[0]
+        key = self._key
         headers = {"kid": next(iter(self._public)), "typ": ""}
-        return jwt.encode(claims, key, algorithm=_algorithm(key), headers=headers)
+        return jwt.encode(claims, key, algorithm=token_keys.algorithm(key.public_key()), headers=headers)
 
     def verify(self, token: str) -> Object | None:
         """The claims of a token that one of the keys signed, whatever they say; None for any other text."""
         import jwt
 
+        no_token = (jwt.PyJWTError, RecursionError)
         try:
             key = self._public.get(jwt.get_unverified_header(token).get("kid", ""))
             candidates = [key] if key is not None else list(self._public.values())
-        except jwt.PyJWTError:
+        except no_token:
             return None
         for candidate in candidates:
             try:
-                claims: Object = jwt.decode(token, candidate, [_algorithm(candidate)], options=_SIGNATURE_ONLY)
-            except jwt.PyJWTError:
+                claims: Object = jwt.decode(
+                    token, candidate, [token_keys.algorithm(candidate)], options=_SIGNATURE_ONLY
+                )
+            except no_token:
                 continue
             return claims
         return None
 
     def jwks(self) -> Object:
         """The public keys, as `/openid/v1/jwks` answers (application/jwk-set+json)."""
-        return {"keys": [_jwk(name, key) for name, key in self._public.items()]}
+        return {"keys": [token_keys.jwk(name, key) for name, key in self._public.items()]}
 
     def discovery(self, jwks_uri: str) -> Object:
         """What `/.well-known/openid-configuration` answers."""
@@ -94,7 +99,9 @@ class TokenSigner:
             "jwks_uri": jwks_uri,
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": sorted({_algorithm(key) for key in self._public.values()}),
+            "id_token_signing_alg_values_supported": sorted(
+                {token_keys.algorithm(key) for key in self._public.values()}
+            ),
         }
 
 
@@ -111,36 +118,6 @@ _SIGNATURE_ONLY: Any = {
 }
 
 
-def key_id(public: Any) -> str:
-    """The `kid` of a public key: the SHA-256 of its DER form, as Kubernetes computes it."""
-    from cryptography.hazmat.primitives import serialization
-
-    der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return _base64(hashlib.sha256(der).digest())
-
-
-def _algorithm(key: Any) -> str:
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    return "ES256" if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey) else "RS256"
-
-
-def _jwk(name: str, key: Any) -> Object:
-    numbers = key.public_numbers()
-    out: Object = {"use": "sig", "kid": name, "alg": _algorithm(key)}
-    if out["alg"] == "ES256":
-        return {**out, "kty": "EC", "crv": "P-256", "x": _number(numbers.x, 32), "y": _number(numbers.y, 32)}
-    return {**out, "kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
-
-
-def _number(value: int, size: int = 0) -> str:
-    return _base64(value.to_bytes(size or (value.bit_length() + 7) // 8, "big"))
-
-
-def _base64(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
 @dataclass(frozen=True, slots=True)
 class _Bound:
     """The object a token is bound to: its claim, its uid, and the claim of a pod's node."""
@@ -151,13 +128,26 @@ class _Bound:
     node: Object | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TokenTerms:
+    """What tokens may be asked for: the API server's audiences (its issuers if empty), the longest life in seconds.
+
+    With `extends`, pods' own tokens live a year, for clients that do not read theirs again.
+    """
+
+    audiences: tuple[str, ...] = ()
+    longest: int = 0
+    extends: bool = True
+
+
 class TokenRequests:
     """The `token` subresource of service accounts."""
 
-    def __init__(self, signer: TokenSigner, reader: Reader, audiences: Sequence[str] = (ISSUER,)) -> None:
-        self._signer = signer
+    def __init__(self, signer: TokenSigner, reader: Reader, terms: TokenTerms | None = None) -> None:
+        self.signer = signer
         self._reader = reader
-        self._audiences = list(audiences)
+        self._terms = terms or TokenTerms()
+        self._audiences = list(self._terms.audiences or signer.issuers)
 
     def create(
         self,
@@ -182,16 +172,22 @@ class TokenRequests:
         admit(request)
         spec = request["spec"]
         bound = self._bound(spec.get("boundObjectRef"), namespace, name)
+        if self._terms.longest:
+            spec["expirationSeconds"] = min(int(spec["expirationSeconds"]), self._terms.longest)
         seconds = int(spec["expirationSeconds"])
         claims = self._claims(account, bound, spec["audiences"], int(now.timestamp()), new_id)
         claims["exp"] = claims["iat"] + seconds
-        if bound is not None and bound.claim == "pod" and seconds == _POD_SECONDS and self._ours(spec["audiences"]):
+        if self._is_extended(bound, seconds) and self._ours(spec["audiences"]):
             claims["kubernetes.io"]["warnafter"] = claims["exp"]
             claims["exp"] = claims["iat"] + _EXTENDED_SECONDS
-        token = self._signer.sign(dict(sorted(claims.items())))
+        token = self.signer.sign(dict(sorted(claims.items())))
         expires = now + datetime.timedelta(seconds=seconds)
         request["status"] = {"token": token, "expirationTimestamp": expires.strftime("%Y-%m-%dT%H:%M:%SZ")}
         return request
+
+    def _is_extended(self, bound: _Bound | None, seconds: int) -> bool:
+        pods_own = bound is not None and bound.claim == "pod" and seconds == _POD_SECONDS
+        return pods_own and self._terms.extends
 
     def _ours(self, audiences: Sequence[str]) -> bool:
         return set(audiences) <= set(self._audiences)
@@ -262,7 +258,7 @@ class TokenRequests:
         return {
             "aud": audiences,
             "iat": now,
-            "iss": self._signer.issuer,
+            "iss": self.signer.issuer,
             "jti": new_id,
             "kubernetes.io": private,
             "nbf": now,
@@ -280,17 +276,3 @@ def _validate(spec: Object) -> None:
         errors.append(field.invalid(path, seconds, "may not specify a duration larger than 2^32 seconds"))
     if errors:
         raise invalid("TokenRequest", GROUP, "", errors)
-
-
-def secret_token_claims(account: Object, secret: Object) -> Object:
-    """The claims of the token that a Secret of type `kubernetes.io/service-account-token` gets; it never expires."""
-    namespace, name = account["metadata"]["namespace"], account["metadata"]["name"]
-    prefix = "kubernetes.io/serviceaccount/"
-    return {
-        "iss": LEGACY_ISSUER,
-        f"{prefix}namespace": namespace,
-        f"{prefix}secret.name": secret["metadata"]["name"],
-        f"{prefix}service-account.name": name,
-        f"{prefix}service-account.uid": account["metadata"]["uid"],
-        "sub": f"system:serviceaccount:{namespace}:{name}",
-    }

@@ -19,7 +19,8 @@ from knarr.apimachinery.errors import StatusError
 from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.connect import connectors
 from knarr.apiserver.server import ApiServer, ServerConfig, build
-from knarr.cmd import audit, datastore, shared_secrets
+from knarr.cmd import audit, datastore, identity, shared_secrets
+from knarr.cmd.identity import Authorities, FlagError
 from knarr.cmd.server_files import Files, node_name
 from knarr.cmd.shared_secrets import SecretsError
 from knarr.component_base import logs
@@ -56,6 +57,7 @@ async def _control_plane(running: Running) -> None:
         cluster_cidrs=tuple(running.arguments.cluster_cidr.split(",")),
         dns_address=running.arguments.dns_address,
         sign=_sign(running.files),
+        sign_token=running.api.ctx.token_requests.signer.sign,
         certificate_life=running.arguments.cluster_signing_duration,
     )
     registry = running.api.ctx.metrics.registry
@@ -85,7 +87,7 @@ def run(arguments: argparse.Namespace, files: Files, sockets: Sequence[socket.so
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_serve(arguments, files, sockets))
-    except (StoreError, SecretsError, StatusError) as error:
+    except (StoreError, SecretsError, StatusError, FlagError) as error:
         print(f"knarr server: {error}", file=sys.stderr)
         return 1
 
@@ -105,13 +107,13 @@ async def _serve(arguments: argparse.Namespace, files: Files, sockets: Sequence[
         encryption = arguments.encryption
         if encryption is not None:
             store = await encryption.over(store)
-        api = await build(_config(arguments, files, clock), store, clock)
+        trusted = identity.authorities(arguments, files.authority, files.proxy_authority)
+        api = await build(_config(arguments, files, trusted, clock), store, clock)
         api.ctx.metrics.registry.add(_size(arguments))
         if encryption is not None:
-            for family in encryption.metrics:
-                api.ctx.metrics.registry.add(family)
+            api.ctx.metrics.registry.add(*encryption.metrics)
             tasks.forever(lambda: encryption.run(clock), "encryption")
-        context, kubelets = _tls(files), _kubelet_tls(files)
+        context, kubelets = _tls(files, trusted), _kubelet_tls(files)
         api.ctx.connectors.update(connectors.build(api.ctx.reader, kubelets))
         http = HttpServer(api.handler, context, api.quick, streams_body=connectors.streams_body)
         for sock in sockets:
@@ -148,15 +150,16 @@ async def _settle(clock: Clock) -> None:
     gc.freeze()
 
 
-def _config(arguments: argparse.Namespace, files: Files, clock: Clock) -> ServerConfig:
+def _config(arguments: argparse.Namespace, files: Files, trusted: Authorities, clock: Clock) -> ServerConfig:
     return ServerConfig(
-        signing_keys=[files.signing_key],
+        signing_keys=identity.signing_keys(arguments, files.signing_key),
+        authentication=identity.settings(arguments, trusted, clock),
         service_cidr=arguments.service_cidr,
         node_ports=arguments.node_ports,
         advertise_address=files.address,
         port=files.port,
-        client_authority=files.authority.decode(),
-        proxy_authority=files.proxy_authority.decode(),
+        client_authority=trusted.clients.decode(),
+        proxy_authority=trusted.proxies.decode(),
         shared_store=datastore.is_shared(arguments),
         admission=arguments.admission or AdmissionConfig(),
         auditor=audit.auditor_of(arguments, arguments.audit_policy, clock) if arguments.audit_policy else None,
@@ -174,11 +177,11 @@ def _size(arguments: argparse.Namespace) -> Looked:
     return Looked(about, look)
 
 
-def _tls(files: Files) -> ssl.SSLContext:
+def _tls(files: Files, trusted: Authorities) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(files.serving.certificate, files.serving.key)
-    context.load_verify_locations(cadata=files.authority.decode())
+    trusted.trust(context)
     context.verify_mode = ssl.CERT_OPTIONAL
     return context
 

@@ -141,6 +141,8 @@ class Request:
     peer: tuple[str, tuple[str, ...]] | None = None
     #: The SHA-256 of that certificate, in hex.
     peer_fingerprint: str = ""
+    #: Who issued it, as the ssl module gives names.
+    peer_issuer: tuple[tuple[tuple[str, str], ...], ...] = ()
     remote: str = ""
     #: The body as it comes in, where the server was told to stream it; `body` is empty then.
     stream: AsyncIterator[bytes] | None = None

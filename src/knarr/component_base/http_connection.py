@@ -79,6 +79,7 @@ class Connection(asyncio.BufferedProtocol):
         "_unsent",
         "_upgrade_rest",
         "fingerprint",
+        "issuer",
         "peer",
         "remote",
         "stream",
@@ -104,6 +105,7 @@ class Connection(asyncio.BufferedProtocol):
         self.stream: UpgradedStream | None = None
         self.peer: tuple[str, tuple[str, ...]] | None = None
         self.fingerprint = ""
+        self.issuer: tuple[tuple[tuple[str, str], ...], ...] = ()
         self.remote = ""
 
     # asyncio.BufferedProtocol
@@ -117,8 +119,10 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
             return
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
-        self.peer = identity(transport.get_extra_info("peercert"))
+        peer = transport.get_extra_info("peercert")
+        self.peer = identity(peer)
         if self.peer is not None:
+            self.issuer = peer.get("issuer", ())
             certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
             self.fingerprint = hashlib.sha256(certificate).hexdigest()
         address = transport.get_extra_info("peername")

@@ -30,6 +30,7 @@ class Taker(Protocol):
 
     peer: tuple[str, tuple[str, ...]] | None
     fingerprint: str
+    issuer: tuple[tuple[tuple[str, str], ...], ...]
     remote: str
 
     def occupied(self) -> bool:
@@ -264,6 +265,7 @@ class Incoming:
                 raw_query=raw_query,
                 peer=self._taker.peer,
                 peer_fingerprint=self._taker.fingerprint,
+                peer_issuer=self._taker.issuer,
                 remote=self._taker.remote,
             )
             if raw_query:

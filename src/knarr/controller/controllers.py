@@ -17,6 +17,7 @@ from knarr.controller import (
     endpoint_slice_mirroring,
     endpoints,
     garbage_collector,
+    legacy_tokens,
     namespace,
     node_ipam,
     node_lifecycle,
@@ -25,7 +26,10 @@ from knarr.controller import (
     root_ca,
     service_account,
     taint_eviction,
+    token_secrets,
 )
+from knarr.controller.bootstrap_tokens import cleaner as token_cleaner
+from knarr.controller.bootstrap_tokens import signer as bootstrap_signer
 from knarr.controller.certificates import approving, cleaner, signing
 from knarr.controller.protection import attribute_classes, claims, volumes
 from knarr.controller.replicas import replicaset, replication_controller
@@ -48,6 +52,8 @@ class Settings:
     dns_address: str = ""
     #: Signs certificates; without it nobody does, and requests wait for another signer.
     sign: signing.Sign | None = None
+    #: Signs the tokens of service accounts that stand in Secrets; without it they get none.
+    sign_token: token_secrets.Sign | None = None
     certificate_life: datetime.timedelta = datetime.timedelta(days=365)
 
 
@@ -56,8 +62,13 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
     ipam = (node_ipam.controller(settings.cluster_cidrs),) if settings.cluster_cidrs else ()
     dns = (cluster_dns.controller(settings.dns_address),) if settings.dns_address else ()
     signer = (signing.controller(settings.sign, settings.certificate_life),) if settings.sign else ()
+    tokens = (token_secrets.controller(settings.sign_token, settings.root_ca),) if settings.sign_token else ()
     return (
         service_account.CONTROLLER,
+        *tokens,
+        legacy_tokens.controller(),
+        bootstrap_signer.CONTROLLER,
+        token_cleaner.CONTROLLER,
         root_ca.controller(settings.root_ca),
         *ipam,
         node_lifecycle.controller(settings.node_grace),

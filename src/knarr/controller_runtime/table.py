@@ -27,4 +27,9 @@ def table(controllers: Sequence[Controller]) -> str:
 def _row(controller: Controller) -> tuple[str, str, str, str]:
     watched = [watch.resource.plural for watch in controller.watches]
     shown = ", ".join(watched) if len(watched) <= _MANY else "everything that concerns it"
-    return controller.label, controller.name, shown, "; ".join(controller.writes)
+    return (
+        controller.label,
+        controller.name or "none: it is kube-controller-manager itself",
+        shown,
+        "; ".join(controller.writes),
+    )

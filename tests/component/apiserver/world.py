@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from knarr.api import registry
 from knarr.api.resources import Resource
@@ -40,25 +41,32 @@ class World:
         """A client with a certificate of this name; an administrator unless groups are given."""
         leaf = Leaf(name, groups if groups or name != "admin" else ("system:masters",), client=True)
         pair = self.authority.issue(leaf, RealClock().now())
-        return self._client(Access(self.url, self.authority.certificate, pair.certificate, pair.key))
+        return self.with_access(Access(self.url, self.authority.certificate, pair.certificate, pair.key))
 
     def bearer(self, token: str) -> Client:
         """A client with a bearer token; anonymous with an empty one."""
-        return self._client(Access(self.url, self.authority.certificate, token=token))
+        return self.with_access(Access(self.url, self.authority.certificate, token=token))
 
-    def _client(self, access: Access) -> Client:
+    def with_access(self, access: Access) -> Client:
+        """A client with this access."""
         client = Client(HttpTransport(access))
         self.clients.append(client)
         return client
 
 
 @asynccontextmanager
-async def running(directory: Path, store: Store | None = None, *, shared: bool = False) -> AsyncIterator[World]:
-    """A server with a namespace that pods can be made in; `shared`: as if others wrote to its store."""
+async def running(
+    directory: Path, store: Store | None = None, *, shared: bool = False, **settings: Any
+) -> AsyncIterator[World]:
+    """A server with a namespace that pods can be made in; `shared`: as if others wrote to its store.
+
+    `settings` are those of `ServerConfig`.
+    """
     own = store or MemoryStore()
     clock = RealClock()
     authority = Authority.load_or_create(directory, "ca", clock.now())
-    config = ServerConfig([certificates.signing_key(directory)], service_cidr="10.96.0.0/24", shared_store=shared)
+    key = certificates.signing_key(directory)
+    config = ServerConfig([key], service_cidr="10.96.0.0/24", shared_store=shared, **settings)
     api = await build(config, own, clock)
     http = HttpServer(api.handler, _tls(directory, authority), api.quick)
     port = await http.listen("127.0.0.1", 0)
@@ -80,6 +88,8 @@ def _tls(directory: Path, authority: Authority) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(cadata=authority.certificate.decode())
+    if (directory / "front-proxy-ca.crt").exists():
+        context.load_verify_locations(directory / "front-proxy-ca.crt")
     context.verify_mode = ssl.CERT_OPTIONAL
     return context
 

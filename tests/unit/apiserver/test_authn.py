@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from knarr.api.semantics import token_secrets
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.apiserver.access_reviews import token_review
-from knarr.apiserver.authn import Authenticator
-from knarr.apiserver.authn_tokens import TokenAuthenticator
+from knarr.apiserver.authn.authenticator import Anonymous, Authenticator
+from knarr.apiserver.authn.bootstrap_tokens import BootstrapTokens
+from knarr.apiserver.authn.service_accounts import ServiceAccountTokens
+from knarr.apiserver.authn.tokens import TokenAuthenticator
 from knarr.apiserver.request import Request
-from knarr.apiserver.tokens import ISSUER, TokenRequests, TokenSigner, secret_token_claims
+from knarr.apiserver.tokens import ISSUER, TokenRequests, TokenSigner
 from knarr.component_base.clock import FakeClock
 
 ACCOUNT: Object = {"metadata": {"namespace": "ns", "name": "sa", "uid": "sa-1"}}
@@ -51,7 +54,8 @@ class World:
         self.clock = FakeClock()
         self.signer = TokenSigner(RSA)
         self.requests = TokenRequests(self.signer, reader)
-        self.tokens = TokenAuthenticator(self.signer, reader, self.clock)
+        sources = (ServiceAccountTokens(self.signer, reader, self.clock), BootstrapTokens(reader, self.clock))
+        self.tokens = TokenAuthenticator(sources, self.clock, self.signer.issuers)
         self.authn = Authenticator(self.tokens)
         reader.add("serviceaccounts", ACCOUNT)
 
@@ -97,7 +101,7 @@ def test_nobody_is_anonymous(world: World) -> None:
 
 def test_without_anonymous_access_nobody_is_refused(world: World) -> None:
     with pytest.raises(StatusError):
-        Authenticator(world.tokens, anonymous=False).authenticate(Request("GET", "/", {}, {}))
+        Authenticator(world.tokens, Anonymous(enabled=False)).authenticate(Request("GET", "/", {}, {}))
 
 
 def test_a_certificate_names_the_user(world: World) -> None:
@@ -179,7 +183,7 @@ def test_the_published_keys_verify(key: bytes) -> None:
 
 
 def test_an_earlier_key_still_verifies(world: World) -> None:
-    rotated = TokenSigner(ec_key(), earlier=[RSA])
+    rotated = TokenSigner(ec_key(), [RSA])
     assert rotated.verify(world.token()) is not None
     assert TokenSigner(ec_key()).verify(world.token()) is None
 
@@ -364,7 +368,7 @@ def test_bad_bootstrap_tokens(world: World, changes: dict[str, str]) -> None:
 def test_a_token_in_a_secret_is_good_while_it_stands_there(world: World) -> None:
     secret: Object = {"metadata": {"namespace": "ns", "name": "s"}, "type": "kubernetes.io/service-account-token"}
     world.reader.add("secrets", secret)
-    token = world.signer.sign(secret_token_claims(ACCOUNT, secret))
+    token = world.signer.sign(token_secrets.claims(ACCOUNT, secret))
     assert refused(world, token) == "[invalid bearer token, Token does not match server's copy]"
     secret["data"] = encoded(token=token)
     assert world.user(token).name == "system:serviceaccount:ns:sa"

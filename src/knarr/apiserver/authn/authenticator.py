@@ -1,4 +1,4 @@
-"""Authentication: who sends a request. Client certificates first, then bearer tokens, then nobody.
+"""Who sends a request: front proxies' headers first, then client certificates, bearer tokens, and nobody.
 
 Source: https://kubernetes.io/docs/reference/access-authn-authz/authentication/
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import dataclass
 
 from knarr.apimachinery.errors import unauthorized
-from knarr.apiserver.authn_tokens import AUTHENTICATED, TokenAuthenticator, TokenError
+from knarr.apiserver.authn.front_proxy import FrontProxy
+from knarr.apiserver.authn.tokens import AUTHENTICATED, TokenAuthenticator, TokenError
 from knarr.apiserver.request import Request, UserInfo
 from knarr.component_base import logs
 
@@ -20,27 +22,57 @@ _WEBSOCKET_PREFIX = "base64url.bearer.authorization.k8s.io."
 _log = logs.get("authn")
 
 
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """Whether requests without credentials are let in: on all paths, or on `paths` alone if there are any."""
+
+    enabled: bool = True
+    paths: frozenset[str] = frozenset()
+
+    def admits(self, path: str) -> bool:
+        """Whether a request for this path is."""
+        return self.enabled and (not self.paths or path in self.paths)
+
+
 class Authenticator:
     """Finds the user of a request."""
 
-    def __init__(self, tokens: TokenAuthenticator, *, anonymous: bool = True) -> None:
+    def __init__(
+        self, tokens: TokenAuthenticator, anonymous: Anonymous | None = None, proxy: FrontProxy | None = None
+    ) -> None:
         self.tokens = tokens
-        self._anonymous = anonymous
+        self.anonymous = anonymous or Anonymous()
+        self._proxy = proxy
         #: Certificate subjects with fingerprints, and the users made of them.
         self._peers: dict[tuple[str, tuple[str, ...], str], UserInfo] = {}
 
     def authenticate(self, request: Request) -> UserInfo:
-        """The user of a request. Raises `StatusError` 401 for credentials that are not valid."""
+        """The user of a request. Raises `StatusError` 401 for credentials that are not valid, and `Pending`."""
         if request.trusted is not None:
             return request.trusted
-        if request.peer is not None:
-            return self._peer(request.peer, request.peer_fingerprint)
+        user = self._certified(request) if request.peer is not None else None
+        if user is not None:
+            return user
         token = bearer_token(request)
         if token:
-            return self._token(token)
-        if not self._anonymous:
+            return self._token(token, request)
+        # A certificate that stands for nobody here is a credential that is not valid.
+        if request.peer is not None or not self.anonymous.admits(request.path):
             raise unauthorized()
         return ANONYMOUS
+
+    def _certified(self, request: Request) -> UserInfo | None:
+        """Whom a certificate stands for, or who its bearer vouches for."""
+        peer, proxy = request.peer, self._proxy
+        if peer is None:
+            return None
+        if proxy is not None:
+            user = proxy.user_of(request)
+            if user is not None:
+                return authenticated(user)
+            if not proxy.is_client(request):
+                return None
+        return self._peer(peer, request.peer_fingerprint)
 
     def _peer(self, peer: tuple[str, tuple[str, ...]], fingerprint: str) -> UserInfo:
         key = (*peer, fingerprint)
@@ -52,15 +84,16 @@ class Authenticator:
             user = self._peers[key] = authenticated(UserInfo(*peer, extra=extra))
         return user
 
-    def _token(self, token: str) -> UserInfo:
+    def _token(self, token: str, request: Request) -> UserInfo:
         try:
-            user = self.tokens.authenticate(token)
+            found = self.tokens.authenticate(token)
         except TokenError as error:
             _log.info("refused a bearer token", reason=str(error))
             raise unauthorized() from error
-        if user is None:
+        if found is None:
             raise unauthorized()
-        return user
+        request.warnings += found.warnings
+        return authenticated(found.user)
 
 
 def authenticated(user: UserInfo) -> UserInfo:

@@ -1,0 +1,115 @@
+"""What the options of `knarr server` about authentication say."""
+
+from __future__ import annotations
+
+import argparse
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from knarr.apiserver.authn.authenticator import Anonymous
+from knarr.apiserver.authn.front_proxy import FrontProxy
+from knarr.apiserver.authn.settings import AuthenticationSettings, TokenWebhook
+from knarr.apiserver.authn.static_tokens import StaticTokens
+from knarr.apiserver.outside import Webhook
+from knarr.apiserver.tokens import ISSUER, TokenTerms
+from knarr.component_base.clock import Clock
+
+
+class FlagError(Exception):
+    """An option, or a file it names, cannot be used; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """Who signs the certificates of clients, and those of front proxies: PEM."""
+
+    clients: bytes
+    proxies: bytes
+
+    def trust(self, context: ssl.SSLContext) -> None:
+        """Take the certificates of both. Raises `ssl.SSLError`."""
+        context.load_verify_locations(cadata=(self.clients + b"\n" + self.proxies).decode())
+
+
+def authorities(arguments: argparse.Namespace, own: bytes, own_proxies: bytes) -> Authorities:
+    """The authorities that the options name beside the cluster's own. Raises `FlagError`."""
+    more, proxies = arguments.client_ca_file, arguments.requestheader_client_ca_file
+    try:
+        return Authorities(
+            clients=own + (b"\n" + more.read_bytes() if more is not None else b""),
+            proxies=own_proxies if proxies is None else proxies.read_bytes(),
+        )
+    except OSError as error:
+        raise FlagError(str(error)) from error
+
+
+def settings(arguments: argparse.Namespace, trusted: Authorities, clock: Clock) -> AuthenticationSettings:
+    """What the options say. Raises `FlagError`."""
+    try:
+        return _settings(arguments, trusted, clock)
+    except (ValueError, OSError) as error:
+        raise FlagError(str(error)) from error
+
+
+def _settings(arguments: argparse.Namespace, trusted: Authorities, clock: Clock) -> AuthenticationSettings:
+    path = arguments.authentication_token_webhook_config_file
+    webhook = None
+    if path is not None:
+        version = f"authentication.k8s.io/{arguments.authentication_token_webhook_version}"
+        keep = arguments.authentication_token_webhook_cache_ttl
+        webhook = TokenWebhook(Webhook.named_by(path, clock), version, keep)
+    static = arguments.token_auth_file
+    return AuthenticationSettings(
+        keys=[each.read_bytes() for each in arguments.service_account_key_file],
+        issuers=tuple(arguments.service_account_issuer) or (ISSUER,),
+        jwks_uri=arguments.service_account_jwks_uri,
+        terms=TokenTerms(
+            audiences=arguments.api_audiences,
+            longest=_longest(arguments.service_account_max_token_expiration),
+            extends=arguments.service_account_extend_token_expiration,
+        ),
+        static_tokens=StaticTokens(static.read_text()) if static is not None else None,
+        webhook=webhook,
+        anonymous=Anonymous(arguments.anonymous_auth),
+        proxy=_front_proxy(arguments, trusted),
+    )
+
+
+def _longest(seconds: float) -> int:
+    if seconds and not 3600 <= seconds <= 1 << 32:
+        raise ValueError("the service-account-max-token-expiration must be between 1 hour and 2^32 seconds")
+    return int(seconds)
+
+
+def _front_proxy(arguments: argparse.Namespace, trusted: Authorities) -> FrontProxy:
+    return FrontProxy(
+        issuers=_subjects(trusted.proxies),
+        client_issuers=_subjects(trusted.clients),
+        names=arguments.requestheader_allowed_names,
+        user=_lower(arguments.requestheader_username_headers),
+        uid=_lower(arguments.requestheader_uid_headers),
+        group=_lower(arguments.requestheader_group_headers),
+        extra=_lower(arguments.requestheader_extra_headers_prefix),
+    )
+
+
+def _subjects(authorities: bytes) -> frozenset[Any]:
+    """The names of authorities, as the ssl module gives them for a certificate's issuer."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_verify_locations(cadata=authorities.decode())
+    return frozenset(each["subject"] for each in context.get_ca_certs())
+
+
+def _lower(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name.lower() for name in names)
+
+
+def signing_keys(arguments: argparse.Namespace, own: bytes) -> list[bytes]:
+    """The key that signs tokens; tokens of the server's own key are taken all the same. Raises `FlagError`."""
+    path = arguments.service_account_signing_key_file
+    try:
+        return [own] if path is None else [path.read_bytes(), own]
+    except OSError as error:
+        raise FlagError(str(error)) from error

@@ -1,0 +1,1 @@
+"""Bootstrap tokens: what they sign, and their end."""
