@@ -42,16 +42,17 @@ class Resource:
     storage_version_hash: str = field(default="")
     #: The group objects are stored in: another one for `events.k8s.io`, whose objects are core Events.
     storage_group: str = ""
+    #: The `apiVersion` of the objects.
+    api_version: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Asked for many times in every request.
+        object.__setattr__(self, "api_version", f"{self.group}/{self.version}" if self.group else self.version)
 
     @property
     def gvk(self) -> GroupVersionKind:
         """The kind of the objects."""
         return GroupVersionKind(self.group, self.version, self.kind)
-
-    @property
-    def api_version(self) -> str:
-        """The `apiVersion` of the objects."""
-        return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def prefix(self) -> str:

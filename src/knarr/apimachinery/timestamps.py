@@ -14,7 +14,9 @@ _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?
 def seconds(moment: datetime) -> str:
     """`2026-01-02T03:04:05Z`; what is below a second is cut off."""
     # Not strftime, which takes many times as long: every write stamps times.
-    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return f"{moment.isoformat()[:19]}Z"
 
 
 def micro(moment: datetime) -> str:

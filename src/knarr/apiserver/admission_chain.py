@@ -1,22 +1,26 @@
-"""Admission of one write: the built-in plugins in their order, then what lies outside (webhooks, policies, quotas)."""
+"""Admission of one write: the built-in plugins in their order, then what lies outside (webhooks, policies, quotas).
+
+Who is asked about an operation on a resource or subresource is found out once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
 from knarr.apimachinery.errors import StatusError
 from knarr.apiserver.admission.plugins import OUTER, Plugins
 from knarr.apiserver.attributes import Attributes
-from knarr.component_base.metrics import Histogram
+from knarr.component_base.metrics import Histogram, Key
 
 
 class Admission(Protocol):
     """An admission step that may have to wait: webhooks, policies, quotas.
 
     It has one or both of the coroutines `admit` (may change `attributes.object`) and `validate` (may only refuse),
-    which take the attributes and raise `StatusError`.
+    which take the attributes and raise `StatusError`. With a function `idle(attributes)` it tells at once that it has
+    nothing to say of a write: then neither is called.
     """
 
     name: str
@@ -30,19 +34,24 @@ class Latencies(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """One call of a half, and under what its durations are counted while it lets writes pass."""
+    """One call of a half, and where its durations are counted while it lets writes pass."""
 
     call: Callable[[Attributes], Any]
-    key: tuple[str, ...]
+    name: str
+    row: list[float]
+    idle: Callable[[Attributes], bool]
 
 
 class _Half(NamedTuple):
-    """One half (`admit`, `validate`) for one operation on one resource."""
+    """One half (`admit`, `validate`) for one operation on one resource or subresource."""
 
     name: str
     operation: str
     plugins: tuple[_Step, ...]
     outer: tuple[_Step, ...]
+    #: Where those are counted that the operation does not concern.
+    unconcerned: tuple[list[float], ...]
+    row: list[float]
 
 
 class AdmissionChain:
@@ -52,7 +61,7 @@ class AdmissionChain:
         self.plugins = plugins
         self.outer: list[Admission] = []
         self._latencies = latencies
-        self._halves: dict[tuple[str, str, tuple[str, str]], _Half] = {}
+        self._halves: dict[tuple[str, str, str, str, str], _Half] = {}
         for step in outer:
             self.add(step)
 
@@ -75,42 +84,71 @@ class AdmissionChain:
         await self._run(self._half("validate", attributes), attributes)
 
     def _half(self, name: str, attributes: Attributes) -> _Half:
-        key = (name, attributes.operation, attributes.kind_key)
+        resource = attributes.resource
+        key = (name, attributes.operation, resource.plural, resource.group, attributes.subresource)
         found = self._halves.get(key)
         if found is None:
             found = self._halves[key] = self._made(*key)
         return found
 
-    def _made(self, half: str, operation: str, kind_key: tuple[str, str]) -> _Half:
-        def step(one: Any) -> _Step:
-            return _Step(getattr(one, half), (one.name, operation, "false", half))
+    def _made(self, half: str, operation: str, plural: str, group: str, subresource: str) -> _Half:
+        rows = self._latencies.plugins
 
-        wanting = self.plugins.mutators if half == "admit" else self.plugins.validators
-        outer = (one for one in self.outer if hasattr(one, half))
-        return _Half(half, operation, tuple(map(step, wanting(kind_key))), tuple(map(step, outer)))
+        def steps(some: Iterable[Any]) -> tuple[_Step, ...]:
+            return tuple(
+                _Step(getattr(one, half), one.name, rows.row(_key(one, operation, half)), getattr(one, "idle", _never))
+                for one in some
+            )
+
+        wanting = (self.plugins.mutators if half == "admit" else self.plugins.validators)((plural, group))
+        concerned = [one for one in wanting if getattr(one, "concerns", _always)(operation, subresource)]
+        return _Half(
+            half,
+            operation,
+            steps(concerned),
+            steps(one for one in self.outer if hasattr(one, half)),
+            tuple(rows.row(_key(one, operation, half)) for one in wanting if one not in concerned),
+            self._latencies.halves.row((operation, "false", half)),
+        )
 
     async def _run(self, half: _Half, attributes: Attributes) -> None:
         """Call the steps of a half, and count how long each took; who raises has rejected."""
-        observe = self._latencies.plugins.observe
+        note = self._latencies.plugins.note
         began = last = perf_counter()
-        name, rejected = "", "false"
+        asked = ""
         try:
-            for call, key in half.plugins:
-                name = key[0]
+            for call, asked, row, _ in half.plugins:  # noqa: B007 - told of who refuses
                 call(attributes)
                 now = perf_counter()
-                observe(now - last, key)
+                note(row, now - last)
                 last = now
-            for call, key in half.outer:
-                name = key[0]
+            for call, asked, row, idle in half.outer:  # noqa: B007
+                if idle(attributes):
+                    row[0] += 1
+                    continue
                 waiting: Awaitable[None] = call(attributes)
                 await waiting
                 now = perf_counter()
-                observe(now - last, key)
+                note(row, now - last)
                 last = now
         except StatusError:
-            rejected = "true"
-            observe(perf_counter() - last, (name, half.operation, rejected, half.name))
+            now = perf_counter()
+            self._latencies.plugins.observe(now - last, (asked, half.operation, "true", half.name))
+            self._latencies.halves.observe(now - began, (half.operation, "true", half.name))
             raise
-        finally:
-            self._latencies.halves.observe(perf_counter() - began, (half.operation, rejected, half.name))
+        for row in half.unconcerned:
+            # Who has nothing to say takes no time to say it.
+            row[0] += 1
+        self._latencies.halves.note(half.row, last - began)
+
+
+def _key(step: Any, operation: str, half: str) -> Key:
+    return step.name, operation, "false", half
+
+
+def _always(_operation: str, _subresource: str) -> bool:
+    return True
+
+
+def _never(_attributes: Attributes) -> bool:
+    return False

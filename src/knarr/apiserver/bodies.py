@@ -20,6 +20,8 @@ from knarr.component_base.http_server import MAX_BODY
 
 _MAY_FORGET = re.compile(rb"managedFields[\"']?\s*:\s*\[\s*\]")
 
+#: How something empty begins: looked for first, since a search by pattern takes many times as long.
+_EMPTIES = ((b'"', (b'"',)), (b"[", (b"]", b" ", b"\n", b"\t", b"\r")), (b"{", (b"}", b" ", b"\n", b"\t", b"\r")))
 _MAY_BE_EMPTY = re.compile(rb"""[:-]\s*(?:\[\s*\]|\{\s*\}|"")""")
 
 
@@ -40,7 +42,11 @@ def read(request: Request, resource: Resource, validation: str) -> Object:
         obj, problems = _from_protobuf(request.body, resource)
     else:
         obj, problems = kinds.decode(resource, request.body, yaml=media == YAML)
-        if _MAY_FORGET.search(request.body) and forgets_managers(any_object(request.body, media)):
+        if (
+            b"managedFields" in request.body
+            and _MAY_FORGET.search(request.body)
+            and forgets_managers(any_object(request.body, media))
+        ):
             obj["metadata"]["managedFields"] = []
     if problems and validation == "Strict":
         raise codec.strict_error(resource.api_version, resource.kind, problems)
@@ -52,7 +58,7 @@ def read(request: Request, resource: Resource, validation: str) -> Object:
 def refill(request: Request, resource: Resource, obj: Object) -> Any:
     """Put empty lists and maps of the body back into its object; gives the body if there were any, else None."""
     media = negotiation.body_media(request.headers.get("content-type", ""))
-    if media == PROTOBUF or _MAY_BE_EMPTY.search(request.body) is None:
+    if media == PROTOBUF or not _may_be_empty(request.body):
         return None
     body = json_text.plain(any_object(request.body, media))
     return body if kinds.refill(resource, obj, body) else None
@@ -60,7 +66,15 @@ def refill(request: Request, resource: Resource, obj: Object) -> Any:
 
 def may_empty(patch: bytes) -> bool:
     """Whether a patch may leave lists or maps behind that are empty."""
-    return _MAY_BE_EMPTY.search(patch) is not None or b'"remove"' in patch or b"$patch" in patch
+    return _may_be_empty(patch) or b'"remove"' in patch or b"$patch" in patch
+
+
+def _may_be_empty(body: bytes) -> bool:
+    """Whether something in a body may be empty."""
+    for start, ends in _EMPTIES:
+        if any(start + end in body for end in ends):
+            return _MAY_BE_EMPTY.search(body) is not None
+    return False
 
 
 def forgets_managers(body: Any) -> bool:

@@ -166,7 +166,8 @@ def prepare(one: Call, obj: Object) -> None:
     kinds.prepare_create(resource, obj)
     if (resource.plural, resource.group) == ("certificatesigningrequests", "certificates.k8s.io"):
         _stamp_requester(obj, one.user)
-    escalation.check(one.attributes("CREATE", obj, None, one.info.name), one.ctx.authorizers)
+    if escalation.concerns(resource):
+        escalation.check(one.attributes("CREATE", obj, None, one.info.name), one.ctx.authorizers)
     errors = admin_access.check(resource, obj, None, "", one.ctx.reader)
     errors += kinds.validate_create(resource, obj)
     if errors:

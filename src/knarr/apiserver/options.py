@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from knarr.apimachinery import field, fields, labels
 from knarr.apimachinery.errors import StatusError, bad_request, invalid
@@ -23,6 +24,8 @@ _INT = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _MATCH = "resourceVersionMatch"
 _KINDS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"
+#: Characters of a user agent up to which who it is is remembered.
+_REMEMBERED = 1024
 #: Longest name of a field manager.
 _MANAGER_LIMIT = 128
 
@@ -122,7 +125,7 @@ def write_options(kind: str, query: Mapping[str, str], lists: Mapping[str, list[
     Raises `StatusError` 422. The manager is the first part of the user agent unless the query names one.
     """
     if not query and kind != APPLY_OPTIONS:
-        return WriteOptions(manager=manager_of(user_agent))
+        return (_plain_options if len(user_agent) < _REMEMBERED else _plain_options.__wrapped__)(user_agent)
     force = query.get("force")
     forced = None if force is None else is_true(force)
     errors = _write_errors(kind, query, lists.get("dryRun", ()))
@@ -147,6 +150,11 @@ def operation_options(operation: str, query: Mapping[str, str]) -> Object:
             if query.get(name):
                 found[name] = query[name]
     return found
+
+
+@lru_cache(maxsize=256)
+def _plain_options(user_agent: str) -> WriteOptions:
+    return WriteOptions(manager=manager_of(user_agent))
 
 
 def _write_errors(kind: str, query: Mapping[str, str], dry_run: list[str] | tuple[()]) -> list[FieldError]:

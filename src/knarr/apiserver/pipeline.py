@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 
@@ -82,6 +81,7 @@ class Pipeline:
     def __init__(self, ctx: Context, nonresource: NonResource) -> None:
         self.ctx = ctx
         self.nonresource = nonresource
+        self._deadlines = deadlines.Deadlines()
 
     def quick(self, request: Request) -> Response | None:
         """The answer of a cached read; None for what `handle` must do."""
@@ -186,15 +186,13 @@ class Pipeline:
         return entered
 
     async def _in_time(self, request: Request, info: RequestInfo) -> Response:
-        try:
-            async with asyncio.timeout(deadlines.seconds(request, info)) as limit:
-                if info.is_resource:
-                    return await dispatch.dispatch(self.ctx, request, info)
-                return await self.nonresource.answer(request)
-        except TimeoutError as error:
-            if limit.expired():
-                raise deadlines.exceeded() from error
-            raise
+        seconds = deadlines.seconds(request, info)
+        answer = dispatch.dispatch(self.ctx, request, info) if info.is_resource else self.nonresource.answer(request)
+        if seconds is None:
+            return await answer
+        if seconds == deadlines.REQUEST_TIMEOUT:
+            return await self._deadlines.keep(answer)
+        return await deadlines.keep_within(seconds, answer)
 
     def _enter(self, request: Request) -> None:
         for stage in STAGES:

@@ -59,11 +59,14 @@ class QuotaAccounting:
         #: The writes that wait, by namespace; a namespace is in here as long as a task looks after it.
         self._waiting: dict[str, list[_Waiter]] = {}
 
+    def idle(self, attributes: Attributes) -> bool:
+        """Whether no quota can be about a write."""
+        return not self._has_quotas(attributes.namespace) and not (self._limits and attributes.kind_key in self._limits)
+
     async def validate(self, attributes: Attributes) -> None:
         """Charge a write. Raises `StatusError` if it does not fit into a quota."""
         namespace = attributes.namespace
-        concerned = self._has_quotas(namespace) or attributes.kind_key in self._limits
-        if not concerned or resource_quota.measure_of(attributes) is None:
+        if self.idle(attributes) or resource_quota.measure_of(attributes) is None:
             return
         waiter = _Waiter(attributes, asyncio.get_running_loop().create_future())
         if namespace in self._waiting:

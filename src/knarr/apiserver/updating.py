@@ -209,7 +209,8 @@ def _prepare(one: Call, change: Change, obj: Object, old: Object) -> None:
         kinds.strip(resource, obj)
     metadata.keep_system_fields(obj, old, now)
     kinds.prepare_update(resource, obj, old, change.subresource, now)
-    escalation.check(one.attributes("UPDATE", obj, old, one.info.name), one.ctx.authorizers)
+    if escalation.concerns(resource):
+        escalation.check(one.attributes("UPDATE", obj, old, one.info.name), one.ctx.authorizers)
     errors = _errors(one, change, obj, old)
     if errors:
         raise invalid(resource.kind, resource.storage_group, obj["metadata"].get("name", ""), errors)

@@ -109,21 +109,25 @@ class Histogram:
 
     def observe(self, value: float, key: Key = ()) -> None:
         """Count one value."""
-        counts = self.values.get(key) or self.row(key)
-        counts[bisect.bisect_left(self.buckets, value)] += 1
-        counts[-1] += value
+        self.note(self.values.get(key) or self.row(key), value)
+
+    def note(self, row: list[float], value: float) -> None:
+        """Count one value in the row of a key."""
+        row[bisect.bisect_left(self.buckets, value)] += 1
+        row[-1] += value
 
     def row(self, key: Key) -> list[float]:
-        """The counts of a key, for hot paths that write to them themselves."""
+        """The counts of a key, for hot paths that write to them themselves; shown once there is anything in them."""
         return self.values.setdefault(key, [0.0] * (len(self.buckets) + 2))
 
     def lines(self) -> Iterator[str]:
         """As `Family`."""
-        if not self.values:
+        rows = [(key, counts) for key, counts in list(self.values.items()) if any(counts)]
+        if not rows:
             return
         yield from self.about.head("histogram")
         bounds = [f'le="{_number(bound)}"}}' for bound in self.buckets]
-        for key, counts in list(self.values.items()):
+        for key, counts in rows:
             yield from self._of(self.about.pairs(key), bounds, counts)
 
     def _of(self, pairs: str, bounds: Sequence[str], counts: Sequence[float]) -> Iterator[str]:

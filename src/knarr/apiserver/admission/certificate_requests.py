@@ -8,7 +8,7 @@ from __future__ import annotations
 from knarr.api.semantics.certificate_requests import CLIENT, parse
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.admission.plugin import Kinds, new_objects, refuse
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz.decision import Authorizer
 from knarr.apiserver.request import RequestInfo
@@ -61,6 +61,7 @@ class CertificateSubjectRestriction:
 
     name = "CertificateSubjectRestriction"
     kinds = _KINDS
+    concerns = staticmethod(new_objects)
 
     def validate(self, attributes: Attributes) -> None:
         """Look at the organizations that a client certificate is asked for. Raises `StatusError`."""

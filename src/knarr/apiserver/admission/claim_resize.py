@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from knarr.apimachinery import quantity
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.admission.plugin import Kinds, refuse, written_objects
 from knarr.apiserver.attributes import Attributes
 
 _ANNOTATION = "volume.beta.kubernetes.io/storage-class"
@@ -15,6 +15,7 @@ class PersistentVolumeClaimResize:
 
     name = "PersistentVolumeClaimResize"
     kinds: Kinds = frozenset({("persistentvolumeclaims", "")})
+    concerns = staticmethod(written_objects)
 
     def validate(self, attributes: Attributes) -> None:
         """Refuse to grow a claim that cannot grow. Raises `StatusError`."""

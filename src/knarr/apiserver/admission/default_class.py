@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.plugin import Kinds
+from knarr.apiserver.admission.plugin import Kinds, new_objects
 from knarr.apiserver.attributes import Attributes
 
 _STORAGE_DEFAULTS = (
@@ -25,6 +25,7 @@ class DefaultStorageClass:
 
     name = "DefaultStorageClass"
     kinds: Kinds = frozenset({("persistentvolumeclaims", "")})
+    concerns = staticmethod(new_objects)
 
     def admit(self, attributes: Attributes) -> None:
         """Set the class of a new claim that names none."""
@@ -44,6 +45,7 @@ class DefaultIngressClass:
 
     name = "DefaultIngressClass"
     kinds: Kinds = frozenset({("ingresses", "networking.k8s.io")})
+    concerns = staticmethod(new_objects)
 
     def admit(self, attributes: Attributes) -> None:
         """Set the class of a new ingress that names none."""

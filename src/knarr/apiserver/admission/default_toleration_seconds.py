@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.plugin import Kinds
+from knarr.apiserver.admission.plugin import Kinds, written_objects
 from knarr.apiserver.attributes import Attributes
 
 _SECONDS = 300
@@ -15,6 +15,7 @@ class DefaultTolerationSeconds:
 
     name = "DefaultTolerationSeconds"
     kinds: Kinds = frozenset({("pods", "")})
+    concerns = staticmethod(written_objects)
 
     def admit(self, attributes: Attributes) -> None:
         """Add what is missing."""

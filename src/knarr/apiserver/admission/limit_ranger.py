@@ -18,11 +18,17 @@ _ANNOTATION = "kubernetes.io/limit-ranger"
 _KINDS = (("containers", "container"), ("initContainers", "init container"))
 
 
+def _concerns(operation: str, subresource: str) -> bool:
+    """Containers cannot change after creation but by a resize."""
+    return operation in ("CREATE", "UPDATE") and subresource in ("", "resize")
+
+
 class LimitRanger:
     """Applies the LimitRanges of a namespace to new pods and to claims."""
 
     name = "LimitRanger"
     kinds: Kinds = frozenset({("pods", ""), ("persistentvolumeclaims", "")})
+    concerns = staticmethod(_concerns)
 
     def admit(self, attributes: Attributes) -> None:
         """Set what a new pod's containers leave open."""

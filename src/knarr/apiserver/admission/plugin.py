@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from knarr.apimachinery.errors import StatusError, forbidden
@@ -11,8 +12,25 @@ from knarr.apiserver.attributes import Attributes
 Kinds = frozenset[tuple[str, str]] | None
 
 
+#: Whether a plugin wants to see an operation on a subresource (empty: the object itself).
+Concerns = Callable[[str, str], bool]
+
+
+def new_objects(operation: str, subresource: str) -> bool:
+    """What plugins concern that complete new objects."""
+    return operation == "CREATE" and not subresource
+
+
+def written_objects(operation: str, subresource: str) -> bool:
+    """What plugins concern that look at objects, but not at their subresources."""
+    return operation in ("CREATE", "UPDATE") and not subresource
+
+
 class Mutator(Protocol):
-    """A plugin that may change `attributes.object`."""
+    """A plugin that may change `attributes.object`.
+
+    It may have a function `concerns`: what that does not concern it is not asked about at all.
+    """
 
     name: str
     kinds: Kinds
@@ -23,7 +41,7 @@ class Mutator(Protocol):
 
 
 class Validator(Protocol):
-    """A plugin that may only refuse."""
+    """A plugin that may only refuse. It may have `concerns` as well."""
 
     name: str
     kinds: Kinds

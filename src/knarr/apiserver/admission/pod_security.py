@@ -47,11 +47,17 @@ _CONTAINERS = ("containers", "initContainers")
 _PRIVILEGED = Policy()
 
 
+def _concerns(operation: str, subresource: str) -> bool:
+    """Most subresources leave the pod's spec alone."""
+    return operation in ("CREATE", "UPDATE") and subresource not in _HARMLESS
+
+
 class PodSecurity:
     """Refuses pods (enforce), warns (warn) and notes for the audit log (audit)."""
 
     name = "PodSecurity"
     kinds: Kinds = _TEMPLATES | {_POD, _NAMESPACE}
+    concerns = staticmethod(_concerns)
 
     def __init__(self, settings: Settings | None = None, metrics: PodSecurityMetrics | None = None) -> None:
         self._settings = settings or Settings()

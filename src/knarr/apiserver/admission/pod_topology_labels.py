@@ -11,11 +11,17 @@ from knarr.apiserver.attributes import Attributes, Reader
 _LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 
+def _concerns(operation: str, subresource: str) -> bool:
+    """Labels follow the node: of bindings, and of pods that are made for one."""
+    return operation == "CREATE" and subresource in ("", "binding")
+
+
 class PodTopologyLabels:
     """Labels bindings, whose labels the pod takes over, and new pods that have their node already."""
 
     name = "PodTopologyLabels"
     kinds: Kinds = frozenset({("pods", "")})
+    concerns = staticmethod(_concerns)
 
     def admit(self, attributes: Attributes) -> None:
         """Add the labels of the node, where there is one."""

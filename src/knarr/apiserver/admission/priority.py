@@ -6,7 +6,7 @@ Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-pre
 from __future__ import annotations
 
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.admission.plugin import Kinds, refuse, written_objects
 from knarr.apiserver.attributes import Attributes, Reader
 
 _GROUP = "scheduling.k8s.io"
@@ -18,6 +18,7 @@ class Priority:
 
     name = "Priority"
     kinds: Kinds = frozenset({("pods", ""), _CLASSES})
+    concerns = staticmethod(written_objects)
 
     def admit(self, attributes: Attributes) -> None:
         """Set a pod's priority and preemption policy. Raises `StatusError` for an unknown class."""

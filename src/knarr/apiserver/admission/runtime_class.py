@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
-from knarr.apiserver.admission.plugin import Kinds, refuse
+from knarr.apiserver.admission.plugin import Kinds, new_objects, refuse
 from knarr.apiserver.attributes import Attributes
 
 _MISMATCH = "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"
@@ -18,6 +18,7 @@ class RuntimeClass:
 
     name = "RuntimeClass"
     kinds: Kinds = frozenset({("pods", "")})
+    concerns = staticmethod(new_objects)
 
     def admit(self, attributes: Attributes) -> None:
         """Set overhead, node selector and tolerations of a new pod. Raises `StatusError`."""

@@ -20,11 +20,17 @@ _ENFORCE = "kubernetes.io/enforce-mountable-secrets"
 _SECONDS = 3607
 
 
+def _concerns(operation: str, subresource: str) -> bool:
+    """Only new pods and new containers have something to be completed or checked."""
+    return (operation, subresource) in (("CREATE", ""), ("UPDATE", "ephemeralcontainers"))
+
+
 class ServiceAccount:
     """Fills in a pod's account, token volume and pull secrets."""
 
     name = "ServiceAccount"
     kinds: Kinds = frozenset({("pods", "")})
+    concerns = staticmethod(_concerns)
 
     def __init__(self, suffix: Callable[[], str]) -> None:
         """`suffix` gives the five random characters of a volume's name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from knarr.apiserver.admission.plugin import Kinds
+from knarr.apiserver.admission.plugin import Kinds, new_objects
 from knarr.apiserver.attributes import Attributes
 
 _FINALIZERS = {
@@ -17,6 +17,7 @@ class StorageObjectInUseProtection:
 
     name = "StorageObjectInUseProtection"
     kinds: Kinds = frozenset(_FINALIZERS)
+    concerns = staticmethod(new_objects)
 
     def admit(self, attributes: Attributes) -> None:
         """Add the finalizer to a new object."""

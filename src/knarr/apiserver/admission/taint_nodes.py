@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from knarr.apiserver.admission.plugin import Kinds
+from knarr.apiserver.admission.plugin import Kinds, new_objects
 from knarr.apiserver.attributes import Attributes
 
 _TAINT = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
@@ -13,6 +13,7 @@ class TaintNodesByCondition:
 
     name = "TaintNodesByCondition"
     kinds: Kinds = frozenset({("nodes", "")})
+    concerns = staticmethod(new_objects)
 
     def admit(self, attributes: Attributes) -> None:
         """Add the not-ready taint to a new node."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from knarr.api.resources import Resource
 from knarr.apimachinery.errors import forbidden, not_found
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
@@ -26,6 +27,11 @@ _EVERYTHING: tuple[Object, ...] = (
     {"verbs": ["*"], "nonResourceURLs": ["*"]},
 )
 _OWNERSHIP = frozenset({"ownerReferences", "finalizers", "managedFields", "resourceVersion"})
+
+
+def concerns(resource: Resource) -> bool:
+    """Whether these are roles or bindings."""
+    return resource.group == GROUP
 
 
 def check(attributes: Attributes, authorizers: AuthorizerChain) -> None:
