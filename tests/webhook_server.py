@@ -76,6 +76,10 @@ class WebhookServer:
         self.ended.set()
         self._server.shutdown()
         self._thread.join()
+        self.close()
+
+    def close(self) -> None:
+        """Give up the port of one that was not started."""
         self._server.server_close()
 
     def serve(self, handler: BaseHTTPRequestHandler) -> None:
