@@ -42,7 +42,7 @@ def authenticate(ctx: Context, request: Request) -> None:
 
 def note(ctx: Context, request: Request) -> None:
     """Begin to write it down, where somebody wants that."""
-    if ctx.auditor is not None:
+    if ctx.auditor is not None and request.record is None:
         request.record = ctx.auditor.begin(request)
 
 
