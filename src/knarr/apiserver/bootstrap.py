@@ -87,7 +87,11 @@ class Bootstrap:
         await self._ensure([system.service_cidr(settings.service_cidr)])
         await self._status(registry.SERVICECIDRS, "kubernetes", {"conditions": [self._ready()]})
         await self._way_here()
-        authentication = system.authentication_map(settings.client_authority, settings.proxy_authority)
+        await self.trust(settings.client_authority)
+
+    async def trust(self, client_authority: str) -> None:
+        """Tell whom this server takes client certificates and proxied requests from. Raises `StatusError`."""
+        authentication = system.authentication_map(client_authority, self._settings.proxy_authority)
         await self._apply(registry.CONFIGMAPS, authentication)
         await self._ensure([tracking_map(self._ctx.clock.now().strftime(token_secrets.DAY))])
 

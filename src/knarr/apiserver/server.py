@@ -87,6 +87,8 @@ class ApiServer:
         self.tasks = tasks
         #: Tells the other servers that this one ends.
         self.leave: Callable[[], Awaitable[None]] = _nobody
+        #: Tells the cluster of another authority for client certificates (PEM).
+        self.trust: Callable[[str], Awaitable[None]]
 
     async def handler(self, request: Request) -> Response:
         """Answer a request."""
@@ -149,7 +151,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     try:
         beginning = bootstrap.Bootstrap(ctx, server.handler, settings, checks)
         await beginning.run()
-        server.leave = beginning.leave
+        server.leave, server.trust = beginning.leave, beginning.trust
         tasks.forever(beginning.keep, "system-objects")
         await repair_numbers()
         await _keep_available(ctx, server.handler, tasks)

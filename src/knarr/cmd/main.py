@@ -15,6 +15,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "server": ("server", "run a server: API, controllers, scheduler"),
     "agent": ("agent", "run a node: kubelet, kube-proxy, DNS"),
     "secrets-encrypt": ("secrets_encrypt", "encrypt Secrets at rest, exchange the keys"),
+    "certificate": ("certificate", "show certificates, issue them anew, exchange their authority"),
     "images": ("images", "import and list the images of a node"),
     "kubectl": ("kubectl", "run kubectl against a cluster"),
 }

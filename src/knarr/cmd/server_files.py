@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from knarr.component_base import certificates, kubeconfig
-from knarr.component_base.certificates import Authority, Leaf
+from knarr.component_base import certificates, kubeconfig, succession
+from knarr.component_base.certificates import Authority, Leaf, Terms
 from knarr.component_base.kubeconfig import Access
 
 
@@ -61,13 +61,14 @@ class Files:
         """The private key that signs service-account tokens, PEM."""
         return certificates.signing_key(self.directory)
 
-    def prepare(self, now: datetime.datetime) -> None:
-        """Make what is missing, issue certificates that are due, hand out the kubeconfigs with them."""
+    def prepare(self, now: datetime.datetime, *, anew: bool = False) -> None:
+        """Make what is missing, issue certificates that are due (all: `anew`), hand out the kubeconfigs with them."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        succession.adopt(self.directory, "ca")
         authority = Authority.load_or_create(self.directory, "ca", now)
         Authority.load_or_create(self.directory, "front-proxy-ca", now)
         certificates.signing_key(self.directory)
-        issuer = _Issuer(authority, now, self.days)
+        issuer = _Issuer(authority, Terms(now, anew, succession.chain(self.directory, "ca")), self.days)
         issuer.leaf(self.directory, "serving", _serving_leaf(self._arguments, self.address))
         client = Leaf("kube-apiserver-kubelet-client", ("system:masters",), client=True)
         issuer.leaf(self.directory, "kubelet-client", client)
@@ -114,13 +115,13 @@ class _Issuer:
     """Issues certificates at one time."""
 
     authority: Authority
-    now: datetime.datetime
+    terms: Terms
     days: float
 
     def leaf(self, directory: Path, name: str, leaf: Leaf) -> Pair:
         """The files of a certificate that is good."""
         lasting = replace(leaf, days=self.days)
-        return Pair(*certificates.leaf_files(self.authority, directory, name, lasting, self.now))
+        return Pair(*certificates.files_on(self.terms, self.authority, directory, name, lasting))
 
     def access(self, server: str, pair: Pair) -> Access:
         """What a kubeconfig says."""

@@ -8,7 +8,6 @@ import datetime
 import gc
 import signal
 import socket
-import ssl
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from knarr.apiserver.connect import connectors
 from knarr.apiserver.server import ApiServer, ServerConfig, build
 from knarr.cmd import audit, datastore, identity, shared_secrets
 from knarr.cmd.identity import Authorities, FlagError
+from knarr.cmd.renewal import Renewal
 from knarr.cmd.server_files import Files, node_name
 from knarr.cmd.shared_secrets import SecretsError
 from knarr.component_base import logs
@@ -30,9 +30,6 @@ from knarr.component_base.metrics import STABLE, About, Looked, Sample
 from knarr.component_base.tasks import Tasks
 from knarr.storage.store import StoreError
 
-#: Seconds between looks at whether the certificates are due for renewal, at most.
-_RENEWAL = 3600.0
-_DAY = 86400.0
 #: Seconds after which what the start has left over is looked through, once.
 _SETTLED = 5.0
 _log = logs.get("server")
@@ -46,10 +43,33 @@ class Running:
     files: Files
     arguments: argparse.Namespace
     clock: RealClock
+    #: Set when another authority has taken over.
+    succeeded: asyncio.Event
+
+    async def succeed(self, authority: str) -> None:
+        """Tell the cluster of another authority."""
+        trusted = identity.authorities(self.arguments, authority.encode(), self.files.proxy_authority)
+        await self.api.trust(trusted.clients.decode())
+        self.succeeded.set()
 
 
 async def _control_plane(running: Running) -> None:
-    """Controllers and scheduler. Imported late: a bare API server needs none of it."""
+    """Controllers and scheduler; begun anew when another authority has taken over."""
+    plane = asyncio.ensure_future(_control(running))
+    succession = asyncio.ensure_future(running.succeeded.wait())
+    try:
+        await asyncio.wait((plane, succession), return_when=asyncio.FIRST_COMPLETED)
+        running.succeeded.clear()
+        if plane.done():
+            plane.result()
+    finally:
+        for each in (plane, succession):
+            each.cancel()
+        await asyncio.gather(plane, succession, return_exceptions=True)
+
+
+async def _control(running: Running) -> None:
+    """Imported late: a bare API server needs none of it."""
     from knarr.cmd.control_plane import ControlPlane, Settings
 
     settings = Settings(
@@ -109,17 +129,15 @@ async def _serve(arguments: argparse.Namespace, files: Files, sockets: Sequence[
             store = await encryption.over(store)
         trusted = identity.authorities(arguments, files.authority, files.proxy_authority)
         api = await build(_config(arguments, files, trusted, clock), store, clock)
-        api.ctx.metrics.registry.add(_size(arguments))
-        if encryption is not None:
-            api.ctx.metrics.registry.add(*encryption.metrics)
-            tasks.forever(lambda: encryption.run(clock), "encryption")
-        context, kubelets = _tls(files, trusted), _kubelet_tls(files)
-        api.ctx.connectors.update(connectors.build(api.ctx.reader, kubelets))
-        http = HttpServer(api.handler, context, api.quick, streams_body=connectors.streams_body)
+        _follow_files(api, arguments, tasks, clock)
+        renewal = Renewal(files, trusted)
+        api.ctx.connectors.update(connectors.build(api.ctx.reader, renewal.kubelets))
+        http = HttpServer(api.handler, renewal.serving, api.quick, streams_body=connectors.streams_body)
         for sock in sockets:
             await http.listen_socket(sock)
-        tasks.forever(lambda: _renew(files, context, kubelets, clock), "certificates")
-        running = Running(api, files, arguments, clock)
+        running = Running(api, files, arguments, clock, asyncio.Event())
+        tasks.forever(lambda: renewal.keep(clock, running.succeed), "certificates")
+        loop.add_signal_handler(signal.SIGHUP, renewal.ask)
         for name, component in COMPONENTS if arguments.role == "all" else ():
             tasks.forever(lambda component=component: component(running), name)  # type: ignore[misc]
         tasks.start(_settle(clock), "garbage")
@@ -136,6 +154,15 @@ async def _serve(arguments: argparse.Namespace, files: Files, sockets: Sequence[
         if arguments.encryption is not None:
             arguments.encryption.close()
     return 0
+
+
+def _follow_files(api: ApiServer, arguments: argparse.Namespace, tasks: Tasks, clock: Clock) -> None:
+    """Keep an eye on the database's size and on the configuration of encryption."""
+    api.ctx.metrics.registry.add(_size(arguments))
+    encryption = arguments.encryption
+    if encryption is not None:
+        api.ctx.metrics.registry.add(*encryption.metrics)
+        tasks.forever(lambda: encryption.run(clock), "encryption")
 
 
 async def _settle(clock: Clock) -> None:
@@ -175,28 +202,3 @@ def _size(arguments: argparse.Namespace) -> Looked:
         return [(("sqlite",), sum(sizes))] if sizes else []
 
     return Looked(about, look)
-
-
-def _tls(files: Files, trusted: Authorities) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(files.serving.certificate, files.serving.key)
-    trusted.trust(context)
-    context.verify_mode = ssl.CERT_OPTIONAL
-    return context
-
-
-def _kubelet_tls(files: Files) -> ssl.SSLContext:
-    """For connections to kubelets: their certificates are the cluster's."""
-    context = ssl.create_default_context(cadata=files.authority.decode())
-    context.load_cert_chain(files.kubelet_client.certificate, files.kubelet_client.key)
-    return context
-
-
-async def _renew(files: Files, context: ssl.SSLContext, kubelets: ssl.SSLContext, clock: Clock) -> None:
-    """Issue certificates that are due again, for ever; new connections get the new ones."""
-    while True:
-        await clock.sleep(min(_RENEWAL, files.days * _DAY / 20))
-        await asyncio.to_thread(files.prepare, clock.now())
-        context.load_cert_chain(files.serving.certificate, files.serving.key)
-        kubelets.load_cert_chain(files.kubelet_client.certificate, files.kubelet_client.key)

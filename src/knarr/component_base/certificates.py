@@ -42,6 +42,14 @@ class Leaf:
     days: float = 365
 
 
+class Terms(NamedTuple):
+    """How leaf files are issued: when, whether those that are good are replaced too, and what they are sent with."""
+
+    now: datetime.datetime
+    anew: bool = False
+    chain: bytes = b""
+
+
 class Authority:
     """A certificate authority whose key is at hand."""
 
@@ -100,6 +108,11 @@ class Authority:
             builder = builder.add_extension(extension, critical)
         return self.finish(builder)
 
+    def check(self) -> None:
+        """Make sure that key and certificate belong together. Raises `ValueError`."""
+        if self._key.public_key() != self._certificate.public_key():
+            raise ValueError("the key is not that of the certificate")
+
     @property
     def ends(self) -> datetime.datetime:
         """When the authority's own certificate ends."""
@@ -147,11 +160,17 @@ def leaf_files(
     authority: Authority, directory: Path, name: str, leaf: Leaf, now: datetime.datetime
 ) -> tuple[Path, Path]:
     """The paths of `name.crt` and `name.key`, issued again when absent, due for renewal, or not for this leaf."""
+    return files_on(Terms(now), authority, directory, name, leaf)
+
+
+def files_on(terms: Terms, authority: Authority, directory: Path, name: str, leaf: Leaf) -> tuple[Path, Path]:
+    """As `leaf_files`, on terms."""
     certificate, key = directory / f"{name}.crt", directory / f"{name}.key"
-    if not (key.exists() and certificate.exists() and _still_good(authority, certificate.read_bytes(), leaf, now)):
-        pair = authority.issue(leaf, now)
+    there = key.exists() and certificate.exists() and not terms.anew
+    if not (there and _still_good(authority, certificate.read_bytes(), leaf, terms.now)):
+        pair = authority.issue(leaf, terms.now)
         write_private(key, pair.key)
-        write_private(certificate, pair.certificate)
+        write_private(certificate, pair.certificate + terms.chain)
     return certificate, key
 
 

@@ -53,6 +53,16 @@ def merge(path: Path, name: str, access: Access, owner: tuple[int, int] | None =
     _store(path, config, owner)
 
 
+def renew(path: Path, name: str, access: Access) -> None:
+    """Replace a context that a kubeconfig has, and leave alone which one is current. Raises `ValueError`, `OSError`."""
+    config = _load(path)
+    if not any(each.get("name") == name for each in config.get("contexts") or ()):
+        return
+    for section, added in _entries(name, access).items():
+        config[section] = [*_without(config, section, name), *added]
+    _store(path, config, None)
+
+
 def check(path: Path) -> None:
     """Raises `ValueError` or `OSError` for a file that `merge` could not add to; an absent one is fine."""
     _load(path)
