@@ -5,9 +5,14 @@ The served ones stand in `registry.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
 
 from knarr.apimachinery.gvk import GroupVersionKind
+from knarr.apimachinery.types import Object
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,54 @@ class Subresource:
     group: str
     version: str
     verbs: tuple[str, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Definition:
+    """The CustomResourceDefinition that custom resources come from, one for all its versions."""
+
+    name: str
+    uid: str
+    #: The JSON of the definition as the cache has it; schemas are read from it when they are wanted.
+    body: bytes
+    #: The version that objects are stored in.
+    storage_version: str
+    #: `spec.conversion`.
+    conversion: Mapping[str, Any]
+    #: Fields that no schema knows are kept.
+    preserves: bool = False
+    #: All versions, served or not, in the order of the definition.
+    versions: dict[str, Resource] = field(default_factory=dict)
+
+    @property
+    def calls_webhook(self) -> bool:
+        """Whether a webhook converts between versions; else their objects differ in `apiVersion` alone."""
+        return self.conversion.get("strategy") == "Webhook"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CustomVersion:
+    """What a version of a definition says of its objects."""
+
+    definition: Definition
+    #: Its place in `spec.versions`.
+    at: int
+    served: bool = True
+    has_status: bool = False
+    #: `subresources.scale`, if there is one.
+    scale: Mapping[str, str] | None = None
+    #: `additionalPrinterColumns`.
+    columns: tuple[Mapping[str, Any], ...] = ()
+    #: JSONPaths of `selectableFields` (`.spec.color`).
+    selectable: tuple[str, ...] = ()
+    #: What clients are warned of.
+    deprecation: str = ""
+
+    def schema(self) -> Object:
+        """`openAPIV3Schema`, decoded anew."""
+        spec = orjson.loads(self.definition.body)["spec"]
+        found: Object = (spec["versions"][self.at].get("schema") or {}).get("openAPIV3Schema") or {}
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +95,8 @@ class Resource:
     storage_version_hash: str = field(default="")
     #: The group objects are stored in: another one for `events.k8s.io`, whose objects are core Events.
     storage_group: str = ""
+    #: Of a custom resource, what its definition says.
+    custom: CustomVersion | None = None
     #: The `apiVersion` of the objects.
     api_version: str = field(init=False)
 

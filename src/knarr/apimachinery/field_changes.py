@@ -66,7 +66,7 @@ def _members(schema: FieldSchema, old: Any, new: Any) -> Changes:
 def _step(schema: FieldSchema, name: str) -> tuple[str, FieldSchema] | None:
     """How a member of a map is reached; `None` for what nobody owns."""
     if schema.kind == STRUCT:
-        return schema.steps.get(name)
+        return schema.step(name)
     return f"f:{name}", schema.item or SCALAR
 
 
@@ -81,6 +81,8 @@ def _value(schema: FieldSchema, old: Any, new: Any) -> Changes:
     """The differences of two unequal values: `LEAF` as `changed` says that the value itself has changed."""
     if schema.kind == LEAF or not (old or new):
         return Changes(field_sets.LEAF, _NOTHING)
+    if schema.kind == MAP and not (isinstance(new, dict | None) and isinstance(old, dict | None)):
+        return Changes(everything(schema, new), _NOTHING)
     return _members(schema, old, new)
 
 
@@ -138,12 +140,14 @@ def everything(schema: FieldSchema, value: Any) -> FieldSet:
     if kind is STRUCT:
         steps = schema.steps
         for name in sorted(value):
-            step = steps.get(name)
+            step = steps.get(name) or schema.step(name)
             if step is not None:
                 below = step[1]
                 # Most fields are leaves: no call for them.
                 out[step[0]] = field_sets.LEAF if below.kind is LEAF else everything(below, value[name])
     elif kind is MAP:
+        if not isinstance(value, dict):
+            return field_sets.LEAF
         below = schema.item or SCALAR
         for name in sorted(value):
             out[f"f:{name}"] = everything(below, value[name])
@@ -177,7 +181,7 @@ def extract(schema: FieldSchema, value: Any) -> FieldSet:
 
 def _extract_member(schema: FieldSchema, member: FieldSchema, value: Any) -> FieldSet | None:
     """The node of a map's member; `None` where an empty list leaves nothing to own."""
-    if member.kind == LEAF or value is None or value == {}:
+    if member.kind == LEAF or value is None or value == {} or (member.kind == MAP and not isinstance(value, dict)):
         return field_sets.LEAF
     below = extract(member, value)
     if schema.kind == STRUCT:

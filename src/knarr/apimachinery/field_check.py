@@ -42,7 +42,7 @@ def _map_faults(schema: FieldSchema, value: Any) -> Iterator[tuple[str, str]]:
         return
     declared = schema.declared
     for name in sorted(value):
-        member = declared.get(name) if declared else schema.item
+        member = declared.get(name) or schema.item
         if member is None:
             if declared or schema.kind == STRUCT:
                 yield f".{name}", "field not declared in schema"

@@ -24,6 +24,8 @@ def merge(schema: FieldSchema, live: Any, config: Any) -> Any:
         return config
     if schema.kind in _LISTS:
         return _merged_items(schema, live or [], config or []) if isinstance(config, list | None) else config
+    if schema.kind == MAP and not (isinstance(live, dict | None) and isinstance(config, dict | None)):
+        return config
     out = dict(live or {})
     for name, value in (config or {}).items():
         out[name] = merge(_member(schema, name), out[name], value) if name in out else value
@@ -32,7 +34,7 @@ def merge(schema: FieldSchema, live: Any, config: Any) -> Any:
 
 def _member(schema: FieldSchema, name: str) -> FieldSchema:
     found = schema.declared.get(name) if schema.kind == STRUCT else schema.item
-    return found or SCALAR
+    return found or schema.item or SCALAR
 
 
 def _merged_items(schema: FieldSchema, live: list[Any], config: list[Any]) -> list[Any]:

@@ -23,7 +23,8 @@ class FieldSchema:
 
     `make_fields` gives a struct's fields (types contain themselves: it is asked late); `hidden` are fields that exist
     and that nobody owns. `item` is the schema of a map's values or a list's items, `keys` the names that tell items
-    apart, and `defaults` the values of keys that an item may leave out. `shape` is what a value must be: `string`,
+    apart, and `defaults` the values of keys that an item may leave out. A struct with an `item` has any other fields
+    too. `shape` is what a value must be: `string`,
     `boolean`, `numeric`, `scalar` (any of them), `list`, `map`, or empty for anything.
     """
 
@@ -49,6 +50,13 @@ class FieldSchema:
     def steps(self) -> Mapping[str, tuple[str, FieldSchema]]:
         """The step of each field and its schema, by the field's name."""
         return {name: (f"f:{name}", schema) for name, schema in self.fields.items()}
+
+    def step(self, name: str) -> tuple[str, FieldSchema] | None:
+        """How a member of a struct is reached; `None` for what nobody owns."""
+        found = self.steps.get(name)
+        if found is None and self.item is not None and name not in self.hidden:
+            return f"f:{name}", self.item
+        return found
 
     def step_of(self, item: Any) -> str:
         """The step to an item of a keyed list or a set. Raises `ValueError` for an item without a key."""
@@ -88,6 +96,9 @@ class FieldSchema:
 
 #: A value with one owner.
 SCALAR = FieldSchema(LEAF)
+#: A value that no schema tells of: maps are told apart by their names, all else has one owner.
+DEDUCED = FieldSchema(MAP)
+DEDUCED.item = DEDUCED
 
 
 def _text(value: Any) -> str:

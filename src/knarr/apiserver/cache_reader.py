@@ -19,6 +19,7 @@ class CacheReader:
     def __init__(self, cache: WatchCache) -> None:
         self._cache = cache
         self._collections: dict[tuple[str, str], Collection] = {}
+        self._generation = 0
         self._kept: dict[str, tuple[Entry, Object]] = {}
 
     def get(self, resource: str, group: str, namespace: str, name: str) -> Object | None:
@@ -44,6 +45,9 @@ class CacheReader:
             yield self._decoded(collection, entry) if small else decode(collection, entry)
 
     def _collection(self, resource: str, group: str) -> Collection | None:
+        if self._generation != self._cache.generation:
+            self._collections.clear()
+            self._generation = self._cache.generation
         found = self._collections.get((resource, group))
         if found is None:
             for collection in self._cache.collections:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from knarr.api.custom import status as definition_status
+from knarr.api.registry import CUSTOMRESOURCEDEFINITIONS
 from knarr.apimachinery import field, timestamps
 from knarr.apimachinery.errors import StatusError, bad_request, conflict, invalid, not_found
 from knarr.apimachinery.gvk import parse_api_version
@@ -229,12 +231,16 @@ def _plan(one: Call, old: Object, wanted: Object) -> deletion.Plan:
     scope, now = one.scope, one.ctx.clock.now()
     if (scope.resource.plural, scope.resource.group) == ("namespaces", ""):
         return namespace_plan(scope, old, wanted, timestamps.seconds(now))
+    if scope.resource is CUSTOMRESOURCEDEFINITIONS and not old["metadata"].get("deletionTimestamp"):
+        # It stays until its objects are gone, however it was asked for.
+        _check_identity(scope, old, wanted)
+        return deletion.Plan("keep", definition_status.marked(old, timestamps.seconds(now)))
     return deletion.plan(scope.resource, scope.traits, old, wanted, now)
 
 
 def namespace_plan(scope: Scope, old: Object, wanted: Object, stamp: str) -> deletion.Plan:
     """A namespace ends in two steps: it is marked, emptied by a controller, and goes when that has finalized it."""
-    _check_namespace(old, wanted)
+    _check_identity(scope, old, wanted)
     meta = old["metadata"]
     if not meta.get("deletionTimestamp"):
         obj = {
@@ -250,15 +256,16 @@ def namespace_plan(scope: Scope, old: Object, wanted: Object, stamp: str) -> del
     return deletion.Plan("remove", old)
 
 
-def _check_namespace(old: Object, wanted: Object) -> None:
-    """Namespaces check preconditions of their own, with other words. Raises `StatusError` 409."""
+def _check_identity(scope: Scope, old: Object, wanted: Object) -> None:
+    """Namespaces and definitions check preconditions on their own, with other words. Raises `StatusError` 409."""
+    resource = scope.resource
     meta, asked = old["metadata"], wanted.get("preconditions") or {}
     for name, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
         if asked.get(name) is not None and asked[name] != meta.get(name):
             text = (
                 f"Precondition failed: {label} in precondition: {asked[name]}, {label} in object meta: {meta.get(name)}"
             )
-            raise conflict("namespaces", "", meta["name"], text)
+            raise conflict(resource.plural, resource.group, meta["name"], text)
 
 
 async def _remove(one: Call, entry: Entry, old: Object) -> Entry:

@@ -121,8 +121,7 @@ class Discovery:
         return out
 
     def _of(self, group: str, version: str) -> Iterable[Resource]:
-        found = (scope.resource for scope in self._served)
-        return [item for item in found if (item.group, item.version) == (group, version)]
+        return self._served.in_version(group, version)
 
     def _aggregated(self, path: str) -> Object:
         core = path == "/api"

@@ -77,7 +77,7 @@ def find_scope(ctx: Context, info: RequestInfo) -> Scope | None:
     """What serves the path; None for a group-version that nobody serves. Raises `StatusError` 404."""
     scope = ctx.served.get(info.group, info.version, info.resource)
     if scope is None:
-        if info.group and info.group not in ctx.served.groups:
+        if info.group and (info.group not in ctx.served.groups or ctx.served.is_custom(info.group)):
             return None
         raise page_not_found()
     resource = scope.resource

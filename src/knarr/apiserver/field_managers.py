@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from knarr.api import conversion, registry
+from knarr.api.custom import objects
 from knarr.api.resources import Resource
 from knarr.api.strategy import rules
 from knarr.apimachinery import apply, field_check, field_sets, last_applied, managed_fields, timestamps
@@ -181,6 +182,9 @@ def _other_version(resource: Resource, api_version: str) -> Resource | None:
     """The resource in another version of the same stored kind."""
     if api_version == resource.api_version:
         return resource
+    if resource.custom is not None:
+        group, version = parse_api_version(api_version)
+        return resource.custom.definition.versions.get(version) if group == resource.group else None
     other = registry.by_kind(*parse_api_version(api_version), resource.kind)
     return other if other is not None and other.storage_group == resource.storage_group else None
 
@@ -205,13 +209,23 @@ def _seen(resource: Resource, obj: Object) -> Object:
     return {**obj, "metadata": meta}
 
 
-@cache
 def _unowned(resource: Resource, subresource: str) -> FieldSet:
+    if resource.custom is not None:
+        return objects.unowned(resource, subresource)
+    return _unowned_of_kind(resource, subresource)
+
+
+@cache
+def _unowned_of_kind(resource: Resource, subresource: str) -> FieldSet:
     paths = rules.of(resource).reset_fields(subresource)
     return field_sets.of_paths([f"f:{part}" for part in path] for path in paths)
 
 
-@cache
 def _empty(resource: Resource) -> Object:
     """What a new object of the kind is compared with: one of which nothing is set. Read-only."""
+    return _empty_of_kind(resource) if resource.custom is None else kinds.normalise(resource, {"metadata": {}})[0]
+
+
+@cache
+def _empty_of_kind(resource: Resource) -> Object:
     return kinds.normalise(resource, {"metadata": {}})[0]

@@ -8,6 +8,7 @@ import orjson
 
 from knarr.api import codec, conversion, defaults, strategy, validation
 from knarr.api.codec import DecodeError
+from knarr.api.custom import objects
 from knarr.api.resources import Resource
 from knarr.api.semantics import go_json
 from knarr.apimachinery.field import FieldError
@@ -40,11 +41,15 @@ def decode(resource: Resource, data: bytes, *, yaml: bool = False) -> tuple[Obje
 
     Raises `DecodeError` (400).
     """
+    if resource.custom is not None:
+        return objects.decode(resource, data, yaml=yaml)
     return codec.decode(resource.api_version, resource.kind, data, yaml=yaml)
 
 
 def normalise(resource: Resource, obj: Object) -> tuple[Object, tuple[str, ...]]:
     """An object that a patch made, as canonical as a decoded one. Raises `DecodeError` (400)."""
+    if resource.custom is not None:
+        return objects.normalise(resource, obj)
     return codec.normalise(resource.api_version, resource.kind, obj)
 
 
@@ -55,6 +60,8 @@ def restore(resource: Resource, obj: Any) -> Object:
 
 def shown_patched(resource: Resource, new: Any, old: Object, *, merged: bool) -> str:
     """What another patch made of an object, as messages quote it; `merged`: a merge patch made it."""
+    if resource.custom is not None:
+        return objects.shown(new)
     info = codec.type_of(resource.api_version, resource.kind)
     if info is None or not isinstance(new, dict):
         return orjson.dumps(new).decode()
@@ -73,26 +80,39 @@ def strip(resource: Resource, obj: Object, *, nulls: bool = True) -> None:
 
 def default(resource: Resource, obj: Object) -> None:
     """Set what the object leaves open, in place."""
+    if resource.custom is not None:
+        objects.default(resource, obj)
+        return
     defaults.apply(resource, obj)
 
 
 def prepare_create(resource: Resource, obj: Object) -> None:
     """Make a new object what its strategy wants, in place."""
+    if resource.custom is not None:
+        objects.prepare_create(resource, obj)
+        return
     strategy.prepare_create(resource, obj)
 
 
 def prepare_update(resource: Resource, obj: Object, old: Object, subresource: str, now: str) -> None:
     """Make a changed object what its strategy wants, in place. `now` is in RFC 3339."""
+    if resource.custom is not None:
+        objects.prepare_update(resource, obj, old, subresource)
+        return
     strategy.prepare_update(resource, obj, old, subresource, now)
 
 
 def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
     """What is wrong with a new object."""
+    if resource.custom is not None:
+        return objects.validate_create(resource, obj)
     return validation.validate_create(resource, obj) if validation.covers(resource) else []
 
 
 def validate_update(resource: Resource, obj: Object, old: Object, subresource: str = "") -> list[FieldError]:
     """What is wrong with a change."""
+    if resource.custom is not None:
+        return objects.validate_update(resource, obj, old)
     return validation.validate_update(resource, obj, old, subresource) if validation.covers(resource) else []
 
 
@@ -108,9 +128,13 @@ def merge_schema(resource: Resource) -> MergeSchema | None:
 
 def ownership(resource: Resource) -> FieldSchema | None:
     """How the fields of the kind are owned, `None` for kinds without a table."""
+    if resource.custom is not None:
+        return objects.ownership(resource)
     return codec.ownership(resource.api_version, resource.kind)
 
 
 def convert(obj: Object, source: Resource, target: Resource) -> Object:
     """The object in another version; may share its parts with `obj`."""
+    if target.custom is not None:
+        return objects.convert(obj, target)
     return conversion.convert(obj, source, target)

@@ -186,6 +186,9 @@ def respond_page(ctx: Context, scope: Scope, request: Request, form: Form, page:
         meta["continue"] = continue_token.encode(page.entries[-1].key.removeprefix(prefix), page.revision)
         if page.remaining:
             meta["remainingItemCount"] = page.remaining
+    elif scope.resource.custom is not None and not form.kind:
+        # Lists without a type of their own have it always.
+        meta["continue"] = ""
     return respond(ctx, scope, request, form, page.entries, meta)
 
 
@@ -204,7 +207,7 @@ def respond(ctx: Context, scope: Scope, request: Request, form: Form, entries: l
 def _join(scope: Scope, entries: list[Entry], meta: Object, form: Form) -> Pieces:
     kind, version = projection.list_head(scope, form)
     head = orjson.dumps({"kind": kind, "apiVersion": version, "metadata": meta})[:-1] + b',"items":['
-    if scope.converts or form.kind:
+    if scope.converts or form.kind or scope.resource.custom is not None:
         items = [projection.item(scope, entry, form) for entry in entries]
     else:
         items = [entry.body for entry in entries]

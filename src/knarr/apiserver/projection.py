@@ -41,9 +41,11 @@ def single(scope: Scope, entry: Entry, form: Form) -> bytes:
 
 
 def item(scope: Scope, entry: Entry, form: Form) -> bytes:
-    """One object as an item of a list: without its kind."""
+    """One object as an item of a list: without its kind, unless it is a custom resource."""
     if form.kind in PARTIALS:
         return partial(entry)
+    if scope.resource.custom is not None:
+        return single(scope, entry, form)
     if not scope.converts:
         return entry.body
     obj = served(scope, entry)

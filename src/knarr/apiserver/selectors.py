@@ -94,6 +94,20 @@ def transform_of(resource: Resource) -> fields.Transform:
     return transform
 
 
+def custom_transform(resource: Resource) -> fields.Transform:
+    """The same for a custom resource: the fields that its definition lists."""
+    custom = resource.custom
+    listed = {path.removeprefix(".") for path in (custom.selectable if custom is not None else ())}
+    known = {"metadata.name", *(("metadata.namespace",) if resource.namespaced else ()), *listed}
+
+    def transform(name: str, value: str) -> tuple[str, str]:
+        if name in known:
+            return name, value
+        raise bad_request(_PLAIN_TEXT.format(name))
+
+    return transform
+
+
 def _refusal(resource: Resource, name: str, *, special: bool) -> str:
     if not special:
         return f'{quote(name)} is not a known field selector: only "metadata.name", "metadata.namespace"'

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from knarr.api import registry
+from knarr.api.custom import versions
 from knarr.api.resources import Resource, Subresource
 from knarr.apimachinery import fields
 from knarr.apiserver import selectable, selectors, traits
-from knarr.apiserver.matching import criteria
 from knarr.apiserver.selectable import Getter
 from knarr.apiserver.traits import Traits
 from knarr.apiserver.watch_cache import Collection, WatchCache
@@ -18,6 +19,9 @@ _DEPRECATED = {
     ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
     ("", "v1", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
 }
+
+
+Getters: TypeAlias = dict[str, Getter]
 
 
 @dataclass(slots=True, eq=False)
@@ -60,16 +64,20 @@ class ServedResources:
     def __init__(self, cache: WatchCache) -> None:
         self._cache = cache
         self._scopes: dict[tuple[str, str, str], Scope] = {}
-        #: Served versions of each group, in discovery order.
-        self._versions: dict[str, dict[str, int]] = {}
+        #: Served resources of each group's versions, in discovery order.
+        self._versions: dict[str, dict[str, list[Resource]]] = {}
         #: Grows with every change: what is derived from the table is made anew when it has.
         self.generation = 0
+        #: Groups of built-in resources, in order.
+        self._built_in: dict[str, None] = {}
+        self._groups: dict[str, list[str]] | None = None
         self._equivalents: dict[tuple[Resource, str], list[Resource]] = {}
         self._equivalents_of = 0
 
     def add_all(self, resources: Iterable[Resource]) -> None:
         """Serve built-in resources."""
         for resource in resources:
+            self._built_in[resource.group] = None
             stored = _stored(resource)
             self.add(resource, stored, traits.of(resource))
 
@@ -87,23 +95,48 @@ class ServedResources:
             subresources={item.name: item for item in resource.subresources},
             deprecation=_DEPRECATED.get((resource.group, resource.version, resource.plural), ""),
         )
-        self._scopes[resource.group, resource.version, resource.plural] = scope
-        versions = self._versions.setdefault(resource.group, {})
-        versions[resource.version] = versions.get(resource.version, 0) + 1
-        self.generation += 1
+        self._put(scope)
         return scope
+
+    def add_custom(self, resource: Resource, stored: Resource, collection: Collection, getters: Getters) -> Scope:
+        """Serve a custom resource, in the place of what was served under its path before."""
+        self.remove(resource)
+        custom = resource.custom
+        scope = Scope(
+            resource=resource,
+            stored=stored,
+            collection=collection,
+            traits=Traits(unconditional_update=False),
+            getters=getters,
+            transform=selectors.custom_transform(resource),
+            subresources={item.name: item for item in resource.subresources},
+            deprecation=custom.deprecation if custom is not None else "",
+        )
+        self._put(scope)
+        return scope
+
+    def _put(self, scope: Scope) -> None:
+        resource = scope.resource
+        self._scopes[resource.group, resource.version, resource.plural] = scope
+        self._versions.setdefault(resource.group, {}).setdefault(resource.version, []).append(resource)
+        self._changed()
 
     def remove(self, resource: Resource) -> None:
         """Serve a resource no longer; its collection stays for what is left in the store."""
-        if self._scopes.pop((resource.group, resource.version, resource.plural), None) is None:
+        scope = self._scopes.pop((resource.group, resource.version, resource.plural), None)
+        if scope is None:
             return
-        versions = self._versions[resource.group]
-        versions[resource.version] -= 1
-        if not versions[resource.version]:
-            del versions[resource.version]
-        if not versions:
+        group = self._versions[resource.group]
+        group[resource.version].remove(scope.resource)
+        if not group[resource.version]:
+            del group[resource.version]
+        if not group:
             del self._versions[resource.group]
+        self._changed()
+
+    def _changed(self) -> None:
         self.generation += 1
+        self._groups = None
 
     def get(self, group: str, version: str, plural: str) -> Scope | None:
         """The scope of a path."""
@@ -117,22 +150,23 @@ class ServedResources:
         """Whether anything is served in this version."""
         return version in self._versions.get(group, ())
 
-    def equivalents(self, resource: Resource, subresource: str) -> list[Resource]:
-        """The other resources that show the same objects, in other versions or groups, and have the subresource."""
-        if self._equivalents_of != self.generation:
-            self._equivalents.clear()
-            self._equivalents_of = self.generation
-        key = (resource, subresource)
-        found = self._equivalents.get(key)
-        if found is None:
-            served = (scope.resource for scope in self)
-            found = self._equivalents[key] = criteria.equivalents_in(served, resource, subresource)
-        return found
+    def in_version(self, group: str, version: str) -> Sequence[Resource]:
+        """What is served in a version."""
+        return self._versions.get(group, {}).get(version, ())
+
+    def is_custom(self, group: str) -> bool:
+        """Whether all that is served of a group are custom resources."""
+        return group in self._versions and group not in self._built_in
 
     @property
     def groups(self) -> dict[str, list[str]]:
-        """Groups and their versions, in discovery order."""
-        return {group: list(versions) for group, versions in self._versions.items()}
+        """Groups and their versions, in discovery order: those of custom resources behind the others."""
+        if self._groups is None:
+            found = {group: list(self._versions[group]) for group in self._built_in if group in self._versions}
+            for group in sorted(self._versions.keys() - found.keys()):
+                found[group] = sorted(self._versions[group], key=versions.rank, reverse=True)
+            self._groups = found
+        return self._groups
 
     def __iter__(self) -> Iterator[Scope]:
         return iter(self._scopes.values())

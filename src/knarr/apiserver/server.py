@@ -20,6 +20,8 @@ from knarr.apiserver.authn.settings import AuthenticationSettings
 from knarr.apiserver.authz.chain import FOLLOWED, AuthorizerChain
 from knarr.apiserver.cache_reader import CacheReader, decode
 from knarr.apiserver.context import Connector, Context
+from knarr.apiserver.custom.controller import DefinitionController
+from knarr.apiserver.custom.registry import CustomResources
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.event_expiry import EventExpiry
 from knarr.apiserver.field_managers import FieldManagers
@@ -124,6 +126,8 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     ctx = _context(config, store, cache, authn.Around(signer, CacheReader(cache), clock, tasks, uses.note))
     served = ctx.served
     following = await cache_follower.follow(store, cache, tasks, clock)
+    custom = CustomResources(served, cache)
+    custom.load()
     checks.store_answers = lambda: not following.broken
     checks.done(health.STORE)
     ctx.authorizers.load(ctx.reader)
@@ -154,6 +158,8 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
         server.leave, server.trust = beginning.leave, beginning.trust
         tasks.forever(beginning.keep, "system-objects")
         await repair_numbers()
+        definitions = DefinitionController(ctx, custom, server.handler, tasks)
+        definitions.start()
         await _keep_available(ctx, server.handler, tasks)
         if not isinstance(store, Expiring):
             tasks.forever(EventExpiry(ctx).run, "event-expiry")

@@ -26,6 +26,9 @@ _HEAD = b'{"metadata":{'
 _PROTOBUF = b"k8s\0"
 #: Other keys of a store are not the API's.
 _REGISTRY = "/registry/"
+#: Slashes in the folder of a custom resource: `/registry/example.com/widgets`.
+_CUSTOM_PARTS = 3
+_DEFINITIONS = "apiextensions.k8s.io/customresourcedefinitions"
 #: Recent changes kept for watches that resume; older ones are read from the store's history.
 KEPT_CHANGES = 2048
 #: Changes a watcher may be behind before it is cut.
@@ -167,6 +170,7 @@ class Collection:
         self.kept_since = 0
         self._watchers: set[Watcher] = set()
         self._decoder = msgspec.json.Decoder(selectable.head_type(resource.group, resource.plural))
+        self._head_of: Callable[[bytes], Any] = self._decoder.decode
 
     def entry_of(self, kv: KeyValue) -> Entry:
         """The entry for a stored value: the revision spliced in, the type cut off."""
@@ -174,7 +178,7 @@ class Collection:
         if not (value.startswith(_HEAD) and value.endswith(self.suffix)):
             value = encode(_decode(kv), self.suffix)
         body = b'%b"resourceVersion":"%d",%b}' % (_HEAD, kv.mod_revision, value[len(_HEAD) : -len(self.suffix)])
-        return Entry(kv.key, kv.mod_revision, body, self._decoder.decode(body))
+        return Entry(kv.key, kv.mod_revision, body, self._head_of(body))
 
     def single(self, entry: Entry) -> bytes:
         """The object as a GET or a watch event shows it, with `kind` and `apiVersion`."""
@@ -259,6 +263,21 @@ class Collection:
         """Stop receiving."""
         self._watchers.discard(watcher)
 
+    def cut(self) -> None:
+        """End all watches: what they show is no more what is served."""
+        for watcher in self._watchers:
+            watcher.cut = True
+            watcher.wake()
+
+    def redefine(self, resource: Resource, head_of: Callable[[bytes], Any] | None = None) -> None:
+        """Store objects as this resource from now on. `head_of` reads what selects them, unless it is the usual."""
+        self.resource = resource
+        self.suffix = type_suffix(resource.api_version, resource.kind)
+        before, self._head_of = self._head_of, head_of or self._decoder.decode
+        if before != self._head_of:
+            for entry in self.entries.values():
+                entry.head = self._head_of(entry.body)
+
     def change_of(self, event: Event) -> Change:
         """A change read from the store's history."""
         previous = self.entry_of(event.previous) if event.previous is not None else None
@@ -270,7 +289,11 @@ class WatchCache:
 
     def __init__(self) -> None:
         self.revision = 0
+        #: Grows when collections come or go.
+        self.generation = 0
         self._by_storage: dict[str, Collection] = {}
+        #: What was loaded and is nobody's yet, by the first two parts of its key: custom resources come later.
+        self._unclaimed: dict[str, list[KeyValue]] = {}
         self._listeners: list[Callable[[Collection, Change], None]] = []
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
@@ -279,7 +302,14 @@ class WatchCache:
         found = self._by_storage.get(resource.storage)
         if found is None:
             found = self._by_storage[resource.storage] = Collection(resource, api_version)
+            found.load(self._unclaimed.pop(resource.storage, ()), self.revision)
+            self.generation += 1
         return found
+
+    def remove(self, collection: Collection) -> None:
+        """Keep a collection no longer, unless there is something in it."""
+        if not collection.entries and self._by_storage.pop(collection.resource.storage, None) is not None:
+            self.generation += 1
 
     def collection(self, resource: Resource) -> Collection:
         """The collection of a resource."""
@@ -297,15 +327,19 @@ class WatchCache:
     def load(self, items: Sequence[KeyValue], revision: int) -> None:
         """Take the whole state at start."""
         groups = self._grouped(items)
+        self.revision = revision
         for storage, collection in self._by_storage.items():
             collection.load(groups.get(storage, ()), revision)
-        self.revision = revision
 
     def reload(self, items: Sequence[KeyValue], revision: int) -> None:
         """Take the whole state after changes that were missed; listeners hear of the difference."""
         groups = self._grouped(items)
         self.revision = revision
-        for storage, collection in self._by_storage.items():
+        # Definitions come first: they say which other collections there are.
+        for storage in sorted(self._by_storage, key=lambda each: each != _DEFINITIONS):
+            collection = self._by_storage.get(storage)
+            if collection is None:
+                continue
             for change in collection.reload(groups.get(storage, ()), revision):
                 for listener in self._listeners:
                     listener(collection, change)
@@ -313,10 +347,14 @@ class WatchCache:
 
     def _grouped(self, items: Sequence[KeyValue]) -> dict[str, list[KeyValue]]:
         groups: dict[str, list[KeyValue]] = {}
+        unclaimed: dict[str, list[KeyValue]] = {}
         for kv in items:
             storage = self._storage_of(kv.key)
             if storage is not None:
                 groups.setdefault(storage, []).append(kv)
+            elif kv.key.startswith(_REGISTRY) and kv.key.count("/") > _CUSTOM_PARTS:
+                unclaimed.setdefault("/".join(kv.key.split("/", 4)[2:4]), []).append(kv)
+        self._unclaimed = unclaimed
         return groups
 
     def apply(self, events: Sequence[Event]) -> None:

@@ -14,6 +14,7 @@ import orjson
 
 from knarr.api.codec import custom, empties, exact, fast, json_text, unstructured
 from knarr.api.codec.merge import MergeSchema, merge_schema
+from knarr.api.codec.ownership import metadata as metadata_ownership
 from knarr.api.codec.ownership import ownership
 from knarr.api.codec.types import FieldInfo, Shape, TypeInfo
 from knarr.api.codec.types import of_kind as type_of
@@ -31,6 +32,7 @@ __all__ = [
     "decode",
     "decode_custom",
     "merge_schema",
+    "metadata_ownership",
     "normalise",
     "ownership",
     "refill",

@@ -44,12 +44,13 @@ def ownership(api_version: str, kind: str) -> FieldSchema | None:
 def _kind_fields(name: str) -> Mapping[str, FieldSchema]:
     fields = dict(_fields(name))
     if "metadata" in fields and named(name).fields["metadata"].shape.struct == _METADATA:
-        fields["metadata"] = _metadata()
+        fields["metadata"] = metadata()
     return fields
 
 
 @cache
-def _metadata() -> FieldSchema:
+def metadata() -> FieldSchema:
+    """How the metadata of an object is owned."""
     return FieldSchema(STRUCT, make_fields=partial(_fields, _METADATA), hidden=_UNOWNED, shape="map")
 
 

@@ -24,7 +24,13 @@ def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
     """What is wrong with a new object; empty when it may be stored. Raises `KeyError` for a kind without rules."""
     kind = kinds.rules(resource)
     errors: list[FieldError] = []
-    meta.check_create(errors, kind.meta(obj), namespaced=resource.namespaced, name=kind.name)
+    meta.check_create(
+        errors,
+        kind.meta(obj),
+        namespaced=resource.namespaced,
+        name=kind.name,
+        standard_finalizers=kind.standard_finalizers,
+    )
     kind.create(errors, obj)
     return errors
 
@@ -55,7 +61,7 @@ def _check_meta(errors: list[FieldError], resource: Resource, kind: Kind, new: O
         # The same checks would find as little.
         return
     if "update" in kind.update_meta:
-        meta.check_update(errors, new, old)
+        meta.check_update(errors, new, old, standard_finalizers=kind.standard_finalizers)
     if "create" in kind.update_meta:
         meta.check_create(errors, new, namespaced=resource.namespaced, name=kind.name)
 

@@ -284,13 +284,20 @@ def _update(errors: Errors, obj: Object, old: Object) -> None:
     spec, before = obj.get("spec") or {}, old.get("spec") or {}
     _check_spec(errors, spec)
     _check_stored(errors, obj, spec)
-    for key in ("group", "scope"):
+    # Who has got no names yet may still change some.
+    fixed = _is_established(old)
+    for key in ("group", "scope") if fixed else ("group",):
         if spec.get(key) != before.get(key):
             errors.append(field.invalid(f"spec.{key}", spec.get(key), IMMUTABLE))
     new, had = spec.get("names") or {}, before.get("names") or {}
-    for key in ("kind", "plural"):
+    for key in ("kind", "plural") if fixed else ("plural",):
         if new.get(key) != had.get(key):
             errors.append(field.invalid(f"spec.names.{key}", new.get(key), IMMUTABLE))
 
 
-CUSTOMRESOURCEDEFINITIONS = Kind(_create, _update)
+def _is_established(obj: Object) -> bool:
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return any(each.get("type") == "Established" and each.get("status") == "True" for each in conditions)
+
+
+CUSTOMRESOURCEDEFINITIONS = Kind(_create, _update, standard_finalizers=False)

@@ -60,3 +60,5 @@ class Kind:
     warnings: Warn = no_warnings
     update_meta: frozenset[str] = _META_AS_UPDATE
     meta: Callable[[Object], Object] = own_metadata
+    #: Finalizers without a domain are of those that Kubernetes knows.
+    standard_finalizers: bool = True

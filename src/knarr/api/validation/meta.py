@@ -22,8 +22,19 @@ _IMMUTABLE = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestam
 _OPERATION_WRONG = "must be `Apply` or `Update`"
 
 
-def check_create(errors: Errors, meta: Object, *, namespaced: bool, name: NameCheck, path: str = "metadata") -> None:
-    """The metadata of a new object; `name` says which names are good for the kind."""
+def check_create(
+    errors: Errors,
+    meta: Object,
+    *,
+    namespaced: bool,
+    name: NameCheck,
+    path: str = "metadata",
+    standard_finalizers: bool = True,
+) -> None:
+    """The metadata of a new object; `name` says which names are good for the kind.
+
+    `standard_finalizers`: finalizers without a domain are of those that Kubernetes knows.
+    """
     base = meta.get("generateName")
     if base:
         texts(errors, f"{path}.generateName", base, names.generated_base(base, name))
@@ -36,7 +47,8 @@ def check_create(errors: Errors, meta: Object, *, namespaced: bool, name: NameCh
             texts(errors, f"{path}.name", given, wrong)
     _check_namespace(errors, meta.get("namespace", ""), f"{path}.namespace", namespaced=namespaced)
     _check_common(errors, meta, path)
-    _check_standard_finalizers(errors, items(meta, "finalizers"), f"{path}.finalizers")
+    if standard_finalizers:
+        _check_standard_finalizers(errors, items(meta, "finalizers"), f"{path}.finalizers")
 
 
 def _check_namespace(errors: Errors, namespace: str, path: str, *, namespaced: bool) -> None:
@@ -175,11 +187,14 @@ def check_change(errors: Errors, new: Object, old: Object, path: str = "metadata
         _check_open(errors, new, path)
 
 
-def check_update(errors: Errors, new: Object, old: Object, path: str = "metadata") -> None:
+def check_update(
+    errors: Errors, new: Object, old: Object, path: str = "metadata", *, standard_finalizers: bool = True
+) -> None:
     """What may not change, and what changed metadata must be."""
     _check_kept(errors, new, old, path)
     _check_open(errors, new, path)
-    _check_standard_finalizers(errors, items(new, "finalizers"), f"{path}.finalizers")
+    if standard_finalizers:
+        _check_standard_finalizers(errors, items(new, "finalizers"), f"{path}.finalizers")
 
 
 def _check_kept(errors: Errors, new: Object, old: Object, path: str) -> None:

@@ -1,0 +1,1 @@
+"""Custom resources, served: `registry` follows the definitions, `status` and `cleanup` are their controllers."""

@@ -1,0 +1,131 @@
+"""Which custom resources are served: the definitions in the watch cache, as scopes beside the built-in ones.
+
+A definition is looked at in the turn of the event loop in which its change reaches the cache: whoever sees that it is
+established finds its resources served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import orjson
+
+from knarr.api.custom import definition
+from knarr.api.registry import CUSTOMRESOURCEDEFINITIONS
+from knarr.api.resources import Definition, Resource
+from knarr.apimachinery.types import Object
+from knarr.apiserver.cache_reader import decode
+from knarr.apiserver.custom import selecting
+from knarr.apiserver.served import ServedResources
+from knarr.apiserver.watch_cache import Change, Collection, Entry, WatchCache
+
+
+@dataclass(slots=True)
+class Known:
+    """What is remembered of a definition, served or not."""
+
+    group: str
+    accepted: Object
+    #: Whether others have names that it asks for.
+    waits: bool = False
+    #: Tells whether anything has changed that its objects are served by.
+    fingerprint: int = 0
+    found: Definition | None = None
+    collection: Collection | None = None
+
+
+class CustomResources:
+    """Keeps `ServedResources` what the definitions say."""
+
+    def __init__(self, served: ServedResources, cache: WatchCache) -> None:
+        self._served = served
+        self._cache = cache
+        self._known: dict[str, Known] = {}
+
+    def load(self) -> None:
+        """Serve what the cache has, from now on what it gets."""
+        collection = self._cache.collection(CUSTOMRESOURCEDEFINITIONS)
+        for entry in collection.entries.values():
+            self._look_at(decode(collection, entry), entry)
+        self._cache.listen(self.on_change)
+
+    def on_change(self, collection: Collection, change: Change) -> None:
+        """Take a change of a definition."""
+        if collection.resource is not CUSTOMRESOURCEDEFINITIONS:
+            return
+        if change.deleted:
+            known = self._known.pop(change.entry.head.metadata.name, None)
+            if known is not None:
+                self._withdraw(known)
+        else:
+            self._look_at(decode(collection, change.entry), change.entry)
+
+    def others(self, group: str, name: str) -> Iterator[Object]:
+        """The accepted names of a group's other definitions."""
+        return (each.accepted for other, each in self._known.items() if each.group == group and other != name)
+
+    def waiting(self, group: str) -> list[str]:
+        """The definitions of a group that wait for names."""
+        return [name for name, each in self._known.items() if each.group == group and each.waits]
+
+    def found(self, name: str) -> Definition | None:
+        """A definition whose objects are served."""
+        known = self._known.get(name)
+        return known.found if known is not None else None
+
+    def collection(self, name: str) -> Collection | None:
+        """The objects of a definition, if it is served."""
+        known = self._known.get(name)
+        return known.collection if known is not None else None
+
+    def _look_at(self, crd: Object, entry: Entry) -> None:
+        name, spec = crd["metadata"]["name"], crd["spec"]
+        accepted = (crd.get("status") or {}).get("acceptedNames") or {}
+        known = self._known.setdefault(name, Known(spec["group"], accepted))
+        known.accepted = accepted
+        known.waits = not definition.condition(crd, "NamesAccepted")
+        if not definition.is_served(crd):
+            self._withdraw(known)
+            return
+        ends = definition.condition(crd, "Terminating")
+        fingerprint = hash(orjson.dumps([spec, accepted, ends], option=orjson.OPT_SORT_KEYS))
+        if known.found is not None and known.fingerprint == fingerprint:
+            known.found.body = entry.body
+            return
+        known.fingerprint = fingerprint
+        self._serve(known, definition.define(crd, entry.body))
+
+    def _serve(self, known: Known, found: Definition) -> None:
+        before, known.found = known.found, found
+        stored = found.versions.get(found.storage_version)
+        if stored is None:
+            self._withdraw(known)
+            return
+        served = [resource for resource in found.versions.values() if resource.custom and resource.custom.served]
+        collection = self._cache.add(stored, stored.api_version)
+        paths = tuple(dict.fromkeys(path for each in found.versions.values() for path in _selectable(each)))
+        collection.redefine(stored, selecting.head_of(paths))
+        if before is not None:
+            collection.cut()
+            for resource in before.versions.values():
+                if resource.version not in {each.version for each in served}:
+                    self._served.remove(resource)
+        for resource in served:
+            self._served.add_custom(resource, stored, collection, selecting.getters(_selectable(resource)))
+        known.collection = collection
+
+    def _withdraw(self, known: Known) -> None:
+        """Serve its objects no more."""
+        if known.found is None:
+            return
+        for resource in known.found.versions.values():
+            self._served.remove(resource)
+        if known.collection is not None:
+            known.collection.cut()
+            self._cache.remove(known.collection)
+        known.found = known.collection = None
+
+
+def _selectable(resource: Resource) -> tuple[str, ...]:
+    return resource.custom.selectable if resource.custom is not None else ()
