@@ -6,7 +6,7 @@ from knarr.apimachinery.types import Object
 
 
 def custom_resource_definition(obj: Object) -> None:
-    """Names made from the kind, conversion, the port of its webhook."""
+    """Names made from the kind, conversion, the port of its webhook, that one version at least is stored."""
     spec = obj["spec"]
     names = spec["names"]
     if names["kind"]:
@@ -16,3 +16,8 @@ def custom_resource_definition(obj: Object) -> None:
     service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
     if service is not None:
         service.setdefault("port", 443)
+    status = obj.get("status")
+    if isinstance(status, dict) and not status.get("storedVersions"):
+        stored = next((each["name"] for each in spec.get("versions") or () if each.get("storage")), None)
+        if stored is not None:
+            status["storedVersions"] = [stored]
