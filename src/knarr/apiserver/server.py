@@ -21,7 +21,7 @@ from knarr.apiserver.authz.chain import FOLLOWED, AuthorizerChain
 from knarr.apiserver.cache_reader import CacheReader, decode
 from knarr.apiserver.context import Connector, Context
 from knarr.apiserver.custom.controller import DefinitionController
-from knarr.apiserver.custom.registry import CustomResources
+from knarr.apiserver.custom.registry import follow_definitions
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.event_expiry import EventExpiry
 from knarr.apiserver.field_managers import FieldManagers
@@ -126,8 +126,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     ctx = _context(config, store, cache, authn.Around(signer, CacheReader(cache), clock, tasks, uses.note))
     served = ctx.served
     following = await cache_follower.follow(store, cache, tasks, clock)
-    custom = CustomResources(served, cache)
-    custom.load()
+    custom = follow_definitions(served, cache)
     checks.store_answers = lambda: not following.broken
     checks.done(health.STORE)
     ctx.authorizers.load(ctx.reader)
@@ -135,9 +134,8 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
         ctx.admission.add(QuotaAccounting(ctx, tasks, config.admission.limited))
     admission_webhooks.add(ctx, config.admission.disabled)
     repair_numbers = _give_numbers(ctx, config, tasks)
-    cache.listen(FlowStatus(ctx, tasks).on_change)
-    cache.listen(ctx.flow_control.on_change)
-    cache.listen(_follower(ctx))
+    for listener in (FlowStatus(ctx, tasks).on_change, ctx.flow_control.on_change, _follower(ctx)):
+        cache.listen(listener)
     checks.done(health.CACHE)
     address = f"{config.advertise_address}:{config.port}"
     look_at(ctx.metrics, served, checks, ctx.flow_control)
@@ -158,8 +156,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
         server.leave, server.trust = beginning.leave, beginning.trust
         tasks.forever(beginning.keep, "system-objects")
         await repair_numbers()
-        definitions = DefinitionController(ctx, custom, server.handler, tasks)
-        definitions.start()
+        DefinitionController(ctx, custom, server.handler, tasks).start()
         await _keep_available(ctx, server.handler, tasks)
         if not isinstance(store, Expiring):
             tasks.forever(EventExpiry(ctx).run, "event-expiry")

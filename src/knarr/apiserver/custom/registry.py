@@ -127,5 +127,12 @@ class CustomResources:
         known.found = known.collection = None
 
 
+def follow_definitions(served: ServedResources, cache: WatchCache) -> CustomResources:
+    """Serve what the definitions in a cache say, now and from now on."""
+    found = CustomResources(served, cache)
+    found.load()
+    return found
+
+
 def _selectable(resource: Resource) -> tuple[str, ...]:
     return resource.custom.selectable if resource.custom is not None else ()
