@@ -150,6 +150,18 @@ class ServedResources:
         """Whether anything is served in this version."""
         return version in self._versions.get(group, ())
 
+    def equivalents(self, resource: Resource, subresource: str) -> list[Resource]:
+        """The other resources that show the same objects, in other versions or groups, and have the subresource."""
+        if self._equivalents_of != self.generation:
+            self._equivalents.clear()
+            self._equivalents_of = self.generation
+        key = (resource, subresource)
+        found = self._equivalents.get(key)
+        if found is None:
+            served = (scope.resource for scope in self)
+            found = self._equivalents[key] = criteria.equivalents_in(served, resource, subresource)
+        return found
+
     def in_version(self, group: str, version: str) -> Sequence[Resource]:
         """What is served in a version."""
         return self._versions.get(group, {}).get(version, ())
