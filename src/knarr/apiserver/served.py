@@ -11,6 +11,7 @@ from knarr.api.custom import versions
 from knarr.api.resources import Resource, Subresource
 from knarr.apimachinery import fields
 from knarr.apiserver import selectable, selectors, traits
+from knarr.apiserver.matching import criteria
 from knarr.apiserver.selectable import Getter
 from knarr.apiserver.traits import Traits
 from knarr.apiserver.watch_cache import Collection, WatchCache
