@@ -10,7 +10,7 @@ import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from knarr.apimachinery import field
+from knarr.apimachinery import field, labels
 from knarr.apimachinery.errors import bad_request, invalid
 from knarr.apimachinery.field import FieldError
 from knarr.apimachinery.types import Object
@@ -20,6 +20,7 @@ from knarr.apiserver.request import RequestInfo, UserInfo
 
 _GROUP = "authorization.k8s.io"
 _IN = ("In", "NotIn")
+_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
 _EXISTS = ("Exists", "DoesNotExist")
 
 
@@ -127,8 +128,12 @@ def _named_user(spec: Object) -> UserInfo:
 def _decide(body: Object, user: UserInfo, spec: Object, authorizer: Authorizer) -> Object:
     decision = authorizer.authorize(user, _question(spec))
     status: Object = {"allowed": decision.allowed}
+    if decision.denied:
+        status["denied"] = True
     if decision.reason:
         status["reason"] = decision.reason
+    if decision.error:
+        status["evaluationError"] = decision.error
     return {**_head(body), "metadata": body.get("metadata") or {}, "spec": spec, "status": status}
 
 
@@ -148,6 +153,7 @@ def _question(spec: Object) -> RequestInfo:
         subresource=attributes.get("subresource", ""),
         name=attributes.get("name", ""),
         field_selector=_field_selector(attributes.get("fieldSelector") or {}),
+        label_selector=_label_selector(attributes.get("labelSelector") or {}),
     )
 
 
@@ -163,6 +169,23 @@ def _field_selector(selector: Object) -> str:
             sign = "=" if requirement["operator"] == "In" else "!="
             parts.append(f"{requirement.get('key', '')}{sign}{values[0]}")
     return ",".join(parts)
+
+
+def _label_selector(selector: Object) -> str:
+    """A label selector as a query gives it."""
+    raw: str = selector.get("rawSelector", "")
+    try:
+        if raw:
+            return str(labels.parse(raw))
+        found = (
+            labels.requirement(item.get("key", ""), _OPERATORS[item["operator"]], item.get("values") or ())
+            for item in selector.get("requirements") or ()
+            if item.get("operator") in _OPERATORS
+        )
+        return ",".join(map(str, found))
+    except ValueError:
+        # What cannot be parsed narrows nothing.
+        return ""
 
 
 # validation

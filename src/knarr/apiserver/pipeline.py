@@ -68,6 +68,8 @@ def authorize(ctx: Context, request: Request) -> None:
     if request.record is not None:
         request.record.annotations |= decision.annotations
     if not decision.allowed:
+        if decision.error:
+            raise internal(f'"{request.path}": {decision.error}')
         raise forbidden(user, info, decision)
 
 

@@ -17,7 +17,9 @@ from knarr.apiserver.api_service_status import ApiServiceStatus
 from knarr.apiserver.audit.auditor import Auditor
 from knarr.apiserver.authn import settings as authn
 from knarr.apiserver.authn.settings import AuthenticationSettings
+from knarr.apiserver.authz.building import Building
 from knarr.apiserver.authz.chain import FOLLOWED, AuthorizerChain
+from knarr.apiserver.authz.configuration import AuthorizationSettings
 from knarr.apiserver.cache_reader import CacheReader, decode
 from knarr.apiserver.context import Connector, Context
 from knarr.apiserver.custom.controller import DefinitionController
@@ -70,6 +72,7 @@ class ServerConfig:
     client_authority: str = ""
     proxy_authority: str = ""
     authentication: AuthenticationSettings = AuthenticationSettings()
+    authorization: AuthorizationSettings = AuthorizationSettings()
     admission: AdmissionConfig = AdmissionConfig()
     #: (plural, subresource) → handler, for what leads to kubelets, pods and services.
     connectors: dict[tuple[str, str], Connector] = field(default_factory=dict)
@@ -129,7 +132,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     custom = follow_definitions(served, cache)
     checks.store_answers = lambda: not following.broken
     checks.done(health.STORE)
-    ctx.authorizers.load(ctx.reader)
+    _let_decide(ctx, config, tasks)
     if QuotaAccounting.name not in config.admission.disabled:
         ctx.admission.add(QuotaAccounting(ctx, tasks, config.admission.limited))
     admission_webhooks.add(ctx, config.admission.disabled)
@@ -164,6 +167,14 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
         await server.close()
         raise
     return server
+
+
+def _let_decide(ctx: Context, config: ServerConfig, tasks: Tasks) -> None:
+    """Ask the authorizers that the configuration names. Raises `ValueError`, `OSError`."""
+    building = Building(ctx.authorizers, ctx.clock, tasks)
+    building.use(config.authorization)
+    building.follow(config.authorization)
+    ctx.authorizers.load(ctx.reader)
 
 
 def _give_numbers(ctx: Context, config: ServerConfig, tasks: Tasks) -> Callable[[], Awaitable[None]]:

@@ -12,6 +12,9 @@ from knarr.apiserver.authn.authenticator import Anonymous
 from knarr.apiserver.authn.front_proxy import FrontProxy
 from knarr.apiserver.authn.settings import AuthenticationSettings, TokenWebhook
 from knarr.apiserver.authn.static_tokens import StaticTokens
+from knarr.apiserver.authz import configuration
+from knarr.apiserver.authz.configuration import AuthorizationSettings, HookSpec
+from knarr.apiserver.authz.webhook import Terms
 from knarr.apiserver.outside import Webhook
 from knarr.apiserver.tokens import ISSUER, TokenTerms
 from knarr.component_base.clock import Clock
@@ -75,6 +78,31 @@ def _settings(arguments: argparse.Namespace, trusted: Authorities, clock: Clock)
         anonymous=Anonymous(arguments.anonymous_auth),
         proxy=_front_proxy(arguments, trusted),
     )
+
+
+def authorization(arguments: argparse.Namespace) -> AuthorizationSettings:
+    """Which authorizers there are. Raises `FlagError`."""
+    try:
+        return _authorization(arguments)
+    except (ValueError, OSError) as error:
+        raise FlagError(str(error)) from error
+
+
+def _authorization(arguments: argparse.Namespace) -> AuthorizationSettings:
+    file, modes, hook = arguments.authorization_config, arguments.authorization_mode, None
+    path = arguments.authorization_webhook_config_file
+    if file is not None:
+        if modes is not None or path is not None:
+            raise ValueError("--authorization-config can not be specified with --authorization-mode or -webhook-*")
+        return configuration.load(file)
+    if path is not None:
+        terms = Terms(
+            f"authorization.k8s.io/{arguments.authorization_webhook_version}",
+            arguments.authorization_webhook_cache_authorized_ttl,
+            arguments.authorization_webhook_cache_unauthorized_ttl,
+        )
+        hook = HookSpec(path, terms)
+    return configuration.from_modes(("Node", "RBAC") if modes is None else modes, hook)
 
 
 def _longest(seconds: float) -> int:

@@ -20,6 +20,7 @@ _LIST_FLAGS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add them."""
     _authentication(parser)
+    _authorization(parser)
     parser.add_argument(
         "--cluster-signing-duration",
         type=_duration,
@@ -57,6 +58,16 @@ def _authentication(parser: argparse.ArgumentParser) -> None:
     add("--requestheader-client-ca-file", type=Path, help="authorities of front proxies (default: the cluster's own)")
     for name, default, text in _LIST_FLAGS:
         add(name, type=_names, default=_names(default), help=text)
+
+
+def _authorization(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("authorization").add_argument
+    add("--authorization-mode", type=_names, help="authorizers in their order (default: Node,RBAC)")
+    add("--authorization-config", type=Path, help="an AuthorizationConfiguration, which is followed")
+    add("--authorization-webhook-config-file", type=Path, help="a kubeconfig that names a webhook")
+    add("--authorization-webhook-version", choices=["v1", "v1beta1"], default="v1beta1", help="its API version")
+    add("--authorization-webhook-cache-authorized-ttl", type=durations.parse, default=300.0, help="how long yes holds")
+    add("--authorization-webhook-cache-unauthorized-ttl", type=durations.parse, default=30.0, help="how long no holds")
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -181,6 +181,7 @@ def _config(arguments: argparse.Namespace, files: Files, trusted: Authorities, c
     return ServerConfig(
         signing_keys=identity.signing_keys(arguments, files.signing_key),
         authentication=identity.settings(arguments, trusted, clock),
+        authorization=identity.authorization(arguments),
         service_cidr=arguments.service_cidr,
         node_ports=arguments.node_ports,
         advertise_address=files.address,

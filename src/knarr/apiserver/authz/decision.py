@@ -19,10 +19,15 @@ NODE_USER_PREFIX = "system:node:"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Allowed or not, and why. A refusal's reason is often empty: nothing allowed it."""
+    """Allowed or not, and why. A refusal's reason is often empty: nothing allowed it.
+
+    `denied`: nobody else is asked. `error` says what kept an authorizer from deciding.
+    """
 
     allowed: bool
     reason: str = ""
+    denied: bool = False
+    error: str = ""
 
     @property
     def annotations(self) -> dict[str, str]:

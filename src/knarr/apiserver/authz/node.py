@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from knarr.apiserver.authz.bootstrap import NODE_RULES
-from knarr.apiserver.authz.decision import Decision, node_identity
+from knarr.apiserver.authz.decision import Decision, RuleList, node_identity
 from knarr.apiserver.authz.node_graph import NodeGraph
 from knarr.apiserver.authz.rules import RuleSet
 from knarr.apiserver.request import RequestInfo, UserInfo
@@ -43,6 +43,12 @@ class NodeAuthorizer:
             if rule is not None:
                 return rule(self, node, info)
         return _ALLOWED if self._rules.allows(info) else _REFUSED
+
+    def rules_for(self, user: UserInfo, _namespace: str) -> RuleList | None:
+        """A kubelet's rules depend on its pods: they cannot be listed."""
+        if node_identity(user) is None:
+            return None
+        return RuleList([], [], True, "node authorizer does not support user rule resolution")
 
     def related(self, node: str, info: RequestInfo) -> Decision:
         """Allowed when something on the node refers to the object."""

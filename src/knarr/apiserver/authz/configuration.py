@@ -1,0 +1,170 @@
+"""Which authorizers there are: by kube-apiserver's modes, or by an AuthorizationConfiguration.
+
+Source: https://kubernetes.io/docs/reference/access-authn-authz/authorization/#using-configuration-file-for-authorization
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from knarr.apimachinery import durations
+from knarr.apimachinery.types import Object
+from knarr.apiserver import config_files
+from knarr.apiserver.authz.webhook import Terms
+
+KIND = "AuthorizationConfiguration"
+VERSIONS = ("v1", "v1beta1", "v1alpha1")
+NODE, RBAC, WEBHOOK, ALWAYS_ALLOW, ALWAYS_DENY = "Node", "RBAC", "Webhook", "AlwaysAllow", "AlwaysDeny"
+MODES = (ALWAYS_ALLOW, ALWAYS_DENY, WEBHOOK, RBAC, NODE)
+#: The longest that a webhook may take, in seconds.
+_LONGEST = 30.0
+_WEBHOOK_FIELDS = (
+    "authorizedTTL",
+    "cacheAuthorizedRequests",
+    "unauthorizedTTL",
+    "cacheUnauthorizedRequests",
+    "timeout",
+    "subjectAccessReviewVersion",
+    "matchConditionSubjectAccessReviewVersion",
+    "failurePolicy",
+    "connectionInfo",
+    "matchConditions",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HookSpec:
+    """A webhook: where its kubeconfig is (None: the cluster itself), how it is asked, and for which requests."""
+
+    kubeconfig: Path | None
+    terms: Terms = Terms()
+    timeout: float = _LONGEST
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizerSpec:
+    """One authorizer."""
+
+    type: str
+    name: str = ""
+    webhook: HookSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationSettings:
+    """The authorizers in their order, and the file they stand in, if there is one."""
+
+    authorizers: tuple[AuthorizerSpec, ...] = field(default=(AuthorizerSpec(NODE), AuthorizerSpec(RBAC)))
+    file: Path | None = None
+
+
+def from_modes(modes: Sequence[str], hook: HookSpec | None) -> AuthorizationSettings:
+    """What `--authorization-mode` says. Raises `ValueError`."""
+    if not modes:
+        raise ValueError("at least one authorization-mode must be passed")
+    for mode in modes:
+        if mode not in MODES:
+            raise ValueError(f'authorization-mode "{mode}" is not a valid mode')
+    if len(set(modes)) != len(modes):
+        raise ValueError(f"authorization-mode {list(modes)} has mode specified more than once")
+    if WEBHOOK in modes and hook is None:
+        raise ValueError("authorization-mode Webhook's authorization config file not passed")
+    if WEBHOOK not in modes and hook is not None:
+        raise ValueError("cannot specify --authorization-webhook-config-file without mode Webhook")
+    return AuthorizationSettings(
+        tuple(AuthorizerSpec(mode, mode.lower(), hook if mode == WEBHOOK else None) for mode in modes)
+    )
+
+
+def load(path: Path) -> AuthorizationSettings:
+    """What an AuthorizationConfiguration says. Raises `ValueError`, `OSError`."""
+    found = config_files.load(path, KIND, VERSIONS)
+    config_files.known(found, "", ("apiVersion", "kind", "authorizers"))
+    listed = config_files.items(found.get("authorizers"), "authorizers")
+    if not listed:
+        raise ValueError("authorizers: Required value: at least one authorization mode must be defined")
+    specs = tuple(_authorizer(item, f"authorizers[{at}]", path.parent) for at, item in enumerate(listed))
+    names = [spec.name for spec in specs]
+    types = [spec.type for spec in specs if spec.type != WEBHOOK]
+    for kind, values in (("name", names), ("type", types)):
+        twice = next((value for at, value in enumerate(values) if value in values[:at]), None)
+        if twice is not None:
+            raise ValueError(f'authorizers.{kind}: Duplicate value: "{twice}"')
+    return AuthorizationSettings(specs, path)
+
+
+def _authorizer(item: Any, path: str, folder: Path) -> AuthorizerSpec:
+    found = config_files.known(item, path, ("type", "name", "webhook"))
+    kind, name = found.get("type"), str(found.get("name") or "")
+    if kind not in MODES:
+        raise ValueError(f"{path}.type: Unsupported value: {kind!r}: supported values: {', '.join(sorted(MODES))}")
+    if not name:
+        raise ValueError(f"{path}.name: Required value")
+    hook = found.get("webhook")
+    if (kind == WEBHOOK) != (hook is not None):
+        raise ValueError(f"{path}.webhook: is required with type Webhook, and only then")
+    return AuthorizerSpec(str(kind), name, _hook(hook, f"{path}.webhook", folder) if hook is not None else None)
+
+
+def _hook(item: Any, path: str, folder: Path) -> HookSpec:
+    found = config_files.known(item, path, _WEBHOOK_FIELDS)
+    version = _one_of(found, "subjectAccessReviewVersion", path, ("v1", "v1beta1"))
+    policy = _one_of(found, "failurePolicy", path, ("NoOpinion", "Deny"))
+    timeout = _seconds(found, "timeout", path)
+    if not 0 < timeout <= _LONGEST:
+        raise ValueError(f"{path}.timeout: Invalid value: must be greater than 0s and at most 30s")
+    conditions = tuple(
+        str(config_files.known(each, f"{path}.matchConditions[{at}]", ("expression",)).get("expression") or "")
+        for at, each in enumerate(config_files.items(found.get("matchConditions"), f"{path}.matchConditions"))
+    )
+    if conditions:
+        _one_of(found, "matchConditionSubjectAccessReviewVersion", path, ("v1",))
+    terms = Terms(
+        api_version=f"authorization.k8s.io/{version}",
+        keep_allowed=_kept(found, "authorizedTTL", "cacheAuthorizedRequests", path),
+        keep_refused=_kept(found, "unauthorizedTTL", "cacheUnauthorizedRequests", path),
+        denies_on_error=policy == "Deny",
+    )
+    return HookSpec(
+        _connection(found.get("connectionInfo"), f"{path}.connectionInfo", folder), terms, timeout, conditions
+    )
+
+
+def _connection(item: Any, path: str, folder: Path) -> Path | None:
+    found = config_files.known(item, path, ("type", "kubeConfigFile"))
+    kind = _one_of(found, "type", path, ("KubeConfigFile", "InClusterConfig"))
+    file = found.get("kubeConfigFile")
+    if kind == "InClusterConfig":
+        if file:
+            raise ValueError(f"{path}.kubeConfigFile: can only be set when type=KubeConfigFile")
+        raise ValueError(f"{path}.type: InClusterConfig is for API servers that run in a pod; this one does not")
+    if not file or not (folder / str(file)).is_absolute() or not (folder / str(file)).is_file():
+        raise ValueError(f"{path}.kubeConfigFile: Invalid value: {file!r}: must be a regular file")
+    return folder / str(file)
+
+
+def _one_of(found: Object, name: str, path: str, values: Sequence[str]) -> str:
+    value = found.get(name)
+    if not value:
+        raise ValueError(f"{path}.{name}: Required value")
+    if value not in values:
+        raise ValueError(f"{path}.{name}: Unsupported value: {value!r}: supported values: {', '.join(values)}")
+    return str(value)
+
+
+def _kept(found: Object, name: str, switch: str, path: str) -> float:
+    seconds = _seconds(found, name, path)
+    if seconds <= 0:
+        raise ValueError(f"{path}.{name}: Invalid value: must be greater than zero")
+    return seconds if found.get(switch, True) else 0.0
+
+
+def _seconds(found: Object, name: str, path: str) -> float:
+    value = found.get(name)
+    if value is None:
+        raise ValueError(f"{path}.{name}: Required value")
+    return durations.parse(str(value))
