@@ -1,13 +1,37 @@
-"""Kubernetes' Common Expression Language: what an expression may use, and what is wrong with it.
+"""Kubernetes' Common Expression Language: what an expression may use, what is wrong with it, what its value is.
 
-Parsing and types are the work of `cel-expr-python`, Google's C++ implementation; its words are brought to those of the
-Go implementation that Kubernetes uses. Input: the text of an expression and an `Environment`. Output: its type, or what
-is wrong with it.
+An `Environment` says what an expression may refer to; `program` compiles a text for it (and keeps what came of that);
+`Program.evaluate` gives its value, counted against a `Budget`. See the README beside this file.
 """
 
 from __future__ import annotations
 
-from knarr.api.cel.compiler import Compiled, Environment, compile_about, compile_expression, cost_about
+from knarr.api.cel.budget import MATCH_CONDITIONS, PER_CALL, PER_OBJECT, Budget, BudgetExceeded, EvaluationError
 from knarr.api.cel.costs import most_values
+from knarr.api.cel.environment import Environment, environment_about, schema_environment
+from knarr.api.cel.program import Compiled, Program, compile_about, compile_expression, cost_about, program
+from knarr.api.cel.values import Duration, Lazy, Optional, Timestamp, Uint
 
-__all__ = ["Compiled", "Environment", "compile_about", "compile_expression", "cost_about", "most_values"]
+__all__ = [
+    "MATCH_CONDITIONS",
+    "PER_CALL",
+    "PER_OBJECT",
+    "Budget",
+    "BudgetExceeded",
+    "Compiled",
+    "Duration",
+    "Environment",
+    "EvaluationError",
+    "Lazy",
+    "Optional",
+    "Program",
+    "Timestamp",
+    "Uint",
+    "compile_about",
+    "compile_expression",
+    "cost_about",
+    "environment_about",
+    "most_values",
+    "program",
+    "schema_environment",
+]

@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from knarr.api.cel.nodes import Node
 from knarr.api.cel.shapes import element, escaped, is_list
-from knarr.api.cel.tree import Node, Tree
 from knarr.apimachinery.types import Object
 
 MOST = 2**64 - 1
@@ -81,10 +81,10 @@ def most_values(shape: Object) -> int:
     return _REQUEST // (smallest(shape) + 1)
 
 
-def estimate(tree: Tree, shapes: Mapping[str, Object]) -> int:
+def estimate(root: Node, shapes: Mapping[str, Object]) -> int:
     """The most that an expression may cost; `shapes` has the schemas of its variables."""
     scope = {name: Value(1, most_elements(shape), shape) for name, shape in shapes.items()}
-    return min(_Estimator(tree).value(tree.root, scope).cost, MOST)
+    return min(_Estimator().value(root, scope).cost, MOST)
 
 
 def _bound(shape: Object, name: str, otherwise: int) -> int:
@@ -99,21 +99,25 @@ def _of(cost: int, shape: Object | None) -> Value:
     return Value(cost, most_elements(shape), shape)
 
 
+def _literal(node: Node) -> int:
+    return len(node.value) if isinstance(node.value, str | bytes) else 1
+
+
 class _Estimator:
-    def __init__(self, tree: Tree) -> None:
-        self.tree = tree
+    def __init__(self) -> None:
         self.kinds: dict[str, Callable[[Node, dict[str, Value]], Value]] = {
             "ident": self._ident,
             "select": self._select,
             "call": self._call,
             "list": self._made,
             "struct": self._made,
+            "map": self._made,
             "loop": self._loop,
         }
 
     def value(self, node: Node, scope: dict[str, Value]) -> Value:
         found = self.kinds.get(node.kind)
-        return Value(0, node.size) if found is None else found(node, scope)
+        return Value(0, _literal(node)) if found is None else found(node, scope)
 
     def _ident(self, node: Node, scope: dict[str, Value]) -> Value:
         known = scope.get(node.name)
@@ -132,7 +136,7 @@ class _Estimator:
 
     def _made(self, node: Node, scope: dict[str, Value]) -> Value:
         cost = sum(self.value(part, scope).cost for part in node.below)
-        if node.kind == "struct" and not node.name:
+        if node.kind == "map":
             return Value(cost + _MAP, len(node.below) // 2)
         return Value(cost + _MADE[node.kind], len(node.below))
 
@@ -140,10 +144,10 @@ class _Estimator:
         ranged, *others = node.below
         over = self.value(ranged, scope)
         first, inner = self.value(others[0], scope), element(over.shape)
-        accumulated = {"@result": first, "__result__": first}
+        accumulated = {node.accumulator: first}
         if ranged.kind == "list" and not ranged.below:
             # `cel.bind`: the value of a variable, for the result.
-            result = self.value(others[-1], {**scope, **dict.fromkeys(self._unknown(others[-1], scope), first)})
+            result = self.value(others[-1], {**scope, node.accumulator: first})
             return Value(over.cost + first.cost + result.cost, result.size, result.shape)
         item = _of(1, inner) if is_list(over.shape) else Value(1)
         within = {**scope, **accumulated, node.name: item}
@@ -151,12 +155,8 @@ class _Estimator:
             within |= {node.name: Value(1), node.other_name: _of(1, inner)}
         condition, step, result = (self.value(part, within) for part in others[1:])
         each = condition.cost + step.cost
-        size = over.size if others[0].kind in ("list", "struct") else 1
+        size = over.size if others[0].kind in ("list", "map") else 1
         return Value(over.cost + first.cost + result.cost + over.size * each, size)
-
-    def _unknown(self, node: Node, scope: dict[str, Value]) -> set[str]:
-        found = {node.name} if node.kind == "ident" and node.name not in scope else set()
-        return found.union(*(self._unknown(part, scope) for part in node.below))
 
     def _call(self, node: Node, scope: dict[str, Value]) -> Value:
         given = [self.value(part, scope) for part in node.below]
@@ -175,7 +175,7 @@ class _Estimator:
     def _own(self, node: Node, sizes: list[int]) -> tuple[int, int]:  # noqa: PLR0911 - one rule each
         """What a function itself costs, and the size of what it gives."""
         name = node.name
-        overloads = self.tree.overloads.get(node.id, ())
+        overloads = node.overloads
         if name == "_+_" and ("add_string" in overloads or "add_bytes" in overloads):
             return _part(sum(sizes), _TEXT), sum(sizes)
         if name in _COMPARISONS and any(found in ("equals", "not_equals") or "string" in found for found in overloads):

@@ -10,39 +10,13 @@ from typing import Any
 from knarr.api.validation.checks import Errors
 from knarr.apimachinery import field
 
-#: What the fields of a request are (https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy).
-_REQUEST = {
-    "uid": "string",
-    "subResource": "string",
-    "requestSubResource": "string",
-    "name": "string",
-    "namespace": "string",
-    "operation": "string",
-    "dryRun": "bool",
-    "options": "dyn",
-    "userInfo": "dyn",
-    "userInfo.username": "string",
-    "userInfo.uid": "string",
-    "userInfo.groups": "list<string>",
-    "userInfo.extra": "map<list<string>>",
-    **{
-        f"{name}.{part}": "string"
-        for name, last in (("kind", "kind"), ("resource", "resource"), ("requestKind", "kind"))
-        for part in ("group", "version", last)
-    },
-    **{f"requestResource.{part}": "string" for part in ("group", "version", "resource")},
-    **dict.fromkeys(("kind", "resource", "requestKind", "requestResource"), "dyn"),
+_ALWAYS = {
+    "object": "dyn",
+    "oldObject": "dyn",
+    "namespaceObject": "kubernetes.Namespace",
+    "request": "kubernetes.AdmissionRequest",
 }
-_ALWAYS = {"object": "dyn", "oldObject": "dyn", "namespaceObject": "dyn", "request": "dyn"}
-_ALWAYS |= {f"request.{name}": kind for name, kind in _REQUEST.items()}
 _AUTHORIZER = {"authorizer": "Authorizer", "authorizer.requestResource": "ResourceCheck"}
-_DEVICE = {
-    "device": "dyn",
-    "device.driver": "string",
-    "device.attributes": "map<map<dyn>>",
-    "device.capacity": "map<map<Quantity>>",
-    "device.allowMultipleAllocations": "bool",
-}
 
 
 def admission_environment(*, params: bool = False, authorizer: bool = True, patches: bool = False) -> Any:
@@ -57,7 +31,7 @@ def device_environment() -> Any:
     """What selectors of devices may use."""
     from knarr.api.cel import Environment
 
-    return Environment(tuple(sorted(_DEVICE.items())))
+    return Environment((("device", "kubernetes.DRADevice"),), devices=True)
 
 
 def check(errors: Errors, path: str, text: str, environment: Any, wanted: tuple[str, ...] = ()) -> str:

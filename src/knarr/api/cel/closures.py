@@ -1,0 +1,277 @@
+"""Closures that evaluating an expression runs: variables, access, logic, operators, calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from knarr.api.cel import operators, types
+from knarr.api.cel.budget import BudgetExceeded, EvaluationError
+from knarr.api.cel.declared import converter
+from knarr.api.cel.values import NONE, Optional, Uint, no_overload
+
+Frame = list[Any]
+Closure = Callable[[Frame], Any]
+SPENT, LIMIT = 0, 1
+_LIST_COST = 10
+#: From so many items on a list that is made by adding two counts for what it takes.
+_LONG = 10_000
+_SCALARS = frozenset({int, bool, float, Uint})
+
+
+class Missing:
+    """In place of a variable that was not given."""
+
+
+MISSING = Missing()
+
+
+def spent_out() -> BudgetExceeded:
+    """An evaluation that went beyond its limit."""
+    return BudgetExceeded(call=True)
+
+
+def converted(found: Closure, kind: types.Type) -> Closure:
+    """What a closure gives, made of JSON what its declared type says."""
+    convert = converter(kind)
+    if convert is None:
+        return found
+    return lambda frame: convert(found(frame))
+
+
+def constant(value: Any) -> Closure:
+    """The same value always."""
+    return lambda frame: value
+
+
+def variable(name: str, place: int, cost: int) -> Closure:
+    """The value of a variable."""
+
+    def value(frame: Frame) -> Any:
+        frame[SPENT] += cost
+        found = frame[place]
+        if found is MISSING:
+            raise EvaluationError(f"no such attribute(s): {name}")
+        return found
+
+    return value
+
+
+def variable_path(name: str, place: int, names: tuple[str, ...], cost: int) -> Closure:
+    """A field of a field of a variable."""
+    access = operators.access
+
+    def value(frame: Frame) -> Any:
+        frame[SPENT] += cost
+        found = frame[place]
+        if found is MISSING:
+            raise EvaluationError(f"no such attribute(s): {name}")
+        for step in names:
+            if type(found) is dict and step in found:
+                found = found[step]
+            else:
+                found = access(found, step)
+        return found
+
+    return value
+
+
+def path(start: Closure, names: tuple[str, ...], cost: int) -> Closure:
+    """A field of a field of what something else gives."""
+    access = operators.access
+
+    def value(frame: Frame) -> Any:
+        found = start(frame)
+        frame[SPENT] += cost
+        for step in names:
+            found = access(found, step)
+        return found
+
+    return value
+
+
+def indexed_constant(holder: Closure, key: Any, step: Callable[[Any, Any], Any], cost: int) -> Closure:
+    """`holder[key]` with a literal."""
+
+    def value(frame: Frame) -> Any:
+        held = holder(frame)
+        frame[SPENT] += cost
+        return step(held, key)
+
+    return value
+
+
+def indexed(holder: Closure, key: Closure, step: Callable[[Any, Any], Any], cost: int) -> Closure:
+    """`holder[key]`."""
+
+    def value(frame: Frame) -> Any:
+        held = holder(frame)
+        index = key(frame)
+        frame[SPENT] += cost
+        return step(held, index)
+
+    return value
+
+
+def negation(inner: Closure) -> Closure:
+    """`!inner`."""
+
+    def value(frame: Frame) -> bool:
+        found = inner(frame)
+        frame[SPENT] += 1
+        if found is True or found is False:
+            return found is False
+        raise no_overload()
+
+    return value
+
+
+def decided(left: Closure, right: Closure, decisive: bool) -> Closure:  # noqa: FBT001 - a value
+    """`&&` and `||`: one side may decide alone, whatever is wrong with the other."""
+
+    def value(frame: Frame) -> bool:
+        failed: EvaluationError | None = None
+        found: Any = None
+        try:
+            found = left(frame)
+        except EvaluationError as error:
+            failed = error
+        if found is decisive:
+            return bool(found)
+        try:
+            other = right(frame)
+        except EvaluationError as error:
+            raise failed or error from None
+        if other is decisive:
+            return bool(other)
+        if failed is not None:
+            raise failed
+        if type(found) is bool and type(other) is bool:
+            return not decisive
+        raise no_overload()
+
+    return value
+
+
+def conjunction(left: Closure, right: Closure) -> Closure:
+    """`left && right`."""
+    return decided(left, right, False)
+
+
+def disjunction(left: Closure, right: Closure) -> Closure:
+    """`left || right`."""
+    return decided(left, right, True)
+
+
+def choice(condition: Closure, chosen: Closure, other: Closure) -> Closure:
+    """`condition ? chosen : other`."""
+
+    def value(frame: Frame) -> Any:
+        found = condition(frame)
+        if found is True:
+            return chosen(frame)
+        if found is False:
+            return other(frame)
+        raise no_overload()
+
+    return value
+
+
+def member(inner: Closure, items: list[Any]) -> Closure:
+    """`x in ['a', 'b']`: literals cost nothing to look through."""
+    return lambda frame: operators.contains(items, inner(frame))
+
+
+def alternative(left: Closure, right: Closure, *, whole: bool) -> Closure:
+    """`a.or(b)`, `a.orValue(b)`: the second is not looked at if the first is there."""
+
+    def value(frame: Frame) -> Any:
+        found = left(frame)
+        if type(found) is not Optional:
+            raise no_overload()
+        if found.present:
+            return found if whole else found.value
+        return right(frame)
+
+    return value
+
+
+def binary(left: Closure, right: Closure, operate: Callable[[Any, Any], Any], cost: Any) -> Closure:
+    """An operator with two operands."""
+    if type(cost) is int:
+
+        def fixed(frame: Frame) -> Any:
+            one, two = left(frame), right(frame)
+            frame[SPENT] += cost
+            found = operate(one, two)
+            if type(found) is list and len(found) > _LONG:
+                # Lists that double cost nothing there, where adding them copies nothing.
+                frame[SPENT] += len(found) // 100
+                if frame[SPENT] > frame[LIMIT]:
+                    raise spent_out()
+            return found
+
+        return fixed
+
+    def measured(frame: Frame) -> Any:
+        one, two = left(frame), right(frame)
+        kind = type(one)
+        frame[SPENT] += 1 if kind in _SCALARS and type(two) in _SCALARS else cost((one, two), None)
+        if frame[SPENT] > frame[LIMIT]:
+            raise spent_out()
+        return operate(one, two)
+
+    return measured
+
+
+def called(given: list[Closure], meaning: Callable[..., Callable[..., Any]], cost: Any) -> Closure:
+    """A function, found by the types of what it is given."""
+    if type(cost) is not int:
+        return _measured(given, meaning, cost)
+    if len(given) == 1:
+        only = given[0]
+
+        def unary(frame: Frame) -> Any:
+            value = only(frame)
+            frame[SPENT] += cost
+            return meaning(value)(value)
+
+        return unary
+
+    def fixed(frame: Frame) -> Any:
+        values = [part(frame) for part in given]
+        frame[SPENT] += cost
+        return meaning(*values)(*values)
+
+    return fixed
+
+
+def _measured(given: list[Closure], meaning: Callable[..., Callable[..., Any]], cost: Any) -> Closure:
+    def value(frame: Frame) -> Any:
+        values = tuple([part(frame) for part in given])
+        call = meaning(*values)
+        before = cost(values, None)
+        if frame[SPENT] + before > frame[LIMIT]:
+            raise spent_out()
+        found = call(*values)
+        frame[SPENT] += cost(values, found)
+        return found
+
+    return value
+
+
+def optional_list(given: list[Closure], optional: frozenset[int]) -> Closure:
+    """A list with entries that may be absent."""
+
+    def made(frame: Frame) -> list[Any]:
+        found = []
+        for index, part in enumerate(given):
+            value = part(frame)
+            if index not in optional:
+                found.append(value)
+            elif value is not NONE and value.present:
+                found.append(value.value)
+        frame[SPENT] += _LIST_COST
+        return found
+
+    return made

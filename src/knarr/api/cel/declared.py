@@ -1,0 +1,178 @@
+"""Values of declared types: what JSON means by the schema of a field, and the types schemas declare.
+
+A rule about a `date-time` sees a timestamp, one about a `number` a double; lists that are
+sets or have keys are equal in any order. Source: https://pkg.go.dev/k8s.io/apiserver/pkg/cel/common.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+from knarr.api.cel import times, types
+from knarr.api.cel.budget import EvaluationError
+from knarr.api.cel.shapes import element, escaped
+from knarr.api.cel.types import Field, Type
+from knarr.api.cel.values import Duration, MapList, Optional, SetList, Timestamp
+from knarr.apimachinery.types import Object
+
+Convert = Callable[[Any], Any]
+_STRINGS = {"byte": types.BYTES, "date": types.TIMESTAMP, "date-time": types.TIMESTAMP, "duration": types.DURATION}
+_SCALARS = {"boolean": types.BOOL, "number": types.DOUBLE, "integer": types.INT}
+_TEXT: Object = {"type": "string"}
+_ROOT: Object = {
+    "apiVersion": _TEXT,
+    "kind": _TEXT,
+    "metadata": {"type": "object", "properties": {"name": _TEXT, "generateName": _TEXT}},
+}
+
+
+def declared_type(shape: Object | None, name: str, *, root: bool = False) -> Type | None:
+    """The type of values of a JSON schema; None for what expressions cannot see.
+
+    `root`: that of a whole object, with its name.
+    """
+    if shape is None:
+        return None
+    if shape.get("x-kubernetes-int-or-string"):
+        return Type("dyn", shape=shape)
+    kind = shape.get("type", "")
+    if kind == "array":
+        item = declared_type(shape.get("items"), f"{name}.@idx", root=_embedded(shape.get("items")))
+        return None if item is None else Type("list", params=(item,), shape=shape)
+    if kind == "object" or root:
+        return _object(shape, name, root=root)
+    if kind == "string":
+        known = _STRINGS.get(shape.get("format", ""), types.STRING)
+        return Type(known.kind, shape=shape)
+    scalar = _SCALARS.get(kind)
+    return None if scalar is None else Type(scalar.kind, shape=shape)
+
+
+def _embedded(shape: Any) -> bool:
+    return isinstance(shape, dict) and bool(shape.get("x-kubernetes-embedded-resource"))
+
+
+def _object(shape: Object, name: str, *, root: bool) -> Type | None:
+    extra = shape.get("additionalProperties")
+    if isinstance(extra, dict):
+        value = declared_type(extra, f"{name}.@elem", root=_embedded(extra))
+        return None if value is None else Type("map", params=(types.STRING, value), shape=shape)
+    properties = shape.get("properties") or {}
+    if root:
+        properties = {**properties, **_ROOT, "metadata": _metadata(properties.get("metadata"))}
+        shape = {**shape, "type": "object", "properties": properties}
+    fields: dict[str, Field] = {}
+    for key, inner in properties.items():
+        found = declared_type(inner, f"{name}.{escaped(key)}", root=_embedded(inner))
+        if found is not None:
+            fields[escaped(key)] = Field(found, key)
+    return Type("object", name, find=fields.get, shape=shape)
+
+
+def _metadata(shape: Object | None) -> Object:
+    known: Object = _ROOT["metadata"]
+    return (
+        known
+        if not shape
+        else {**known, **shape, "properties": {**known["properties"], **(shape.get("properties") or {})}}
+    )
+
+
+def converter(kind: Type) -> Convert | None:
+    """What makes of JSON a value of a declared type; None where JSON's own value is it."""
+    if types.is_optional(kind):
+        inner = converter(kind.params[0])
+        if inner is None:
+            return None
+        return lambda found: Optional(inner(found.value)) if type(found) is Optional and found.present else found
+    if kind.kind == "list" and kind.shape is None:
+        return _each(converter(kind.params[0]))
+    if kind.kind == "map" and kind.shape is None:
+        return _entries(converter(kind.params[1]))
+    return None if kind.shape is None else _of_shape(kind.shape)
+
+
+def _of_shape(shape: Object | None) -> Convert | None:
+    if shape is None or shape.get("x-kubernetes-int-or-string"):
+        return None
+    kind = shape.get("type", "")
+    if kind == "array":
+        return _list(shape)
+    if kind == "object":
+        inner = element(shape)
+        return _fields(shape) if inner is None else _entries(_of_shape(inner))
+    if kind == "number":
+        return _double
+    return _TEXTS.get(shape.get("format", "")) if kind == "string" else None
+
+
+def _list(shape: Object) -> Convert | None:
+    items, listed = _each(_of_shape(shape.get("items"))), shape.get("x-kubernetes-list-type")
+    if listed == "set":
+        return lambda found: found if type(found) is not list else SetList(items(found) if items else found)
+    if listed == "map":
+        keys = tuple(shape.get("x-kubernetes-list-map-keys") or ())
+        return lambda found: found if type(found) is not list else MapList(items(found) if items else found, keys)
+    return items
+
+
+def _each(item: Convert | None) -> Convert | None:
+    if item is None:
+        return None
+    return lambda found: [item(value) for value in found] if type(found) is list else found
+
+
+def _entries(value: Convert | None) -> Convert | None:
+    if value is None:
+        return None
+    return lambda found: {key: value(entry) for key, entry in found.items()} if type(found) is dict else found
+
+
+def _fields(shape: Object) -> Convert | None:
+    made = {key: _of_shape(inner) for key, inner in (shape.get("properties") or {}).items()}
+    special = {key: convert for key, convert in made.items() if convert is not None}
+    if not special:
+        return None
+
+    def fields(found: Any) -> Any:
+        if type(found) is not dict:
+            return found
+        return found | {key: convert(found[key]) for key, convert in special.items() if key in found}
+
+    return fields
+
+
+def _double(found: Any) -> Any:
+    return float(found) if type(found) is int else found
+
+
+def _bytes(found: Any) -> Any:
+    if type(found) is not str:
+        return found
+    try:
+        return base64.b64decode(found, validate=True)
+    except binascii.Error as error:
+        raise EvaluationError(f"invalid byte formatted string: {found}") from error
+
+
+def _read(kind: type, read: Callable[[str], Any], name: str) -> Convert:
+    def made(found: Any) -> Any:
+        if type(found) is not str:
+            return found
+        value = read(found)
+        if value is None:
+            raise EvaluationError(f"invalid {name} formatted string: {found}")
+        return kind(value)
+
+    return made
+
+
+_TEXTS: dict[str, Convert] = {
+    "byte": _bytes,
+    "date": _read(Timestamp, times.read_date, "date"),
+    "date-time": _read(Timestamp, times.read_timestamp, "date-time"),
+    "duration": _read(Duration, times.read_long_duration, "duration"),
+}
