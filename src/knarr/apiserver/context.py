@@ -13,6 +13,7 @@ from knarr.apiserver.audit.auditor import Auditor
 from knarr.apiserver.authn.authenticator import Authenticator
 from knarr.apiserver.authz.chain import AuthorizerChain
 from knarr.apiserver.cache_reader import CacheReader
+from knarr.apiserver.fanout import Fanouts
 from knarr.apiserver.flowcontrol.control import FlowControl
 from knarr.apiserver.hooks import Hook
 from knarr.apiserver.metrics import Metrics
@@ -81,6 +82,7 @@ class Context:
     #: Calls webhooks of every kind.
     webhook_client: WebhookClient
     hooks: dict[tuple[str, str], Hook] = field(default_factory=dict)
+    fanouts: Fanouts = field(default_factory=Fanouts)
     #: (plural, subresource) → handler.
     connectors: dict[tuple[str, str], Connector] = field(default_factory=dict)
     field_manager: FieldManager | None = None

@@ -11,7 +11,7 @@ import asyncio
 import bisect
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import orjson
@@ -99,17 +99,29 @@ class Change:
         return line
 
 
+class Follower(Protocol):
+    """What is told of a collection's changes."""
+
+    prefix: str
+
+    def push(self, change: Change) -> None:
+        """A change of what lies below the prefix."""
+        ...
+
+    def cut_off(self) -> None:
+        """Changes were missed."""
+        ...
+
+
 class Watcher:
     """A place in a collection's stream of changes: a bounded queue and a wake-up."""
 
-    __slots__ = ("_waiter", "cut", "on_news", "prefix", "queue")
+    __slots__ = ("_waiter", "cut", "prefix", "queue")
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.queue: deque[Change] = deque()
         self.cut = False
-        #: Called about changes in the place of who waits, who may sleep on.
-        self.on_news: Callable[[], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def push(self, change: Change) -> None:
@@ -120,15 +132,10 @@ class Watcher:
             self.queue.append(change)
         self.wake()
 
-        if self.on_news is None or self.cut:
-            self.wake()
-        elif self.waited_for:
-            self.on_news()
-
-    @property
-    def waited_for(self) -> bool:
-        """Whether somebody sleeps in `wait`."""
-        return self._waiter is not None and not self._waiter.done()
+    def cut_off(self) -> None:
+        """Changes were missed: there is no going on."""
+        self.cut = True
+        self.wake()
 
     def wake(self) -> None:
         """Let `wait` return."""
@@ -168,7 +175,8 @@ class Collection:
         self._changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
         #: Watches may resume from here without the store's history.
         self.kept_since = 0
-        self._watchers: set[Watcher] = set()
+        #: Asked in the order in which they came.
+        self._followers: dict[Follower, None] = {}
         self._decoder = msgspec.json.Decoder(selectable.head_type(resource.group, resource.plural))
         self._head_of: Callable[[bytes], Any] = self._decoder.decode
 
@@ -215,9 +223,7 @@ class Collection:
                 changes.append(Change(entry, previous, deleted=False))
         self._changes.clear()
         self.changed = self.kept_since = revision
-        for watcher in self._watchers:
-            watcher.cut = True
-            watcher.wake()
+        self.cut()
         return changes
 
     def apply(self, event: Event) -> Change:
@@ -237,9 +243,9 @@ class Collection:
         if len(self._changes) == KEPT_CHANGES:
             self.kept_since = self._changes[0].entry.revision
         self._changes.append(change)
-        for watcher in self._watchers:
-            if entry.key.startswith(watcher.prefix):
-                watcher.push(change)
+        for follower in self._followers:
+            if entry.key.startswith(follower.prefix):
+                follower.push(change)
         return change
 
     def since(self, revision: int, prefix: str) -> list[Change]:
@@ -254,20 +260,23 @@ class Collection:
         return found
 
     def watch(self, prefix: str) -> Watcher:
-        """Begin to receive changes from now on; `unwatch` ends it."""
+        """Queue changes from now on; `unfollow` ends it."""
         watcher = Watcher(prefix)
-        self._watchers.add(watcher)
+        self.follow(watcher)
         return watcher
 
-    def unwatch(self, watcher: Watcher) -> None:
-        """Stop receiving."""
-        self._watchers.discard(watcher)
+    def follow(self, follower: Follower) -> None:
+        """Tell of changes from now on; `unfollow` ends it."""
+        self._followers[follower] = None
+
+    def unfollow(self, follower: Follower) -> None:
+        """Tell of changes no longer."""
+        self._followers.pop(follower, None)
 
     def cut(self) -> None:
         """End all watches: what they show is no more what is served."""
-        for watcher in self._watchers:
-            watcher.cut = True
-            watcher.wake()
+        for follower in list(self._followers):
+            follower.cut_off()
 
     def redefine(self, resource: Resource, head_of: Callable[[bytes], Any] | None = None) -> None:
         """Store objects as this resource from now on. `head_of` reads what selects them, unless it is the usual."""

@@ -170,8 +170,13 @@ class Sink(Protocol):
         ...
 
     def send(self, data: bytes) -> None:
-        """Send a piece, not empty."""
+        """Send a piece that is `framed`."""
         ...
+
+
+def framed(piece: bytes) -> bytes:
+    """A piece of a streamed body, not empty, as a chunk of HTTP's chunked encoding."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
 
 
 class Pieces:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeAlias, cast
 
 from knarr.component_base import http_gzip, logs
-from knarr.component_base.http import Pieces, Request, Response, batches
+from knarr.component_base.http import Pieces, Request, Response, batches, framed
 from knarr.component_base.http_body import close_iterator
 from knarr.component_base.http_format import BODILESS, answer_head, identity
 from knarr.component_base.http_incoming import BETWEEN, BODY, HEAD, Incoming, StreamsBody
@@ -333,10 +333,7 @@ class Connection(asyncio.BufferedProtocol):
                 if self._transport is None:
                     return False
                 if chunk and not silent:
-                    if chunked:
-                        self.send(chunk)
-                    else:
-                        self._transport.write(chunk)
+                    self._transport.write(framed(chunk) if chunked else chunk)
                 if self._can_write is not None and not await self._drained():
                     return False
         except ConnectionError as error:
@@ -356,9 +353,9 @@ class Connection(asyncio.BufferedProtocol):
         return self._can_write is None and self._transport is not None
 
     def send(self, data: bytes) -> None:
-        """Send a piece of a streamed body."""
+        """Send a piece of a streamed body, `framed`."""
         if self._transport is not None:
-            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+            self._transport.write(data)
 
     async def _drained(self) -> bool:
         if self._can_write is not None:

@@ -15,7 +15,7 @@ from tests.component.apiserver.world import NAMESPACE, World, collect, config_ma
 
 from knarr.api import protobuf, registry
 from knarr.apimachinery.types import Object
-from knarr.apiserver import watch_cache, watching
+from knarr.apiserver import watch_cache, watch_stream
 from knarr.client.client import MERGE_PATCH
 from knarr.component_base.http import Pieces, Request, Response
 from knarr.component_base.http_format import parse_query
@@ -147,7 +147,7 @@ def test_a_watch_that_begins_long_ago_reads_history_and_goes_on_from_the_cache(
 
 
 def test_bookmarks_come_in_time_and_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_BOOKMARK", 0.2)
+    monkeypatch.setattr(watch_stream, "BOOKMARK", 0.2)
 
     async def main() -> None:
         async with running(tmp_path) as world:
@@ -240,7 +240,7 @@ def test_a_watcher_that_does_not_read_is_cut(tmp_path: Path, monkeypatch: pytest
                 await change(world, "a", str(number + 1))
             events = await lines(response, 1000)
             assert versions(events) == list(range(begin + 1, begin + 11))
-            assert not world.api.ctx.cache.collection(registry.CONFIGMAPS)._watchers
+            assert not world.api.ctx.cache.collection(registry.CONFIGMAPS)._followers
 
     asyncio.run(main())
 
@@ -249,10 +249,10 @@ def test_a_client_that_leaves_ends_its_watch_at_once(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path) as world:
             collection = world.api.ctx.cache.collection(registry.CONFIGMAPS)
-            before = len(collection._watchers)
+            before = len(collection._followers)
             client = world.client()
             await client.create(registry.CONFIGMAPS, config_map("a"), NAMESPACE)
             await collect(client, registry.CONFIGMAPS, 1)
-            await eventually(lambda: len(collection._watchers) <= before)
+            await eventually(lambda: len(collection._followers) <= before)
 
     asyncio.run(main())

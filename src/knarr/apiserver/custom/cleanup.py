@@ -132,7 +132,7 @@ class Cleanup:
         except TimeoutError:
             return False
         finally:
-            collection.unwatch(watcher)
+            collection.unfollow(watcher)
         return not collection.entries
 
 
