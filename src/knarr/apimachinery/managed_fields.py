@@ -28,7 +28,8 @@ MAX_UPDATE_MANAGERS = 10
 #: The manager who has no name.
 UNKNOWN = "unknown"
 
-_REPLICAS = ("f:spec", "f:replicas")
+#: Where the replicas of built-in workloads stand.
+REPLICAS = ("f:spec", "f:replicas")
 _FIELDS_V1 = "FieldsV1"
 
 
@@ -106,16 +107,16 @@ def changes(write: Write, objects: Versioned) -> Changes:
     return Changes(field_sets.without(found.changed, write.unowned), field_sets.without(found.removed, write.unowned))
 
 
-def update_scale(write: Write, objects: Versioned) -> list[Object]:
+def update_scale(write: Write, objects: Versioned, path: Sequence[str] = REPLICAS) -> list[Object]:
     """The entries of a workload whose replicas were changed through its Scale.
 
-    The Scale has owners where the replicas have; who takes them gets an entry that only tells of them. Nobody notes
-    when: entries of a Scale come without a time.
+    The Scale has owners where the replicas have, at `path`; who takes them gets an entry that only tells of them.
+    Nobody notes when: entries of a Scale come without a time.
     """
     live = objects.old["metadata"].get("managedFields") or []
     entries = trusted(live)
     found = changes(write, objects)
-    if not found.changed or not any(field_sets.has(entry.fields, _REPLICAS) for entry in entries):
+    if not found.changed or not any(field_sets.has(entry.fields, path) for entry in entries):
         return live
     known = {entry.identity: entry.time for entry in entries}
     mine = Entry(write.manager or UNKNOWN, UPDATE, write.api_version, found.changed, write.subresource)
@@ -123,19 +124,21 @@ def update_scale(write: Write, objects: Versioned) -> list[Object]:
     return encoded(_joined(rest, replace(mine, time=known.get(mine.identity, ""))))
 
 
-def scale_entries(entries: Iterable[Entry], api_version: str) -> list[Entry]:
+def scale_entries(entries: Iterable[Entry], api_version: str, path: Sequence[str] = REPLICAS) -> list[Entry]:
     """Who owns a workload's replicas, as owners of those of its Scale."""
-    fields: FieldSet = field_sets.of_paths([_REPLICAS])
+    fields: FieldSet = field_sets.of_paths([REPLICAS])
     return [
         replace(entry, api_version=api_version, fields=fields, source=None)
         for entry in entries
-        if field_sets.has(entry.fields, _REPLICAS)
+        if field_sets.has(entry.fields, path)
     ]
 
 
-def with_scale_entries(entries: Iterable[Entry], scale: Iterable[Entry], api_version: str) -> list[Entry]:
+def with_scale_entries(
+    entries: Iterable[Entry], scale: Iterable[Entry], api_version: str, path: Sequence[str] = REPLICAS
+) -> list[Entry]:
     """A workload's entries when its Scale's owners are others than before."""
-    replicas = field_sets.of_paths([_REPLICAS])
+    replicas = field_sets.of_paths([path])
     owners = {(entry.manager, entry.operation, entry.subresource): entry for entry in scale}
     out = []
     for entry in entries:

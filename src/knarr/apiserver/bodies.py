@@ -10,11 +10,11 @@ import orjson
 from knarr.api import codec
 from knarr.api.codec import json_text
 from knarr.api.resources import Resource
-from knarr.apimachinery.errors import bad_request, request_entity_too_large
+from knarr.apimachinery.errors import bad_request, request_entity_too_large, unsupported_media_type
 from knarr.apimachinery.go_text import type_name
 from knarr.apimachinery.types import Object
 from knarr.apiserver import kinds, negotiation
-from knarr.apiserver.negotiation import PROTOBUF, YAML
+from knarr.apiserver.negotiation import JSON, PROTOBUF, YAML
 from knarr.apiserver.request import Request
 from knarr.component_base.http_server import MAX_BODY
 
@@ -37,6 +37,8 @@ def read(request: Request, resource: Resource, validation: str) -> Object:
     With `validation` `Warn` complaints become warnings, with `Strict` a 400.
     """
     media = negotiation.body_media(request.headers.get("content-type", ""))
+    if media == PROTOBUF and resource.custom is not None:
+        raise unsupported_media_type((JSON, YAML))
     check_size(request)
     if media == PROTOBUF:
         obj, problems = _from_protobuf(request.body, resource)

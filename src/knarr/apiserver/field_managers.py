@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache
 
-from knarr.api import conversion, registry
+from knarr.api import registry
 from knarr.api.custom import objects
 from knarr.api.resources import Resource
 from knarr.api.strategy import rules
 from knarr.apimachinery import apply, field_check, field_sets, last_applied, managed_fields, timestamps
 from knarr.apimachinery.apply import Conflicts
-from knarr.apimachinery.errors import StatusError, bad_request
+from knarr.apimachinery.errors import StatusError, bad_request, internal
 from knarr.apimachinery.field_schema import FieldSchema
 from knarr.apimachinery.field_sets import FieldSet
 from knarr.apimachinery.gvk import parse_api_version
@@ -47,7 +47,7 @@ class FieldManagers:
             return _in_version(resource, api_version, before, obj)
 
         if subresource == "scale":
-            entries = managed_fields.update_scale(write, objects)
+            entries = managed_fields.update_scale(write, objects, _replicas(resource))
         else:
             entries = managed_fields.update(write, objects, convert)
         _set(obj, entries)
@@ -86,16 +86,20 @@ class FieldManagers:
     def apply_scale(self, resource: Resource, config: Object, old: Object, how: Apply) -> Object:
         """The workload `old` after an apply to its Scale. Raises `StatusError`."""
         _checked(SCALE, config)
-        scale = conversion.scale_of(old)
+        try:
+            scale = kinds.scale_of(resource, old, missing=0)
+        except ValueError as error:
+            raise internal(str(error)) from error
+        path = _replicas(resource)
         entries = managed_fields.trusted(old["metadata"].get("managedFields"))
-        ours = managed_fields.scale_entries(entries, SCALE.api_version)
+        ours = managed_fields.scale_entries(entries, SCALE.api_version, path)
         try:
             found = apply.apply(self._write(SCALE, how), scale, config, ours, _Versions(SCALE), force=how.force)
         except Conflicts as conflicts:
             raise conflicts.status_error() from conflicts
-        obj = old if found.obj is None else conversion.set_scale(old, _canonical(SCALE, found.obj))
+        obj = old if found.obj is None else kinds.set_scale(resource, old, _canonical(SCALE, found.obj))
         obj = _without_entries(obj)
-        after = managed_fields.with_scale_entries(entries, found.entries, resource.api_version)
+        after = managed_fields.with_scale_entries(entries, found.entries, resource.api_version, path)
         _set(obj, managed_fields.encoded(after))
         return obj
 
@@ -176,6 +180,10 @@ def _set(obj: Object, entries: list[Object]) -> None:
         obj["metadata"]["managedFields"] = entries
     else:
         obj["metadata"].pop("managedFields", None)
+
+
+def _replicas(resource: Resource) -> tuple[str, ...]:
+    return tuple(f"f:{name}" for name in kinds.replicas_path(resource))
 
 
 def _other_version(resource: Resource, api_version: str) -> Resource | None:

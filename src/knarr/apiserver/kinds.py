@@ -8,7 +8,7 @@ import orjson
 
 from knarr.api import codec, conversion, defaults, strategy, validation
 from knarr.api.codec import DecodeError
-from knarr.api.custom import objects
+from knarr.api.custom import objects, scale
 from knarr.api.resources import Resource
 from knarr.api.semantics import go_json
 from knarr.apimachinery.field import FieldError
@@ -27,7 +27,10 @@ __all__ = [
     "prepare_create",
     "prepare_update",
     "refill",
+    "replicas_path",
     "restore",
+    "scale_of",
+    "set_scale",
     "shown_patched",
     "strip",
     "validate_create",
@@ -138,3 +141,21 @@ def convert(obj: Object, source: Resource, target: Resource) -> Object:
     if target.custom is not None:
         return objects.convert(obj, target)
     return conversion.convert(obj, source, target)
+
+
+def scale_of(resource: Resource, obj: Object, missing: int | None = None) -> Object:
+    """The Scale of an object, with `missing` replicas where a custom resource has none. Raises `ValueError`."""
+    paths = resource.custom.scale if resource.custom is not None else None
+    return conversion.scale_of(obj) if paths is None else scale.scale_of(paths, obj, missing)
+
+
+def set_scale(resource: Resource, obj: Object, wanted: Object) -> Object:
+    """The object with the replicas of a Scale. Raises `ValueError` where there is no place for them."""
+    paths = resource.custom.scale if resource.custom is not None else None
+    return conversion.set_scale(obj, wanted) if paths is None else scale.set_scale(paths, obj, wanted)
+
+
+def replicas_path(resource: Resource) -> tuple[str, ...]:
+    """Where the replicas that a Scale asks for stand."""
+    paths = resource.custom.scale if resource.custom is not None else None
+    return ("spec", "replicas") if paths is None else scale.replicas_path(paths)

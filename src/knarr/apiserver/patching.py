@@ -26,6 +26,8 @@ MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 ACCEPTED = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
+#: Custom resources have no types that a strategic merge could follow.
+_CUSTOM = (JSON_PATCH, MERGE, APPLY)
 
 
 class Patched(NamedTuple):
@@ -39,7 +41,7 @@ class Patched(NamedTuple):
 
 async def patch(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
     """Answer a PATCH on an object or its subresource. Raises `StatusError`."""
-    media = media_type(request)
+    media = media_type(scope, request)
     bodies.check_size(request)
     if media == APPLY:
         return await _apply(ctx, scope, request, form)
@@ -48,11 +50,12 @@ async def patch(ctx: Context, scope: Scope, request: Request, form: Form) -> Res
     return updating.respond(ctx, scope, request, form, await updating.apply(one, change))
 
 
-def media_type(request: Request) -> str:
+def media_type(scope: Scope, request: Request) -> str:
     """The kind of patch. Raises `StatusError` 415."""
     media = request.headers.get("content-type", "").split(";", 1)[0].strip()
-    if media not in ACCEPTED:
-        raise unsupported_media_type(ACCEPTED)
+    accepted = ACCEPTED if scope.resource.custom is None else _CUSTOM
+    if media not in accepted:
+        raise unsupported_media_type(accepted)
     return media
 
 

@@ -31,10 +31,23 @@ class TablePrinter:
         include = check_options(options)
         resource = scope.resource
         part = "scale" if objects and objects[0]["kind"] == "Scale" else ""
+        if resource.custom is not None and not part:
+            return self._custom(resource, objects, include)
         rows = [self._row(resource, obj, include, part) for obj in table.ordered(resource, objects)]
         head: Object = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {}}
         head["columnDefinitions"] = table.columns(resource, part)
         head["rows"] = rows
+        return head
+
+    def _custom(self, resource: Resource, objects: list[Object], include: str) -> Object:
+        from knarr.api.custom import columns
+
+        head: Object = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {}}
+        head["columnDefinitions"] = columns.columns(resource)
+        now = self._clock.now()
+        head["rows"] = [
+            {"cells": columns.cells(resource, obj, now), "object": _included(resource, obj, include)} for obj in objects
+        ]
         return head
 
     def _row(self, resource: Resource, obj: Object, include: str, part: str) -> Object:
@@ -45,7 +58,7 @@ class TablePrinter:
         row: Object = {"cells": table.cells(resource, shown, self._clock.now(), part)}
         if conditions := table.row_conditions(resource, shown):
             row["conditions"] = conditions
-        row["object"] = obj if include == "Object" else None if include == "None" else _partial(resource, shown)
+        row["object"] = obj if include == "Object" else _included(resource, shown, include)
         return row
 
 
@@ -60,12 +73,20 @@ def check_options(options: Mapping[str, str]) -> str:
     return include
 
 
+def _included(resource: Resource, obj: Object, include: str) -> Object | None:
+    if include == "Object":
+        return obj
+    return None if include == "None" else _partial(resource, obj)
+
+
 def _partial(resource: Resource, obj: Object) -> Object:
     """The metadata that Kubernetes keeps: without annotations that stand for fields in a version alone."""
     return {
         "kind": "PartialObjectMetadata",
         "apiVersion": "meta.k8s.io/v1",
-        "metadata": _without(obj["metadata"], _FIELD_ANNOTATIONS.get(resource.plural, "")),
+        "metadata": _without(
+            obj["metadata"], _FIELD_ANNOTATIONS.get(resource.plural, "") if resource.custom is None else ""
+        ),
     }
 
 

@@ -17,11 +17,15 @@ _MOST = (1 << 31) - 1
 _MISSING: Any = object()
 
 
-def scale_of(paths: Mapping[str, str], obj: Object) -> Object:
-    """The Scale of an object. Raises `ValueError` where the object has no replicas, or something else there."""
+def scale_of(paths: Mapping[str, str], obj: Object, missing: int | None = None) -> Object:
+    """The Scale of an object; `missing` replicas where it says nothing of them.
+
+    Raises `ValueError` where the object has no replicas, or something else there.
+    """
     metadata = {name: obj["metadata"][name] for name in _METADATA if name in obj["metadata"]}
     spec_path = paths["specReplicasPath"]
     replicas = _number(obj, spec_path)
+    replicas = missing if replicas is None else replicas
     if replicas is None:
         raise ValueError(f'the spec replicas field "{spec_path}" does not exist')
     status: Object = {"replicas": _number(obj, paths["statusReplicasPath"]) or 0}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from knarr.api import conversion
 from knarr.api.resources import Resource
 from knarr.apimachinery.gvk import GroupVersionKind
 from knarr.apimachinery.types import Object
@@ -54,7 +53,7 @@ def shown(obj: Object | None, attributes: Attributes, target: Resource) -> Objec
     source, subresource = attributes.resource, attributes.subresource
     if subresource == "scale":
         # A workload goes through the write path whole; its Scale is what was sent.
-        return conversion.scale_of(obj)
+        return kinds.scale_of(attributes.resource, obj, missing=0)
     if source is target or kind_of(source, subresource) == kind_of(target, subresource):
         return obj
     return kinds.convert(obj, source, target)
@@ -64,7 +63,7 @@ def taken(new: Object, attributes: Attributes, source: Resource) -> Object:
     """What a changed object (in the version of `source`) makes of the request's own object."""
     target, subresource = attributes.resource, attributes.subresource
     if subresource == "scale" and attributes.object is not None:
-        return conversion.set_scale(attributes.object, new)
+        return kinds.set_scale(target, attributes.object, new)
     if source is target or kind_of(source, subresource) == kind_of(target, subresource):
         return new
     return kinds.convert(new, source, target)
