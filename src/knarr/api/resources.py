@@ -40,6 +40,8 @@ class Definition:
     conversion: Mapping[str, Any]
     #: Fields that no schema knows are kept.
     preserves: bool = False
+    #: Changes when anything does that its objects are served by.
+    fingerprint: str = ""
     #: All versions, served or not, in the order of the definition.
     versions: dict[str, Resource] = field(default_factory=dict)
 

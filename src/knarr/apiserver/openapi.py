@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from email.utils import formatdate
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from knarr.api.openapi import document, roots, schemas
 from knarr.api.openapi.stream import pieces
 from knarr.api.resources import Resource
 from knarr.apiserver.request import Request, Response
+from knarr.apiserver.served import ServedResources
 from knarr.component_base.clock import Clock
 
 _V2, _V3 = "/openapi/v2", "/openapi/v3"
@@ -50,15 +51,27 @@ class _Kept(NamedTuple):
 class OpenApi:
     """Answers the paths below `/openapi/`; None for those it does not know."""
 
-    def __init__(self, resources: Sequence[Resource], clock: Clock) -> None:
+    def __init__(self, served: ServedResources, clock: Clock) -> None:
         self._clock = clock
+        self._served = served
+        self._generation = -1
         #: Documents by name, in their order; those of group-versions with their resources.
-        self._parts = _parts(resources)
+        self._parts: dict[str, list[Resource]] = {}
         self._kept: dict[str, _Kept] = {}
         self._making = asyncio.Lock()
 
+    def _refresh(self) -> None:
+        """See what is served by now; documents that would be others are forgotten."""
+        if self._generation == self._served.generation:
+            return
+        self._generation = self._served.generation
+        before, self._parts = self._parts, _parts(scope.resource for scope in self._served)
+        for name in [key for key in self._kept if key.startswith(_V2) or before.get(key) != self._parts.get(key)]:
+            del self._kept[name]
+
     async def __call__(self, request: Request) -> Response | None:
         """The answer to a request."""
+        self._refresh()
         path = request.path.rstrip("/")
         if path == _V3:
             return self._index(request)
@@ -97,8 +110,11 @@ class OpenApi:
         """A document that is kept, or is now made; not sent to those who have it."""
         async with self._making:
             kept = self._kept.get(key)
-            if kept is None:
-                kept = self._kept[key] = await self._make(key)
+            while kept is None:
+                made_of = self._generation
+                kept = await self._make(key)
+                if made_of == self._generation:
+                    self._kept[key] = kept
         headers = {"ETag": _quoted(kept.etag), "Vary": _VARY}
         if _matches(request, headers["ETag"]):
             return _unchanged(headers)
@@ -112,7 +128,9 @@ class OpenApi:
             return _Kept(self._hash(key), packed)
         from knarr.api.openapi import gnostic, v2
 
-        whole = v2.document(lambda: (document.items(*part) for part in self._parts.items()))
+        parts = self._parts
+        custom = [each for part in parts.values() for each in part if each.custom is not None]
+        whole = v2.document(lambda: (document.items(*part) for part in parts.items()), custom)
         packed, digest = await _pack(gnostic.encode(whole) if key.endswith(_GNOSTIC) else pieces(whole))
         return _Kept(digest, packed)
 
@@ -120,14 +138,22 @@ class OpenApi:
         return f"{_V3}/{name}?hash={self._hash(name)}"
 
     def _hash(self, name: str) -> str:
-        rows = [(each.plural, each.kind, each.verbs, each.storage_version_hash) for each in self._parts[name]]
+        rows = [
+            (each.plural, each.kind, each.verbs, each.storage_version_hash, _fingerprint(each))
+            for each in self._parts[name]
+        ]
         return hashlib.sha512(schemas.digest() + repr((name, rows)).encode()).hexdigest().upper()
+
+
+def _fingerprint(resource: Resource) -> str:
+    """Changes with the definition of a custom resource."""
+    return resource.custom.definition.fingerprint if resource.custom is not None else ""
 
 
 def _parts(resources: Iterable[Resource]) -> dict[str, list[Resource]]:
     parts: dict[str, list[Resource]] = {name: [] for name in roots.NAMES}
     for resource in resources:
-        if resource.group:
+        if resource.group and resource.custom is None:
             parts.setdefault(f"apis/{resource.group}", [])
         parts.setdefault(resource.prefix.removeprefix("/"), []).append(resource)
     return dict(sorted(parts.items()))

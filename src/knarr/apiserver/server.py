@@ -144,7 +144,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     look_at(ctx.metrics, served, checks, ctx.flow_control)
     keys = PublishedKeys(signer, config.authentication.jwks_uri)
     nonresource = NonResource(Discovery(served, lambda: address), checks, ctx.metrics, keys)
-    nonresource.openapi = _openapi(clock)
+    nonresource.openapi = _openapi(served, clock)
     server = ApiServer(ctx, Pipeline(ctx, nonresource), checks, tasks)
     uses.handler = server.handler
     settings = bootstrap.Settings(
@@ -199,7 +199,7 @@ async def _keep_available(ctx: Context, handler: Handler, tasks: Tasks) -> None:
     ctx.cache.listen(available.on_change)
 
 
-def _openapi(clock: Clock) -> Callable[[Request], Awaitable[Response | None]]:
+def _openapi(served: ServedResources, clock: Clock) -> Callable[[Request], Awaitable[Response | None]]:
     """Answers OpenAPI documents. What makes them is loaded when somebody asks for one."""
     made: list[OpenApi] = []
 
@@ -207,7 +207,7 @@ def _openapi(clock: Clock) -> Callable[[Request], Awaitable[Response | None]]:
         if not made:
             from knarr.apiserver.openapi import OpenApi
 
-            made.append(OpenApi(registry.RESOURCES, clock))
+            made.append(OpenApi(served, clock))
         return await made[0](request)
 
     return answer

@@ -12,6 +12,8 @@ import orjson
 from knarr.api.registry import RESOURCES
 from knarr.apiserver.openapi import OpenApi
 from knarr.apiserver.request import Request, Response
+from knarr.apiserver.served import ServedResources
+from knarr.apiserver.watch_cache import WatchCache
 from knarr.component_base.clock import FakeClock
 
 POLICY = "/openapi/v3/apis/policy/v1"
@@ -19,7 +21,9 @@ OLD_FORM = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
 
 def served() -> OpenApi:
-    return OpenApi([resource for resource in RESOURCES if resource.group == "policy"], FakeClock())
+    served = ServedResources(WatchCache())
+    served.add_all(resource for resource in RESOURCES if resource.group == "policy")
+    return OpenApi(served, FakeClock())
 
 
 async def answer(api: OpenApi, request: Request) -> Response | None:

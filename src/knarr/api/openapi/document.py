@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from knarr.api.openapi import descriptions, paths, roots, schemas
+from knarr.api.openapi import custom, descriptions, paths, roots, schemas
 from knarr.api.openapi.operations import TEXT, TEXTS, Operation, PathItem, types_of
 from knarr.api.openapi.parameters import Parameter
 from knarr.api.openapi.stream import Lazy
@@ -32,7 +32,8 @@ def items(name: str, resources: Sequence[Resource]) -> Items:
     if not resources:
         return roots.group(rest)
     first = resources[0]
-    found = roots.group_version(first.group, first.version)
+    # Those of custom resources have no path of discovery.
+    found = {} if first.custom is not None else roots.group_version(first.group, first.version)
     for resource in resources:
         found.update(paths.paths(resource))
     return dict(sorted(found.items()))
@@ -43,7 +44,7 @@ def document(name: str, resources: Sequence[Resource]) -> Lazy:
     found = items(name, resources)
     types = types_of(found.values())
     kinds = sorted({("", "v1"), *((each.group, each.version) for each in resources)})
-    schemas_ = [("schemas", Lazy(lambda: _schemas(types, kinds)))] if types else []
+    schemas_ = [("schemas", Lazy(lambda: _schemas(types, kinds, resources)))] if types else []
     components = [*schemas_, ("securitySchemes", SECURITY)]
     return Lazy(
         lambda: (
@@ -55,8 +56,14 @@ def document(name: str, resources: Sequence[Resource]) -> Lazy:
     )
 
 
-def _schemas(types: Iterable[str], kinds: Sequence[tuple[str, str]]) -> Iterator[tuple[str, Any]]:
+def _schemas(
+    types: Iterable[str], kinds: Sequence[tuple[str, str]], resources: Sequence[Resource]
+) -> Iterator[tuple[str, Any]]:
+    own = dict(pair for each in resources if each.custom is not None for pair in custom.schemas(each))
     for name, full in schemas.closure(types):
+        if full in own:
+            yield full, own[full]
+            continue
         schema = schemas.schema(name, kinds)
         descriptions.describe(full, schema)
         yield full, schema

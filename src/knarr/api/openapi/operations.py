@@ -28,6 +28,9 @@ PATCHES = (
     "application/apply-patch+yaml",
     "application/apply-patch+cbor",
 )
+#: Those of custom resources.
+PLAIN = (JSON, YAML)
+PLAIN_PATCHES = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
 OK, MADE, TAKEN = "200", "201", "202"
 TEXTS = {OK: "OK", MADE: "Created", TAKEN: "Accepted"}
 #: The answer of operations that give text.

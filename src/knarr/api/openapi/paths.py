@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from knarr.api.openapi import parameters, schemas
-from knarr.api.openapi.operations import ANY, MADE, MEDIA, OK, PATCHES, STREAMED, TAKEN, TEXT, Operation, PathItem
+from knarr.api.openapi import custom, parameters, schemas
+from knarr.api.openapi.operations import (
+    ANY,
+    MADE,
+    MEDIA,
+    OK,
+    PATCHES,
+    PLAIN,
+    PLAIN_PATCHES,
+    STREAMED,
+    TAKEN,
+    TEXT,
+    Operation,
+    PathItem,
+)
 from knarr.api.openapi.parameters import NAME, NAMESPACE, OPTIONS, PRETTY, SUBPATH, Parameter
 from knarr.api.resources import Resource, Subresource
 from knarr.api.semantics import deletion
@@ -40,7 +53,7 @@ def names(group: str, version: str) -> tuple[str, str]:
 
 def paths(resource: Resource) -> Paths:
     """(path, item) of a resource. Nothing for one whose kind has no type."""
-    kind_type = schemas.type_named(resource.group, resource.version, resource.kind)
+    kind_type = _type_of(resource)
     if kind_type is None:
         return
     make = _Maker(resource, kind_type)
@@ -48,8 +61,14 @@ def paths(resource: Resource) -> Paths:
     yield from make.single()
     for sub in resource.subresources:
         yield from _subresource(resource, sub)
-    if "watch" in resource.verbs:
+    if "watch" in resource.verbs and resource.custom is None:
         yield from make.watches()
+
+
+def _type_of(resource: Resource, suffix: str = "") -> str | None:
+    if resource.custom is not None:
+        return custom.type_name(resource, suffix)
+    return schemas.type_named(resource.group, resource.version, resource.kind + suffix)
 
 
 class _Maker:
@@ -135,9 +154,10 @@ class _Maker:
         return self._operation(name, said, _STATUS, "deletecollection", query, self._gvk, body=_DELETE_OPTIONS)
 
     def _list(self, action: str, scope: str, suffix: str, query: frozenset[Parameter]) -> Operation:
-        group, version, kind = self._gvk
-        answer = schemas.type_named(group, version, f"{kind}List") or _STATUS
-        name, said = f"list{self._within}{scope}{kind}{suffix}", f"list or watch objects of kind {kind}"
+        kind = self._resource.kind
+        answer = _type_of(self._resource, "List") or _STATUS
+        what = "list" if self._resource.custom is not None else "list or watch"
+        name, said = f"list{self._within}{scope}{kind}{suffix}", f"{what} objects of kind {kind}"
         query = query | {PRETTY} | parameters.LIST
         return self._operation(name, said, answer, action, query, self._gvk, produces=STREAMED)
 
@@ -159,13 +179,16 @@ class _Maker:
         codes: tuple[str, ...] = (OK,),
         produces: tuple[str, ...] = MEDIA,
     ) -> Operation:
+        patches: tuple[str, ...] = PATCHES
+        if self._resource.custom is not None:
+            produces, patches = PLAIN, PLAIN_PATCHES
         return Operation(
             id=name,
             tag=self._tag,
             description=said,
             answer=answer,
             produces=produces,
-            consumes=PATCHES if action == "patch" else ANY,
+            consumes=patches if action == "patch" else PLAIN if self._resource.custom is not None else ANY,
             body=body,
             optional_body=body == _DELETE_OPTIONS,
             codes=codes,
@@ -187,7 +210,8 @@ def _subresource(resource: Resource, sub: Subresource) -> Paths:
     if sub.name == "log":
         yield path, PathItem({"get": _log(resource)})
         return
-    found = schemas.type_named(sub.group, sub.version, sub.kind)
+    own = resource.custom is not None and sub.name == "status"
+    found = _type_of(resource) if own else schemas.type_named(sub.group, sub.version, sub.kind)
     if found is None:
         return
     gvk, make = (sub.group, sub.version, sub.kind), _Maker(resource, found)

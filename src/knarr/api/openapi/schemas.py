@@ -12,6 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from knarr.api.openapi import custom
 from knarr.api.tables.load import load
 
 _FOLDER = Path(__file__).parent.parent / "tables" / "types"
@@ -43,6 +44,8 @@ _FLAGS = (
 
 def full_name(name: str) -> str:
     """The name of a type in documents."""
+    if name.startswith(custom.MARK):
+        return name.removeprefix(custom.MARK)
     for short, long in _PREFIXES:
         if name.startswith(short):
             return long + name.removeprefix(short)
@@ -67,7 +70,7 @@ def closure(names: Iterable[str]) -> list[tuple[str, str]]:
         name = waiting.pop()
         if name not in found:
             found[name] = full_name(name)
-            waiting += _references(_types()[name])
+            waiting += custom.REFERENCES if name.startswith(custom.MARK) else _references(_types()[name])
     return sorted(found.items(), key=itemgetter(1))
 
 

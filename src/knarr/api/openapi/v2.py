@@ -5,22 +5,26 @@ The whole is some megabytes: nothing here holds more of it than one path or one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from knarr.api.openapi import descriptions, schemas
+from knarr.api.openapi import custom, descriptions, schemas
 from knarr.api.openapi.document import INFO, SECURITY, UNAUTHORIZED, extensions
 from knarr.api.openapi.operations import TEXT, TEXTS, Operation, PathItem, types_of
 from knarr.api.openapi.parameters import SHARED, SHARED_BODIES, Parameter
 from knarr.api.openapi.stream import Lazy
+from knarr.api.resources import Resource
 
 _OLD_REF, _REF = "#/components/schemas/", "#/definitions/"
 _LOOSE = {"int-or-string": {"type": "string", "format": "int-or-string"}, "": {"type": "string"}}
 Pairs = Iterator[tuple[str, dict[str, Any]]]
 
 
-def document(items: Callable[[], Iterable[Mapping[str, PathItem]]]) -> Lazy:
-    """One document of the paths that `items` gives, document by document; it is called more than once."""
+def document(items: Callable[[], Iterable[Mapping[str, PathItem]]], resources: Sequence[Resource] = ()) -> Lazy:
+    """One document of the paths that `items` gives, document by document; it is called more than once.
+
+    `resources` are the custom ones among those that the paths are about.
+    """
     used: set[str] = set()
     shared: set[Parameter] = set()
     for each in items():
@@ -32,7 +36,7 @@ def document(items: Callable[[], Iterable[Mapping[str, PathItem]]]) -> Lazy:
             ("swagger", "2.0"),
             ("info", INFO),
             ("paths", Lazy(lambda: _paths(items()))),
-            ("definitions", Lazy(lambda: _definitions(used))),
+            ("definitions", Lazy(lambda: _definitions(used, resources))),
             ("parameters", dict(sorted(_shared(shared & SHARED, used)))),
             ("securityDefinitions", SECURITY),
             ("security", [{"BearerToken": []}]),
@@ -46,9 +50,13 @@ def _paths(items: Iterable[Mapping[str, PathItem]]) -> Pairs:
             yield path, _path(item)
 
 
-def _definitions(used: Iterable[str]) -> Pairs:
+def _definitions(used: Iterable[str], resources: Iterable[Resource]) -> Pairs:
     kinds = schemas.shared_kinds()
+    for resource in resources:
+        yield from custom.schemas(resource, old=True)
     for name, full in schemas.closure(used):
+        if name.startswith(custom.MARK):
+            continue
         found = _schema(schemas.schema(name, kinds))
         descriptions.describe(full, found)
         yield full, found

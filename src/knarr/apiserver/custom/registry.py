@@ -6,6 +6,7 @@ established finds its resources served.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -29,8 +30,6 @@ class Known:
     accepted: Object
     #: Whether others have names that it asks for.
     waits: bool = False
-    #: Tells whether anything has changed that its objects are served by.
-    fingerprint: int = 0
     found: Definition | None = None
     collection: Collection | None = None
 
@@ -89,12 +88,14 @@ class CustomResources:
             self._withdraw(known)
             return
         ends = definition.condition(crd, "Terminating")
-        fingerprint = hash(orjson.dumps([spec, accepted, ends], option=orjson.OPT_SORT_KEYS))
-        if known.found is not None and known.fingerprint == fingerprint:
+        text = orjson.dumps([spec, accepted, ends], option=orjson.OPT_SORT_KEYS)
+        fingerprint = hashlib.sha256(text).hexdigest()
+        if known.found is not None and known.found.fingerprint == fingerprint:
             known.found.body = entry.body
             return
-        known.fingerprint = fingerprint
-        self._serve(known, definition.define(crd, entry.body))
+        found = definition.define(crd, entry.body)
+        found.fingerprint = fingerprint
+        self._serve(known, found)
 
     def _serve(self, known: Known, found: Definition) -> None:
         before, known.found = known.found, found
