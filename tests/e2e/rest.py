@@ -42,6 +42,11 @@ class Rest:
         assert status < 400, found
         return found
 
+    def warnings(self, method: str, path: str, body: Any = None) -> tuple[int, list[str]]:
+        """Status and warnings of an answer."""
+        with self._sent(method, path, body, {}) as answer:
+            return answer.status, answer.headers.get_all("Warning") or []
+
     def watch(self, path: str, count: int) -> list[Any]:
         """The first events of a watch, of at most ten seconds; the path has a query already."""
         with self._sent("GET", f"{path}&watch=true&timeoutSeconds=10", None, {}) as answer:

@@ -13,6 +13,7 @@ from knarr.apiserver.admission.pod_standards.metrics import PodSecurityMetrics
 from knarr.apiserver.flowcontrol.control import FlowControl
 from knarr.apiserver.flowcontrol.metrics import FlowMetrics
 from knarr.apiserver.health import Health
+from knarr.apiserver.policies.metrics import PolicyMetrics
 from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.apiserver.served import ServedResources
 from knarr.apiserver.version import version_info
@@ -119,6 +120,7 @@ class Metrics:
             )
         )
         self.pod_security = PodSecurityMetrics()
+        self.policies = PolicyMetrics()
         self.webhooks = WebhookMetrics()
         self.flows = FlowMetrics()
         self.registry = Registry(
@@ -133,6 +135,7 @@ class Metrics:
                 self.store,
                 self.watch_events,
                 *self.pod_security.families,
+                *self.policies.families,
                 *self.webhooks.families,
                 Looked(_DEPRECATED, lambda: [(key, 1) for key in sorted(self._deprecated)]),
                 Looked(_BUILD, lambda: [(_build(), 1)]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from knarr.api import registry
 from knarr.api.bootstrap.system import Endpoint
 from knarr.apimachinery.errors import StatusError
-from knarr.apiserver import admission_webhooks, bootstrap, cache_follower, health, names
+from knarr.apiserver import admission_policies, admission_webhooks, bootstrap, cache_follower, health, names
 from knarr.apiserver.admission import plugins
 from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.admission_chain import AdmissionChain, Latencies
@@ -133,9 +133,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     checks.store_answers = lambda: not following.broken
     checks.done(health.STORE)
     _let_decide(ctx, config, tasks)
-    if QuotaAccounting.name not in config.admission.disabled:
-        ctx.admission.add(QuotaAccounting(ctx, tasks, config.admission.limited))
-    admission_webhooks.add(ctx, config.admission.disabled)
+    _ask_outside(ctx, config.admission, tasks)
     repair_numbers = _give_numbers(ctx, config, tasks)
     for listener in (FlowStatus(ctx, tasks).on_change, ctx.flow_control.on_change, _follower(ctx)):
         cache.listen(listener)
@@ -175,6 +173,14 @@ def _let_decide(ctx: Context, config: ServerConfig, tasks: Tasks) -> None:
     building.use(config.authorization)
     building.follow(config.authorization)
     ctx.authorizers.load(ctx.reader)
+
+
+def _ask_outside(ctx: Context, config: AdmissionConfig, tasks: Tasks) -> None:
+    """Have writes admitted by policies, webhooks and quotas, too."""
+    admission_policies.add(ctx, config.disabled)
+    admission_webhooks.add(ctx, config.disabled)
+    if QuotaAccounting.name not in config.disabled:
+        ctx.admission.add(QuotaAccounting(ctx, tasks, config.limited))
 
 
 def _give_numbers(ctx: Context, config: ServerConfig, tasks: Tasks) -> Callable[[], Awaitable[None]]:

@@ -50,7 +50,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Patch an object or its subresource. `NotFound` is success."""
+    """Patch an object or its subresource. `NotFound` is success. `options` are those of the query (`fieldManager`)."""
 
     resource: Resource
     namespace: str
@@ -58,6 +58,7 @@ class Patch:
     patch: Any
     content_type: str = "application/strategic-merge-patch+json"
     subresource: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
     done: EventNote | None = None
     failed: EventNote | None = None
 

@@ -132,9 +132,9 @@ class Executor:
                 return await client.create(resource, obj, obj["metadata"].get("namespace", ""))
             case Update(resource, obj, subresource):
                 return await client.update(resource, obj, subresource=subresource)
-            case Patch(resource, namespace, name, patch, content_type, subresource):
+            case Patch(resource, namespace, name, patch, content_type, subresource, options):
                 return await client.patch(
-                    resource, name, patch, namespace, content_type=content_type, subresource=subresource
+                    resource, name, patch, namespace, content_type=content_type, subresource=subresource, **options
                 )
             case Delete(resource, namespace, name):
                 return await client.delete(resource, name, namespace, _options(change))

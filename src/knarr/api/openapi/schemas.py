@@ -52,6 +52,16 @@ def full_name(name: str) -> str:
     return "io.k8s.api." + name
 
 
+def short_name(reference: str) -> str:
+    """The table name of a type that a document refers to. Raises `KeyError`."""
+    return _short_names()[reference.removeprefix(_REF)]
+
+
+@cache
+def _short_names() -> Mapping[str, str]:
+    return {full_name(name): name for name in _types()}
+
+
 def reference(name: str) -> dict[str, str]:
     """`{"$ref": …}` to a type by its table name."""
     return {"$ref": _REF + full_name(name)}

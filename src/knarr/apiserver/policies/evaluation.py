@@ -1,0 +1,115 @@
+"""Runs the expressions of one policy about one request, within what they may cost.
+
+A `Session` is one round of expressions (the rules of a policy, its messages, its conditions): they share a budget, and
+variables, which are evaluated when the first of them is asked for, once.
+Source: k8s.io/apiserver/pkg/admission/plugin/cel (activation.go, composition.go), pkg/apis/cel/config.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from knarr.api.cel import Environment
+
+
+#: What the rules of a policy may cost with one binding and one set of parameters.
+BUDGET = 10_000_000
+#: What is evaluated at once; what costs more (some milliseconds) must not hold up other requests.
+QUICK = 10_000
+
+
+class OutOfBudgetError(Exception):
+    """The expressions of a round cost more than they may, together: no other is run."""
+
+
+class TooDearError(Exception):
+    """Expressions cost more than is done at once: they have to be evaluated anew, aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """The text of an expression, and what it may refer to."""
+
+    text: str
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an expression: a value, or an error; in how many seconds."""
+
+    value: Any = None
+    error: str = ""
+    seconds: float = 0.0
+
+
+class Session:
+    """One round of expressions about `values` (variable → value), with the policy's own `variables`.
+
+    `limit` is what the round may cost, by default what Kubernetes allows for a policy and a binding; `left` is what is
+    left of it. A `quick` round raises `TooDearError` when it costs more than is done at once.
+    """
+
+    def __init__(
+        self,
+        variables: Mapping[str, Expression],
+        values: Mapping[str, Any],
+        limit: int = BUDGET,
+        *,
+        quick: bool = False,
+    ) -> None:
+        from knarr.api.cel import Budget, Lazy
+
+        self._quick = quick and limit > QUICK
+        self._budget = Budget(QUICK, QUICK) if self._quick else Budget(limit)
+        self._beyond = limit - self._budget.remaining
+        makers = {name: self._maker(name, expression) for name, expression in variables.items()}
+        self._values = {**values, "variables": Lazy(makers)}
+
+    @property
+    def left(self) -> int:
+        """What the next expressions may cost."""
+        return self._beyond + self._budget.remaining
+
+    def run(self, expression: Expression) -> Outcome:
+        """Evaluate one. Raises `OutOfBudgetError`, `TooDearError`."""
+        from knarr.api.cel import BudgetExceeded, EvaluationError
+
+        began = perf_counter()
+        try:
+            value = self._value(expression)
+        except BudgetExceeded as error:
+            raise OutOfBudgetError(str(error)) from error
+        except EvaluationError as error:
+            text = f"expression '{expression.text}' resulted in error: {error}"
+            return Outcome(error=text, seconds=perf_counter() - began)
+        return Outcome(value, seconds=perf_counter() - began)
+
+    def _value(self, expression: Expression) -> Any:
+        """The value. Raises `EvaluationError`, `BudgetExceeded` of the round."""
+        from knarr.api.cel import BudgetExceeded, EvaluationError, program
+
+        try:
+            return program(expression.text, expression.environment).evaluate(self._values, self._budget)
+        except BudgetExceeded as error:
+            if self._quick:
+                raise TooDearError from error
+            if not error.call:
+                raise
+            # One that goes on and on fails by itself.
+            raise EvaluationError(str(error)) from error
+
+    def _maker(self, name: str, expression: Expression) -> Callable[[], Any]:
+        def make() -> Any:
+            from knarr.api.cel import EvaluationError
+
+            try:
+                return self._value(expression)
+            except EvaluationError as error:
+                raise EvaluationError(f'composited variable "{name}" fails to evaluate: {error}') from error
+
+        return make

@@ -1,0 +1,113 @@
+"""Which policies, with which bindings and parameters, a request is judged by.
+
+Input: the policies in force, the attributes of a request. Output: invocations, in the policies' order; where a policy
+or a binding cannot be used, one that says why.
+Source: k8s.io/apiserver/pkg/admission/plugin/policy/generic/policy_dispatcher.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from knarr.apimachinery.errors import StatusError
+from knarr.apimachinery.types import Object
+from knarr.apiserver.attributes import Attributes
+from knarr.apiserver.matching import rules
+from knarr.apiserver.matching.criteria import Criteria, Equivalents, Match, of_resources
+from knarr.apiserver.policies.compiled import Policy
+from knarr.apiserver.policies.index import Hook
+from knarr.apiserver.policies.params import ConfigurationError, Params
+
+#: What policies are never asked about: reviews, without which the cluster could not be used, and policies themselves.
+EXCLUDED = frozenset(
+    {
+        ("selfsubjectreviews", "authentication.k8s.io"),
+        ("tokenreviews", "authentication.k8s.io"),
+        ("localsubjectaccessreviews", "authorization.k8s.io"),
+        ("selfsubjectaccessreviews", "authorization.k8s.io"),
+        ("selfsubjectrulesreviews", "authorization.k8s.io"),
+        ("subjectaccessreviews", "authorization.k8s.io"),
+        ("validatingadmissionpolicies", "admissionregistration.k8s.io"),
+        ("validatingadmissionpolicybindings", "admissionregistration.k8s.io"),
+        ("mutatingadmissionpolicies", "admissionregistration.k8s.io"),
+        ("mutatingadmissionpolicybindings", "admissionregistration.k8s.io"),
+    }
+)
+
+
+class Invocation(NamedTuple):
+    """A policy with one binding and one set of parameters, None where it has none."""
+
+    policy: Policy
+    binding: Object
+    match: Match
+    param: Object | None
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Those of policy and binding."""
+        return self.policy.name, self.binding["metadata"]["name"]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells invocations of one request apart."""
+        meta = (self.param or {}).get("metadata") or {}
+        return (*self.names, meta.get("namespace") or "", meta.get("name") or "")
+
+
+class Unusable(NamedTuple):
+    """A policy, or a binding of it if one is named, that cannot be used for a request it matches."""
+
+    policy: Policy
+    binding: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Selects invocations."""
+
+    params: Params
+    equivalents: Equivalents
+
+    def select(self, hooks: Sequence[Hook[Policy]], attributes: Attributes) -> Iterator[Invocation | Unusable]:
+        """The invocations for a request."""
+        if attributes.kind_key in EXCLUDED:
+            return
+        for hook in hooks:
+            policy = hook.policy
+            try:
+                match = self._match(policy.criteria, attributes)
+                if match is None:
+                    continue
+                if policy.param_kind is not None:
+                    self.params.scope(policy.param_kind)
+            except ConfigurationError as error:
+                yield Unusable(policy, "", f"failed to configure policy: {error}")
+                continue
+            for binding in hook.bindings:
+                yield from self._bound(policy, binding, match, attributes)
+
+    def _bound(
+        self, policy: Policy, binding: Object, match: Match, attributes: Attributes
+    ) -> Iterator[Invocation | Unusable]:
+        spec = binding["spec"]
+        try:
+            resources = spec.get("matchResources")
+            if resources is not None and self._match(of_resources(resources), attributes) is None:
+                return
+            params = self.params.collect(policy.param_kind, spec.get("paramRef"), rules.namespace_of(attributes))
+        except ConfigurationError as error:
+            yield Unusable(policy, binding["metadata"]["name"], f"failed to configure binding: {error}")
+            return
+        for param in params:
+            yield Invocation(policy, binding, match, param)
+
+    def _match(self, criteria: Criteria, attributes: Attributes) -> Match | None:
+        """As what a request matches. Raises `ConfigurationError` where that cannot be told."""
+        try:
+            return criteria.match(attributes, self.equivalents)
+        except (StatusError, ValueError) as error:
+            raise ConfigurationError(str(error)) from error

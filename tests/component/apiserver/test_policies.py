@@ -1,0 +1,245 @@
+"""Policies in a whole API server: how they are found, what they see, in which order they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.component.apiserver.world import NAMESPACE, World, config_map, pod, running
+
+from knarr.api import registry
+from knarr.api.resources import Resource
+from knarr.apimachinery.errors import StatusError
+from knarr.apimachinery.types import Object
+from knarr.client.client import MERGE_PATCH, Client
+
+GROUP = "admissionregistration.k8s.io"
+SCALERS = registry.resource("horizontalpodautoscalers", "autoscaling")
+CONFIG_MAPS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"]}
+PODS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
+
+
+def story(tell: Callable[[World, Client], Awaitable[None]], tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            await tell(world, world.client())
+
+    asyncio.run(main())
+
+
+def match(rule: Object, **more: Any) -> Object:
+    return {"resourceRules": [{"operations": ["*"], **rule}], **more}
+
+
+async def bind(client: Client, flavour: str, name: str, **spec: Any) -> None:
+    actions = {"validationActions": ["Deny"]} if flavour == "validating" else {}
+    resource = registry.resource(f"{flavour}admissionpolicybindings", GROUP)
+    await client.create(resource, {"metadata": {"name": name}, "spec": {"policyName": name, **actions, **spec}})
+
+
+async def validate(
+    client: Client, name: str, rule: Object, *expressions: str, binding: Any = None, **spec: Any
+) -> None:
+    rules = [{"expression": text} for text in expressions]
+    body = {"matchConstraints": match(rule), "validations": rules, **spec}
+    await client.create(registry.VALIDATINGADMISSIONPOLICIES, {"metadata": {"name": name}, "spec": body})
+    await bind(client, "validating", name, **(binding or {}))
+
+
+async def mutate(client: Client, name: str, rule: Object, *expressions: str, again: bool = False, **spec: Any) -> None:
+    mutations = [
+        {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": text}} for text in expressions
+    ]
+    policy = "IfNeeded" if again else "Never"
+    body = {"matchConstraints": match(rule), "mutations": mutations, "reinvocationPolicy": policy, **spec}
+    resource = registry.resource("mutatingadmissionpolicies", GROUP)
+    await client.create(resource, {"metadata": {"name": name}, "spec": body})
+    await bind(client, "mutating", name)
+
+
+async def refused(work: Awaitable[Object]) -> StatusError:
+    with pytest.raises(StatusError) as error:
+        await work
+    return error.value
+
+
+def labelled(value: str, key: str = "l") -> str:
+    return f'Object{{metadata: Object.metadata{{labels: {{"{key}": {value}}}}}}}'
+
+
+def test_deletions_show_the_old_object_alone(tmp_path: Path) -> None:
+    async def tell(_world: World, client: Client) -> None:
+        kept = "request.operation != 'DELETE' || object == null && oldObject.metadata.name != 'kept'"
+        await validate(client, "kept", CONFIG_MAPS, kept)
+        for name in ("kept", "other"):
+            await client.create(registry.CONFIGMAPS, config_map(name), NAMESPACE)
+        await client.delete(registry.CONFIGMAPS, "other", NAMESPACE)
+        error = await refused(client.delete(registry.CONFIGMAPS, "kept", NAMESPACE))
+        assert (error.code, error.reason) == (422, "Invalid")
+        await client.get(registry.CONFIGMAPS, "kept", NAMESPACE)
+
+    story(tell, tmp_path)
+
+
+def test_a_generated_name_is_known_to_validation_and_not_to_mutation(tmp_path: Path) -> None:
+    async def tell(_world: World, client: Client) -> None:
+        await mutate(client, "name", CONFIG_MAPS, labelled("string(has(object.metadata.name))"))
+        await validate(client, "name", CONFIG_MAPS, "object.metadata.name.startsWith('g-') && request.name != ''")
+        made = await client.create(registry.CONFIGMAPS, {"metadata": {"generateName": "g-"}}, NAMESPACE)
+        assert made["metadata"]["labels"] == {"l": "false"}
+
+    story(tell, tmp_path)
+
+
+def test_equivalent_resources_are_seen_in_the_version_of_the_rule(tmp_path: Path) -> None:
+    rule = {"apiGroups": ["autoscaling"], "apiVersions": ["v1"], "resources": ["horizontalpodautoscalers"]}
+
+    async def tell(_world: World, client: Client) -> None:
+        seen = "object.spec.targetCPUUtilizationPercentage < 90 && request.requestKind.version == 'v2'"
+        await validate(client, "cpu", rule, f"request.kind.version == 'v1' && {seen}")
+        patch = "Object{spec: Object.spec{targetCPUUtilizationPercentage: 50}}"
+        await mutate(client, "cpu", rule, f"object.spec.minReplicas == 2 ? {patch} : Object{{}}")
+        made = await client.create(SCALERS, scaler("a", 80, 2), NAMESPACE)
+        assert made["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 50
+        assert (await refused(client.create(SCALERS, scaler("b", 95, 1), NAMESPACE))).code == 422
+
+    story(tell, tmp_path)
+
+
+def scaler(name: str, percent: int, least: int) -> Object:
+    target = {"type": "Utilization", "averageUtilization": percent}
+    metric = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+    ref = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+    spec = {"scaleTargetRef": ref, "minReplicas": least, "maxReplicas": 3, "metrics": [metric]}
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+def test_bindings_narrow_down_and_bring_their_own_parameters(tmp_path: Path) -> None:
+    async def tell(_world: World, client: Client) -> None:
+        for name, most in (("few", "1"), ("many", "3")):
+            one = {"metadata": {"name": name, "labels": {"size": name}}, "data": {"most": most}}
+            await client.create(registry.CONFIGMAPS, one, NAMESPACE)
+        kind = {"apiVersion": "v1", "kind": "ConfigMap"}
+        rule = "size(object.spec.containers) <= int(params.data.most)"
+        ref = {"selector": {"matchLabels": {"size": "many"}}, "parameterNotFoundAction": "Deny"}
+        await validate(client, "most", PODS, rule, paramKind=kind, binding={"paramRef": ref})
+        await client.create(registry.PODS, pod("two", containers=containers(2)), NAMESPACE)
+        narrow = {"objectSelector": {"matchLabels": {"tier": "small"}}}
+        small = {"paramRef": {"name": "few", "parameterNotFoundAction": "Deny"}, "matchResources": narrow}
+        resource = registry.VALIDATINGADMISSIONPOLICYBINDINGS
+        spec = {"policyName": "most", "validationActions": ["Deny"], **small}
+        await client.create(resource, {"metadata": {"name": "small"}, "spec": spec})
+        await client.create(registry.PODS, pod("again", containers=containers(2)), NAMESPACE)
+        tiny = pod("tiny", containers=containers(2))
+        tiny["metadata"]["labels"] = {"tier": "small"}
+        error = await refused(client.create(registry.PODS, tiny, NAMESPACE))
+        assert "ValidatingAdmissionPolicy 'most' with binding 'small' denied request" in error.message
+
+    story(tell, tmp_path)
+
+
+def containers(count: int) -> list[Object]:
+    return [{"name": f"c{number}", "image": "i"} for number in range(count)]
+
+
+def test_a_policy_whose_parameters_are_of_no_kind_is_misconfigured(tmp_path: Path) -> None:
+    async def tell(_world: World, client: Client) -> None:
+        kind = {"apiVersion": "rules.example.com/v1", "kind": "Limit"}
+        ref = {"name": "x", "parameterNotFoundAction": "Deny"}
+        await validate(client, "typo", CONFIG_MAPS, "true", paramKind=kind, binding={"paramRef": ref})
+        error = await refused(client.create(registry.CONFIGMAPS, config_map("a"), NAMESPACE))
+        why = "failed to find resource referenced by paramKind: 'rules.example.com/v1, Kind=Limit'"
+        assert f"'typo' denied request: failed to configure policy: {why}" in error.message
+        change = {"spec": {"failurePolicy": "Ignore"}}
+        await client.patch(registry.VALIDATINGADMISSIONPOLICIES, "typo", change, content_type=MERGE_PATCH)
+        await client.create(registry.CONFIGMAPS, config_map("a"), NAMESPACE)
+
+    story(tell, tmp_path)
+
+
+@pytest.mark.parametrize(("again", "labels"), [(True, {"a": "true", "b": "1"}), (False, {"a": "false", "b": "1"})])
+def test_policies_are_asked_again_after_later_changes_if_they_want(
+    tmp_path: Path,
+    again: bool,  # noqa: FBT001
+    labels: Object,
+) -> None:
+    async def tell(_world: World, client: Client) -> None:
+        await mutate(
+            client, "a", PODS, labelled("string('b' in object.metadata.?labels.orValue({}))", "a"), again=again
+        )
+        await mutate(client, "b", PODS, labelled('"1"', "b"))
+        made = await client.create(registry.PODS, pod("p"), NAMESPACE)
+        assert made["metadata"]["labels"] == labels
+
+    story(tell, tmp_path)
+
+
+def test_plugins_look_at_what_policies_have_made(tmp_path: Path) -> None:
+    """A container that a policy adds gets what the ServiceAccount plugin gives all containers."""
+    added = 'Object.spec.containers{name: "s", image: "j"}'
+
+    async def tell(_world: World, client: Client) -> None:
+        await mutate(client, "sidecar", PODS, f"Object{{spec: Object.spec{{containers: [{added}]}}}}")
+        made = await client.create(registry.PODS, pod("p"), NAMESPACE)
+        mounts = {item["name"]: len(item.get("volumeMounts") or ()) for item in made["spec"]["containers"]}
+        assert mounts == {"c": 1, "s": 1}
+
+    story(tell, tmp_path)
+
+
+def test_what_a_mutation_cannot_do_refuses_the_request_as_a_whole(tmp_path: Path) -> None:
+    async def tell(_world: World, client: Client) -> None:
+        await mutate(
+            client, "args", PODS, 'Object{spec: Object.spec{tolerations: [Object.spec.tolerations{key: "k"}]}}'
+        )
+        error = await refused(client.create(registry.PODS, pod("p"), NAMESPACE))
+        text = "may not mutate atomic arrays, maps or structs: .spec.tolerations"
+        assert (error.code, error.reason) == (403, "Invalid")
+        assert error.message == (
+            "policy 'args' with binding 'args' denied request: "
+            f"error applying patch: invalid ApplyConfiguration: {text}"
+        )
+        change = {"spec": {"failurePolicy": "Ignore"}}
+        resource = registry.resource("mutatingadmissionpolicies", GROUP)
+        await client.patch(resource, "args", change, content_type=MERGE_PATCH)
+        await client.create(registry.PODS, pod("p"), NAMESPACE)
+
+    story(tell, tmp_path)
+
+
+@pytest.mark.parametrize("resource", [registry.VALIDATINGADMISSIONPOLICIES, registry.VALIDATINGADMISSIONPOLICYBINDINGS])
+def test_nobody_is_locked_out_of_policies(tmp_path: Path, resource: Resource) -> None:
+    async def tell(_world: World, client: Client) -> None:
+        rule = {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"]}
+        await validate(client, "never", rule, "false")
+        assert (await refused(client.create(registry.CONFIGMAPS, config_map("a"), NAMESPACE))).code == 422
+        await client.create(
+            registry.resource("selfsubjectaccessreviews", "authorization.k8s.io"),
+            {"spec": {"nonResourceAttributes": {"path": "/", "verb": "get"}}},
+        )
+        await client.delete(resource, "never")
+        await client.create(registry.CONFIGMAPS, config_map("a"), NAMESPACE)
+
+    story(tell, tmp_path)
+
+
+def test_while_a_rule_that_never_ends_runs_others_are_served(tmp_path: Path) -> None:
+    deep = "object.data.all(a, object.data.all(b, object.data.all(c, object.data.all(d, a + b + c + d != ''))))"
+
+    async def tell(world: World, client: Client) -> None:
+        await validate(client, "deep", CONFIG_MAPS, *[deep] * 11)
+        big = config_map("big")
+        big["data"] = {f"k{number}": "" for number in range(300)}
+        hanging = asyncio.ensure_future(client.create(registry.CONFIGMAPS, big, NAMESPACE))
+        other, served = world.client("admin"), 0
+        while not hanging.done():
+            await other.get(registry.NAMESPACES, NAMESPACE)
+            served += 1
+        error = await refused(hanging)
+        assert "running out of cost budget" in error.message or "actual cost limit exceeded" in error.message
+        assert served > 10
+
+    story(tell, tmp_path)
