@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
 from knarr.apimachinery.types import Object
-from knarr.client.http import HttpTransport
+from knarr.client.http import HttpTransport, Stream
 from knarr.component_base import kubeconfig
 from knarr.component_base.clock import Clock
 from knarr.component_base.kubeconfig import Access
@@ -71,21 +71,48 @@ class Webhook:
             raise OutsideError(str(error)) from error
 
     async def _post(self, data: bytes) -> tuple[int, bytes]:
-        stream = await self._transport.stream("POST", self._path, {}, data)
-        content, size = [], 0
-        try:
-            async for chunk in stream:
-                size += len(chunk)
-                if size > _LARGEST:
-                    raise OutsideError(f"the answer is larger than {_LARGEST} bytes")
-                content.append(chunk)
-        finally:
-            await stream.aclose()
-        return stream.status, b"".join(content)
+        return await _whole(await self._transport.stream("POST", self._path, {}, data))
 
     async def close(self) -> None:
         """Cut its connections."""
         await self._transport.close()
+
+
+async def fetch(url: str, authority: bytes, timeout: float = 30.0) -> bytes:
+    """What is at an address, whose server's certificate is of `authority` (PEM; empty: the system's).
+
+    Raises `OutsideError`.
+    """
+    parts = urlsplit(url)
+    try:
+        transport = HttpTransport(Access(f"{parts.scheme}://{parts.netloc}", authority), "kube-apiserver")
+    except ValueError as error:
+        raise OutsideError(str(error)) from error
+    try:
+        async with asyncio.timeout(timeout):
+            stream = await transport.stream("GET", parts.path or "/", dict(parse_qsl(parts.query)))
+            status, content = await _whole(stream)
+    except (ConnectionError, TimeoutError) as error:
+        raise OutsideError(f'Get "{url}": {str(error) or "context deadline exceeded"}') from error
+    finally:
+        await transport.close()
+    if status != 200:
+        raise OutsideError(f'Get "{url}": {status}')
+    return content
+
+
+async def _whole(stream: Stream) -> tuple[int, bytes]:
+    """Status and body. Raises `OutsideError` for a body that is too large, `ConnectionError`."""
+    content, size = [], 0
+    try:
+        async for chunk in stream:
+            size += len(chunk)
+            if size > _LARGEST:
+                raise OutsideError(f"the answer is larger than {_LARGEST} bytes")
+            content.append(chunk)
+    finally:
+        await stream.aclose()
+    return stream.status, b"".join(content)
 
 
 def _decoded(status: int, content: bytes) -> Object:

@@ -6,17 +6,19 @@ import argparse
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from knarr.apiserver.authn.authenticator import Anonymous
 from knarr.apiserver.authn.front_proxy import FrontProxy
+from knarr.apiserver.authn.jwt import configuration as configuration_of_users
 from knarr.apiserver.authn.settings import AuthenticationSettings, TokenWebhook
-from knarr.apiserver.authn.static_tokens import StaticTokens
 from knarr.apiserver.authz import configuration
 from knarr.apiserver.authz.configuration import AuthorizationSettings, HookSpec
 from knarr.apiserver.authz.webhook import Terms
 from knarr.apiserver.outside import Webhook
 from knarr.apiserver.tokens import ISSUER, TokenTerms
+from knarr.cmd import oidc
 from knarr.component_base.clock import Clock
 
 
@@ -73,11 +75,24 @@ def _settings(arguments: argparse.Namespace, trusted: Authorities, clock: Clock)
             longest=_longest(arguments.service_account_max_token_expiration),
             extends=arguments.service_account_extend_token_expiration,
         ),
-        static_tokens=StaticTokens(static.read_text()) if static is not None else None,
+        static_tokens=static.read_text() if static is not None else "",
         webhook=webhook,
         anonymous=Anonymous(arguments.anonymous_auth),
         proxy=_front_proxy(arguments, trusted),
+        issuers_of_jwt=oidc.issuers(arguments),
+        file=_configuration(arguments),
     )
+
+
+def _configuration(arguments: argparse.Namespace) -> Path | None:
+    """The file of an AuthenticationConfiguration, if it can be used. Raises `ValueError`, `OSError`."""
+    path: Path | None = arguments.authentication_config
+    if path is None:
+        return None
+    if arguments.oidc_issuer_url:
+        raise ValueError("authentication-config file and oidc-* flags are mutually exclusive")
+    configuration_of_users.load(path, tuple(arguments.service_account_issuer) or (ISSUER,))
+    return path
 
 
 def authorization(arguments: argparse.Namespace) -> AuthorizationSettings:

@@ -67,7 +67,7 @@ async def review(world: World, text: str, *audiences: str) -> Object:
 
 def test_tokens_from_a_file(tmp_path: Path) -> None:
     settings = AuthenticationSettings(
-        static_tokens=StaticTokens('secret,jane,u1,"dev,ops"\n\nother,joe,u2\n'), anonymous=Anonymous(enabled=False)
+        static_tokens='secret,jane,u1,"dev,ops"\n\nother,joe,u2\n', anonymous=Anonymous(enabled=False)
     )
 
     async def main() -> None:
@@ -76,7 +76,8 @@ def test_tokens_from_a_file(tmp_path: Path) -> None:
             assert await whoami(world.bearer("secret")) == ("jane", groups, "u1", None)
             assert await whoami(world.bearer("secre")) == 401
             assert await whoami(world.bearer("")) == 401
-            assert (await review(world, "other", "any"))["user"]["username"] == "joe"
+            assert (await review(world, "other", ISSUER, "any"))["audiences"] == [ISSUER]
+            assert not (await review(world, "other", "any")).get("authenticated")
 
     asyncio.run(main())
 
@@ -84,7 +85,7 @@ def test_tokens_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["a,b", "a"])
 def test_a_token_file_that_is_none_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="at least 3 columns"):
-        StaticTokens(line)
+        StaticTokens(line, ())
 
 
 # front proxies

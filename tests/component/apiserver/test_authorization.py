@@ -180,6 +180,30 @@ def test_writes_begin_anew_with_the_answer(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_webhook_is_asked_only_about_what_its_conditions_match(tmp_path: Path) -> None:
+    matches = [
+        "has(request.resourceAttributes)",
+        "request.resourceAttributes.namespace == 'tests' && !('trusted' in request.groups)",
+        "request.resourceAttributes.name != 'puzzle' || request.extra['no such key'].size() > 0",
+    ]
+    how = {
+        "matchConditionSubjectAccessReviewVersion": "v1",
+        "matchConditions": [{"expression": text} for text in matches],
+    }
+
+    async def main() -> None:
+        async with guarded(tmp_path, policy="Deny", **how) as (world, hook, _):
+            assert (await outcome(world.client("jane", "dev"), "open"))[0] == 404
+            assert (await outcome(world.client("jane", "trusted"), "open"))[0] == 403
+            with pytest.raises(StatusError):
+                await world.client("jane", "dev").list(CONFIGMAPS, "default")
+            assert (await world.client("jane", "dev").transport.request("GET", "/metrics", {})).status == 403
+            assert len(hook.asked) == 1
+            assert (await outcome(world.client("jane", "dev"), "puzzle"))[0] == 500
+
+    asyncio.run(main())
+
+
 def test_a_changed_configuration_is_taken_over_and_a_broken_one_is_not(tmp_path: Path) -> None:
     async def main() -> None:
         async with guarded(tmp_path) as (world, hook, file):
@@ -211,6 +235,9 @@ def test_a_changed_configuration_is_taken_over_and_a_broken_one_is_not(tmp_path:
         ([webhook(Path(__file__), timeout="31s")], "at most 30s"),
         ([webhook(Path(__file__), failurePolicy="Ignore")], "Unsupported value"),
         ([webhook(Path(__file__), authorizedTTL="0s")], "greater than zero"),
+        ([webhook(Path(__file__), matchConditions=[{"expression": "request.nobody == 'x'"}])], "undefined field"),
+        ([webhook(Path(__file__), matchConditions=[{"expression": "request.user"}])], "must evaluate to bool"),
+        ([webhook(Path(__file__), matchConditions=[{"expression": "true"}])], "matchConditionSubjectAccess"),
     ],
 )
 def test_a_wrong_configuration_is_refused(tmp_path: Path, authorizers: list[Object], why: str) -> None:

@@ -54,7 +54,10 @@ class World:
         self.clock = FakeClock()
         self.signer = TokenSigner(RSA)
         self.requests = TokenRequests(self.signer, reader)
-        sources = (ServiceAccountTokens(self.signer, reader, self.clock), BootstrapTokens(reader, self.clock))
+        sources = (
+            ServiceAccountTokens(self.signer, reader, self.clock),
+            BootstrapTokens(reader, self.clock, self.signer.issuers),
+        )
         self.tokens = TokenAuthenticator(sources, self.clock, self.signer.issuers)
         self.authn = Authenticator(self.tokens)
         reader.add("serviceaccounts", ACCOUNT)

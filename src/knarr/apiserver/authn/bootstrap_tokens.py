@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from knarr.api.semantics import token_secrets
 from knarr.apimachinery.types import Object
 from knarr.apiserver.attributes import Reader
-from knarr.apiserver.authn.tokens import AUTHENTICATED, Authenticated
+from knarr.apiserver.authn.tokens import AUTHENTICATED, Authenticated, for_server
 from knarr.apiserver.request import UserInfo
 from knarr.component_base.clock import Clock
 
@@ -21,9 +21,10 @@ _GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
 
 
 class BootstrapTokens:
-    """Knows the bootstrap tokens. They are for the API server, whatever audience they are asked for."""
+    """Knows the bootstrap tokens. `audiences` are the API server's: for nobody else are these tokens."""
 
-    def __init__(self, reader: Reader, clock: Clock) -> None:
+    def __init__(self, reader: Reader, clock: Clock, audiences: Sequence[str]) -> None:
+        self._audiences = tuple(audiences)
         self._reader = reader
         self._clock = clock
 
@@ -39,7 +40,7 @@ class BootstrapTokens:
         groups = _groups(token_secrets.text(secret, "auth-extra-groups"))
         if groups is None:
             return None
-        return Authenticated(UserInfo(f"system:bootstrap:{name}", groups), tuple(wanted))
+        return for_server(UserInfo(f"system:bootstrap:{name}", groups), self._audiences, wanted)
 
     def _is_good(self, secret: Object, name: str, secret_text: str) -> bool:
         if secret["metadata"].get("deletionTimestamp") or secret.get("type") != token_secrets.BOOTSTRAP_TYPE:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from knarr.apimachinery.types import Object
+from knarr.apiserver import config_files
 from knarr.apiserver.attributes import Reader
 from knarr.apiserver.authn.authenticator import Anonymous, Authenticator
 from knarr.apiserver.authn.bootstrap_tokens import BootstrapTokens
 from knarr.apiserver.authn.front_proxy import FrontProxy
+from knarr.apiserver.authn.jwt import configuration
+from knarr.apiserver.authn.jwt.spec import Issuer
+from knarr.apiserver.authn.jwt.tokens import JwtTokens
 from knarr.apiserver.authn.service_accounts import ServiceAccountTokens
 from knarr.apiserver.authn.static_tokens import StaticTokens
 from knarr.apiserver.authn.tokens import TokenAuthenticator, TokenSource
@@ -39,10 +44,15 @@ class AuthenticationSettings:
     issuers: tuple[str, ...] = (ISSUER,)
     jwks_uri: str = ""
     terms: TokenTerms = TokenTerms()
-    static_tokens: StaticTokens | None = None
+    #: The lines of a token file.
+    static_tokens: str = ""
     webhook: TokenWebhook | None = None
     anonymous: Anonymous = Anonymous()
     proxy: FrontProxy | None = None
+    #: Issuers of tokens beside the cluster itself.
+    issuers_of_jwt: tuple[Issuer, ...] = ()
+    #: An AuthenticationConfiguration, which is followed.
+    file: Path | None = None
 
     @property
     def audiences(self) -> tuple[str, ...]:
@@ -67,17 +77,33 @@ class Around:
 
 
 def build(settings: AuthenticationSettings, around: Around) -> Authenticator:
-    """The authenticator of an API server."""
-    tokens = TokenAuthenticator(tuple(_sources(settings, around)), around.clock, settings.audiences)
-    return Authenticator(tokens, settings.anonymous, settings.proxy)
+    """The authenticator of an API server. Raises `ValueError`, `OSError` for what cannot be used."""
+    others = JwtTokens(settings.audiences, around.clock, around.tasks)
+    others.use(settings.issuers_of_jwt)
+    tokens = TokenAuthenticator(_sources(settings, around, others), around.clock, settings.audiences)
+    authenticator = Authenticator(tokens, settings.anonymous, settings.proxy)
+    path = settings.file
+    if path is not None:
+
+        def use() -> None:
+            found = configuration.load(path, settings.issuers)
+            others.use(found.issuers)
+            authenticator.anonymous = found.anonymous or settings.anonymous
+            tokens.forget()
+
+        use()
+        around.tasks.forever(lambda: config_files.follow(path, use, around.clock), "authentication configuration")
+    return authenticator
 
 
-def _sources(settings: AuthenticationSettings, around: Around) -> list[TokenSource]:
+def _sources(settings: AuthenticationSettings, around: Around, others: JwtTokens) -> list[TokenSource]:
     """In the order they are asked."""
-    found: list[TokenSource] = [settings.static_tokens] if settings.static_tokens is not None else []
+    found: list[TokenSource] = []
+    if settings.static_tokens:
+        found.append(StaticTokens(settings.static_tokens, settings.audiences))
     accounts = ServiceAccountTokens(around.signer, around.reader, around.clock, settings.audiences)
     accounts.used = around.used
-    found += [accounts, BootstrapTokens(around.reader, around.clock)]
+    found += [accounts, BootstrapTokens(around.reader, around.clock, settings.audiences), others]
     webhook = settings.webhook
     if webhook is not None:
         found.append(WebhookTokens(webhook.webhook, webhook.api_version, webhook.keep, around.clock, around.tasks))

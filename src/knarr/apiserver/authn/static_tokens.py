@@ -10,22 +10,23 @@ import hashlib
 import io
 from collections.abc import Sequence
 
-from knarr.apiserver.authn.tokens import AUTHENTICATED, Authenticated
+from knarr.apiserver.authn.tokens import AUTHENTICATED, Authenticated, for_server
 from knarr.apiserver.request import UserInfo
 
 
 class StaticTokens:
     """Knows the tokens of a file, which is read once."""
 
-    def __init__(self, text: str) -> None:
-        """Raises `ValueError` for a line that is none."""
+    def __init__(self, text: str, audiences: Sequence[str]) -> None:
+        """`audiences` are the API server's. Raises `ValueError` for a line that is none."""
+        self._audiences = tuple(audiences)
         #: By their digests: so a look-up takes no longer for a token that is nearly right.
         self._users = {_digest(token): user for token, user in _lines(text)}
 
     def authenticate(self, token: str, wanted: Sequence[str]) -> Authenticated | None:
-        """Who the file says a token is; good for any audience."""
+        """Who the file says a token is."""
         user = self._users.get(_digest(token))
-        return Authenticated(user, tuple(wanted)) if user is not None else None
+        return for_server(user, self._audiences, wanted) if user is not None else None
 
 
 def _lines(text: str) -> list[tuple[str, UserInfo]]:

@@ -36,6 +36,14 @@ class Authenticated:
     ends: float = float("inf")
 
 
+def for_server(
+    user: UserInfo, own: Sequence[str], wanted: Sequence[str], ends: float = float("inf")
+) -> Authenticated | None:
+    """The result of a token that names no audience of Kubernetes: it is for the API server alone."""
+    audiences = tuple(item for item in own if item in wanted)
+    return Authenticated(user, audiences, ends=ends) if audiences else None
+
+
 class TokenSource(Protocol):
     """Knows the tokens of one kind."""
 

@@ -13,6 +13,7 @@ from typing import Any
 from knarr.apimachinery import durations
 from knarr.apimachinery.types import Object
 from knarr.apiserver import config_files
+from knarr.apiserver.authz import conditions
 from knarr.apiserver.authz.webhook import Terms
 
 KIND = "AuthorizationConfiguration"
@@ -21,6 +22,7 @@ NODE, RBAC, WEBHOOK, ALWAYS_ALLOW, ALWAYS_DENY = "Node", "RBAC", "Webhook", "Alw
 MODES = (ALWAYS_ALLOW, ALWAYS_DENY, WEBHOOK, RBAC, NODE)
 #: The longest that a webhook may take, in seconds.
 _LONGEST = 30.0
+_MOST_CONDITIONS = 64
 _WEBHOOK_FIELDS = (
     "authorizedTTL",
     "cacheAuthorizedRequests",
@@ -42,7 +44,6 @@ class HookSpec:
     kubeconfig: Path | None
     terms: Terms = Terms()
     timeout: float = _LONGEST
-    conditions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +118,35 @@ def _hook(item: Any, path: str, folder: Path) -> HookSpec:
     timeout = _seconds(found, "timeout", path)
     if not 0 < timeout <= _LONGEST:
         raise ValueError(f"{path}.timeout: Invalid value: must be greater than 0s and at most 30s")
-    conditions = tuple(
-        str(config_files.known(each, f"{path}.matchConditions[{at}]", ("expression",)).get("expression") or "")
-        for at, each in enumerate(config_files.items(found.get("matchConditions"), f"{path}.matchConditions"))
-    )
-    if conditions:
+    wanted = _conditions(found.get("matchConditions"), f"{path}.matchConditions")
+    if wanted:
         _one_of(found, "matchConditionSubjectAccessReviewVersion", path, ("v1",))
     terms = Terms(
         api_version=f"authorization.k8s.io/{version}",
         keep_allowed=_kept(found, "authorizedTTL", "cacheAuthorizedRequests", path),
         keep_refused=_kept(found, "unauthorizedTTL", "cacheUnauthorizedRequests", path),
         denies_on_error=policy == "Deny",
+        conditions=wanted,
     )
-    return HookSpec(
-        _connection(found.get("connectionInfo"), f"{path}.connectionInfo", folder), terms, timeout, conditions
-    )
+    return HookSpec(_connection(found.get("connectionInfo"), f"{path}.connectionInfo", folder), terms, timeout)
+
+
+def _conditions(item: Any, path: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for at, each in enumerate(config_files.items(item, path)):
+        here = f"{path}[{at}].expression"
+        text = str(config_files.known(each, f"{path}[{at}]", ("expression",)).get("expression") or "").strip()
+        if not text:
+            raise ValueError(f"{here}: Required value")
+        if text in found:
+            raise ValueError(f'{here}: Duplicate value: "{text}"')
+        wrong = conditions.problem(text)
+        if wrong:
+            raise ValueError(f'{here}: Invalid value: "{text}": {wrong}')
+        found.append(text)
+    if len(found) > _MOST_CONDITIONS:
+        raise ValueError(f"{path}: Too many: {len(found)}: must have at most {_MOST_CONDITIONS} items")
+    return tuple(found)
 
 
 def _connection(item: Any, path: str, folder: Path) -> Path | None:

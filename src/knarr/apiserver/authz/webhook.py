@@ -5,13 +5,13 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/webhook/
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
 
 from knarr.apimachinery import fields, labels
 from knarr.apimachinery.types import Object
+from knarr.apiserver.authz import conditions
 from knarr.apiserver.authz.decision import Decision, RuleList
 from knarr.apiserver.outside import OutsideError, Webhook
 from knarr.apiserver.pending import Answers
@@ -33,8 +33,6 @@ _OPERATORS = {
 }
 _BOTH = "webhook subject access review returned both allow and deny response"
 _log = logs.get("authz")
-#: Whether a webhook is to be asked at all: None for yes, otherwise its decision. By the review's spec.
-Conditions = Callable[[Object], Decision | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +43,28 @@ class Terms:
     keep_allowed: float = 300.0
     keep_refused: float = 30.0
     denies_on_error: bool = False
+    #: What must hold of a review's spec, or the webhook is not asked.
+    conditions: tuple[str, ...] = ()
 
 
 class WebhookAuthorizer:
     """Asks a webhook; remembers what it says."""
 
-    def __init__(
-        self, webhook: Webhook, terms: Terms, clock: Clock, tasks: Tasks, conditions: Conditions | None = None
-    ) -> None:
+    def __init__(self, webhook: Webhook, terms: Terms, clock: Clock, tasks: Tasks) -> None:
         self._webhook = webhook
         self._terms = terms
-        self._conditions = conditions
         self._answers: Answers[bytes, Decision] = Answers(self._keep, clock, tasks)
         self._asked_anew: Answers[bytes, Decision] = Answers(lambda _: 0.0, clock, tasks)
 
     def authorize(self, user: UserInfo, info: RequestInfo) -> Decision | None:
         """What the webhook says. Raises `Pending`."""
         spec = question(user, info)
-        early = self._conditions(spec) if self._conditions is not None else None
-        if early is not None:
-            return early
+        if self._terms.conditions:
+            holds, error = conditions.match(self._terms.conditions, spec)
+            if error:
+                return self._failed(error)
+            if not holds:
+                return None
         key = orjson.dumps(spec, option=orjson.OPT_SORT_KEYS)
         answers = self._answers if len(key) <= _REMEMBERED else self._asked_anew
         return answers.get(key, lambda: self._ask(spec))
@@ -90,7 +90,10 @@ class WebhookAuthorizer:
             return read((await self._webhook.review(body)).get("status") or {})
         except OutsideError as error:
             _log.warning("a webhook does not decide", error=error)
-            return Decision(False, error=str(error), denied=self._terms.denies_on_error)
+            return self._failed(str(error))
+
+    def _failed(self, error: str) -> Decision:
+        return Decision(False, error=error, denied=self._terms.denies_on_error)
 
     def _worded(self, spec: Object) -> Object:
         """Groups are called `group` in v1beta1."""
