@@ -170,7 +170,6 @@ _BY_OVERLOAD: dict[str, int | Cost] = {
     "list_contains_list": _sets,
     "list_intersects_list": _sets,
     "list_equivalent_list": _sets_twice,
-    "string_format": lambda given, result: tenth(size(given[0])),
 }
 
 

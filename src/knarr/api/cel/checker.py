@@ -116,6 +116,8 @@ class _Checker:
         if holder.kind == "object":
             found = holder.find(name) if holder.find is not None else None
             return self.problem(node.at, f"undefined field '{name}'") if found is None else found.type
+        if holder.kind == "opaque" and holder.name.startswith("kubernetes.") and not lenient:
+            return self.problem(node.at, f"unexpected failed resolution of '{holder.name}'")
         if holder.kind == "param":
             # It is no use guessing what it will be.
             self.found.assignable(DYN, holder)

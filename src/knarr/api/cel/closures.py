@@ -206,9 +206,7 @@ def binary(left: Closure, right: Closure, operate: Callable[[Any, Any], Any], co
             found = operate(one, two)
             if type(found) is list and len(found) > _LONG:
                 # Lists that double cost nothing there, where adding them copies nothing.
-                frame[SPENT] += len(found) // 100
-                if frame[SPENT] > frame[LIMIT]:
-                    raise spent_out()
+                return _weighed(frame, found)
             return found
 
         return fixed
@@ -234,16 +232,31 @@ def called(given: list[Closure], meaning: Callable[..., Callable[..., Any]], cos
         def unary(frame: Frame) -> Any:
             value = only(frame)
             frame[SPENT] += cost
-            return meaning(value)(value)
+            found = meaning(value)(value)
+            return _weighed(frame, found) if type(found) is str and len(found) > _LONG else found
 
         return unary
 
     def fixed(frame: Frame) -> Any:
         values = [part(frame) for part in given]
         frame[SPENT] += cost
-        return meaning(*values)(*values)
+        found = meaning(*values)(*values)
+        return _weighed(frame, found) if type(found) is str and len(found) > _LONG else found
 
     return fixed
+
+
+def _weighed(frame: Frame, found: Any) -> Any:
+    """Count what a long text or list is worth that its function does not count."""
+    frame[SPENT] += len(found) // 10
+    if frame[SPENT] > frame[LIMIT]:
+        raise spent_out()
+    return found
+
+
+def unless_empty(given: Closure, zero: Any) -> Closure:
+    """A list, or where it has no items, one with a zero."""
+    return lambda frame: given(frame) or [zero]
 
 
 def _measured(given: list[Closure], meaning: Callable[..., Callable[..., Any]], cost: Any) -> Closure:
@@ -255,7 +268,7 @@ def _measured(given: list[Closure], meaning: Callable[..., Callable[..., Any]], 
             raise spent_out()
         found = call(*values)
         frame[SPENT] += cost(values, found)
-        return found
+        return _weighed(frame, found) if type(found) is str and len(found) > _LONG else found
 
     return value
 

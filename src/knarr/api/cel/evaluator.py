@@ -17,7 +17,7 @@ from knarr.api.cel.closures import SPENT, Closure, Frame
 from knarr.api.cel.functions.runtime import functions
 from knarr.api.cel.loops import loop
 from knarr.api.cel.nodes import Node
-from knarr.api.cel.values import Built, TypeValue, Uint
+from knarr.api.cel.values import Built, Duration, TypeValue, Uint
 
 FIRST = 2
 LIST_COST, MAP_COST, STRUCT_COST = 10, 30, 40
@@ -36,6 +36,7 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "@in": operators.within,
 }
 _CONVERSIONS = frozenset(["bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"])
+_ZEROS: dict[str, Any] = {"double": 0.0, "uint": Uint(0), "duration": Duration(0)}
 _STEPS = frozenset({"_[_]", "_[?_]", "_?._"})
 
 
@@ -151,6 +152,8 @@ class Compiler:
             return closures.called([given[0]], lambda value: operators.negate, 1)
         if node.name in ("or", "orValue") and node.targeted:
             return closures.alternative(given[0], given[1], whole=node.name == "or")
+        if node.name == "sum":
+            given = [closures.unless_empty(given[0], _ZEROS.get(node.type.kind, 0))]
         function = functions().get(node.name)
         if function is None:
             raise EvaluationError(f"unknown function: {node.name}")

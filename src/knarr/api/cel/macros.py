@@ -121,6 +121,16 @@ def _transform_map(node: Node) -> Node:
     return _loop(node, variables, [Node("map", at), constant(at, True), step, ident(at, RESULT)])
 
 
+def _sort_by(node: Node) -> Node:
+    at, target = node.at, node.below[0]
+    held = "@__sortBy_input__"
+    mapped = Node("call", at, "map", [ident(at, held), *node.below[1:]], targeted=True)
+    keys = _map(mapped)
+    result = Node("call", at, "@sortByAssociatedKeys", [ident(at, held), keys], targeted=True)
+    parts = [Node("list", at), target, constant(at, False), ident(at, held), result]
+    return Node("loop", at, "#unused", parts, accumulator=held, macro="bind")
+
+
 def _opt_map(node: Node) -> Node:
     """`x.optMap(v, e)`: of what is there, `e`; `optFlatMap` takes an `e` that may be absent itself."""
     at, (target, name, result) = node.at, node.below
@@ -142,6 +152,7 @@ _MACROS: dict[tuple[str, int], Callable[[Node], Node]] = {
     ("map", 2): _map,
     ("map", 3): _map,
     ("filter", 2): _filter,
+    ("sortBy", 2): _sort_by,
     ("optMap", 2): _opt_map,
     ("optFlatMap", 2): _opt_map,
     ("all", 3): _quantifier(2, every=True),

@@ -10,25 +10,20 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from knarr.apimachinery import label_syntax
+from knarr.apimachinery import dns_names, label_syntax
+from knarr.apimachinery.dns_names import SUBDOMAIN_TEXT, bytes_over, pattern_wrong
 
 NameCheck = Callable[[str], tuple[str, ...]]
 
-_LABEL_TEXT = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN_TEXT = rf"{_LABEL_TEXT}(\.{_LABEL_TEXT})*"
-_1035_TEXT = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _UNDERSCORED_LABEL = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _UNDERSCORED_TEXT = rf"{_UNDERSCORED_LABEL}(\.{_UNDERSCORED_LABEL})*"
-_WILDCARD_TEXT = rf"\*\.{_SUBDOMAIN_TEXT}"
+_WILDCARD_TEXT = rf"\*\.{SUBDOMAIN_TEXT}"
 _CONFIG_KEY_TEXT = "[-._a-zA-Z0-9]+"
 _C_IDENTIFIER_TEXT = "[A-Za-z_][A-Za-z0-9_]*"
 _HEADER_TEXT = "[-A-Za-z0-9]+"
 _PERCENT_TEXT = "[0-9]+%"
 
-_LABEL = re.compile(_LABEL_TEXT)
-_SUBDOMAIN = re.compile(_SUBDOMAIN_TEXT)
 _UNDERSCORED = re.compile(_UNDERSCORED_TEXT)
-_1035 = re.compile(_1035_TEXT)
 _WILDCARD = re.compile(_WILDCARD_TEXT)
 _CONFIG_KEY = re.compile(_CONFIG_KEY_TEXT)
 _C_IDENTIFIER = re.compile(_C_IDENTIFIER_TEXT)
@@ -40,51 +35,26 @@ _PATH_CHARACTERS = r"A-Za-z0-9/\-._~%!$&'()*+,;=:"
 _PATH = re.compile(f"[{_PATH_CHARACTERS}]+")
 
 
-def _regex(message: str, pattern: str, *examples: str) -> str:
-    listed = f"'{examples[0]}', " + "".join(f" or '{example}', " for example in examples[1:])
-    return f"{message} (e.g. {listed}regex used for validation is '{pattern}')"
-
-
-LABEL_WRONG = _regex(
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with"
-    " an alphanumeric character",
-    _LABEL_TEXT,
-    "my-name",
-    "123-abc",
-)
-_SUBDOMAIN_WRONG = _regex(
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and"
-    " end with an alphanumeric character",
-    _SUBDOMAIN_TEXT,
-    "example.com",
-)
-_UNDERSCORED_WRONG = _regex(
+_UNDERSCORED_WRONG = pattern_wrong(
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start"
     " and end with an alphanumeric character",
     _UNDERSCORED_TEXT,
     "example.com",
 )
-_1035_WRONG = _regex(
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character,"
-    " and end with an alphanumeric character",
-    _1035_TEXT,
-    "my-name",
-    "abc-123",
-)
-_WILDCARD_WRONG = _regex(
+_WILDCARD_WRONG = pattern_wrong(
     "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower"
     " case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
     _WILDCARD_TEXT,
     "*.example.com",
 )
-_CONFIG_KEY_WRONG = _regex(
+_CONFIG_KEY_WRONG = pattern_wrong(
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
     _CONFIG_KEY_TEXT,
     "key.name",
     "KEY_NAME",
     "key-name",
 )
-_C_IDENTIFIER_WRONG = _regex(
+_C_IDENTIFIER_WRONG = pattern_wrong(
     "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters"
     " or '_'",
     _C_IDENTIFIER_TEXT,
@@ -92,10 +62,10 @@ _C_IDENTIFIER_WRONG = _regex(
     "MY_NAME",
     "MyName",
 )
-_HEADER_WRONG = _regex(
+_HEADER_WRONG = pattern_wrong(
     "a valid HTTP header must consist of alphanumeric characters or '-'", _HEADER_TEXT, "X-Header-Name"
 )
-_PERCENT_WRONG = _regex(
+_PERCENT_WRONG = pattern_wrong(
     "a valid percent string must be a numeric string followed by an ending '%'", _PERCENT_TEXT, "1%", "93%"
 )
 _DOMAIN_PATH_WRONG = 'must be a domain-prefixed path (such as "acme.io/foo")'
@@ -103,50 +73,21 @@ IP_WRONG = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 CIDR_WRONG = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
-def _bytes_over(value: str, limit: int, unit: str = "characters") -> tuple[str, ...]:
-    return (f"must be no more than {limit} {unit}",) if len(value.encode()) > limit else ()
-
-
-@lru_cache(maxsize=4096)
-def dns_subdomain(value: str) -> tuple[str, ...]:
-    """Most objects' names: dot-separated labels, 253 bytes at most."""
-    errors = _bytes_over(value, 253)
-    return errors if _SUBDOMAIN.fullmatch(value) else (*errors, _SUBDOMAIN_WRONG)
-
-
 def long_name(value: str) -> tuple[str, ...]:
     """A subdomain, of kinds whose names are checked declaratively: the limit is told in bytes."""
-    over = _bytes_over(value, 253, "bytes")
+    over = bytes_over(value, 253, "bytes")
     return (*over, *(text for text in dns_subdomain(value) if "no more than" not in text))
-
-
-@lru_cache(maxsize=4096)
-def dns_label(value: str) -> tuple[str, ...]:
-    """Containers', volumes' and namespaces' names: one label, 63 bytes at most."""
-    errors = _bytes_over(value, 63)
-    if _LABEL.fullmatch(value):
-        return errors
-    if _SUBDOMAIN.fullmatch(value):
-        return (*errors, "must not contain dots")
-    return (*errors, LABEL_WRONG)
 
 
 def dns_search(value: str) -> tuple[str, ...]:
     """A subdomain whose labels may have underscores, as a resolver's search list takes it."""
-    errors = _bytes_over(value, 253)
+    errors = bytes_over(value, 253)
     return errors if _UNDERSCORED.fullmatch(value) else (*errors, _UNDERSCORED_WRONG)
-
-
-@lru_cache(maxsize=1024)
-def dns_1035_label(value: str) -> tuple[str, ...]:
-    """A label that starts with a letter."""
-    errors = _bytes_over(value, 63)
-    return errors if _1035.fullmatch(value) else (*errors, _1035_WRONG)
 
 
 def wildcard_subdomain(value: str) -> tuple[str, ...]:
     """`*.` and a subdomain."""
-    errors = _bytes_over(value, 253)
+    errors = bytes_over(value, 253)
     return errors if _WILDCARD.fullmatch(value) else (*errors, _WILDCARD_WRONG)
 
 
@@ -157,6 +98,8 @@ def path_segment(value: str) -> tuple[str, ...]:
     return tuple(f"may not contain '{char}'" for char in "/%" if char in value)
 
 
+LABEL_WRONG = dns_names.LABEL_WRONG
+dns_subdomain, dns_label, dns_1035_label = dns_names.dns_subdomain, dns_names.dns_label, dns_names.dns_1035_label
 qualified_name = label_syntax.key_errors
 label_value = label_syntax.value_errors
 
@@ -188,7 +131,7 @@ def domain_prefixed_path(value: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1024)
 def config_key(value: str) -> tuple[str, ...]:
     """A key of a ConfigMap or Secret: it becomes a file's name."""
-    errors = _bytes_over(value, 253)
+    errors = bytes_over(value, 253)
     if not _CONFIG_KEY.fullmatch(value):
         errors = (*errors, _CONFIG_KEY_WRONG)
     return errors + dotted(value)
@@ -212,7 +155,7 @@ def env_var_name(value: str) -> tuple[str, ...]:
 
 def port_name(value: str) -> tuple[str, ...]:
     """An IANA service name: at most 15 of a-z, 0-9 and hyphens, with a letter."""
-    errors = [*_bytes_over(value, 15)]
+    errors = [*bytes_over(value, 15)]
     if not _PORT_CHARACTERS.fullmatch(value):
         errors.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not _PORT_LETTER.search(value):

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from functools import cache
 
-from knarr.api.cel.functions import conversions, optionals, regex, strings
+from knarr.api.cel.functions import (
+    authorizer,
+    conversions,
+    formats,
+    lists,
+    network,
+    optionals,
+    quantities,
+    regex,
+    semver,
+    strings,
+    text_format,
+    urls,
+)
 from knarr.api.cel.functions.registry import Function, Library
 
-_LIBRARIES = (conversions, strings, optionals, regex)
+_LIBRARIES = (
+    *(conversions, strings, text_format, lists, optionals, regex, urls, quantities, network, semver, formats),
+    authorizer,
+)
 
 
 @cache
