@@ -8,7 +8,7 @@ from typing import Any
 from knarr.api.cel import operators, types
 from knarr.api.cel.budget import BudgetExceeded, EvaluationError
 from knarr.api.cel.declared import converter
-from knarr.api.cel.values import NONE, Optional, Uint, no_overload
+from knarr.api.cel.values import NONE, MapList, Optional, SetList, Uint, no_overload
 
 Frame = list[Any]
 Closure = Callable[[Frame], Any]
@@ -16,6 +16,7 @@ SPENT, LIMIT = 0, 1
 _LIST_COST = 10
 #: From so many items on a list that is made by adding two counts for what it takes.
 _LONG = 10_000
+_GROWING = frozenset({str, bytes, list, SetList, MapList})
 _SCALARS = frozenset({int, bool, float, Uint})
 
 
@@ -204,8 +205,8 @@ def binary(left: Closure, right: Closure, operate: Callable[[Any, Any], Any], co
             one, two = left(frame), right(frame)
             frame[SPENT] += cost
             found = operate(one, two)
-            if type(found) is list and len(found) > _LONG:
-                # Lists that double cost nothing there, where adding them copies nothing.
+            if type(found) in _GROWING and len(found) > _LONG:
+                # Where adding copies nothing, as in cel-go, what doubles costs nothing.
                 return _weighed(frame, found)
             return found
 
