@@ -35,6 +35,8 @@ class Cluster:
     #: What keeps the state; `etcd` is one of its own, unless the flags for the server lead to another.
     datastore: str = "sqlite"
     datastore_flags: Sequence[str] = ()
+    #: More flags for the server, as `knarr server` takes them.
+    server_flags: Sequence[str] = ()
     #: Whether the host forwarded packets before `--uplink` turned that on.
     forwarding_before: bool = True
     #: Whether it was ended on purpose, its data kept: nobody brings it up again but `knarr up`.
@@ -163,5 +165,6 @@ def _path(name: str) -> Path:
 def _decode(data: dict[str, Any]) -> Cluster:
     # Another version of knarr may have written down more.
     known = {each.name for each in fields(Cluster)}
-    data["datastore_flags"] = tuple(data.get("datastore_flags", ()))
+    for key in ("datastore_flags", "server_flags"):
+        data[key] = tuple(data.get(key, ()))
     return Cluster(**{key: value for key, value in data.items() if key in known})

@@ -139,8 +139,15 @@ class Making:
             kubeconfig=str(kubeconfig_of(arguments, os.environ)[0]),
             datastore=kind,
             datastore_flags=flags,
+            server_flags=self._server_flags(),
             forwarding_before=any(other.uplink for other in others) or nodens.forwarding(),
         )
+
+    def _server_flags(self) -> tuple[str, ...]:
+        """What was given for the server; as it was unless told."""
+        if self._arguments.server_arg is None:
+            return tuple(self._old.server_flags) if self._old else ()
+        return tuple(self._arguments.server_arg)
 
     def _check_data_dir(self) -> None:
         """`knarr down` deletes the whole directory: nothing of somebody else's may be in it."""

@@ -79,6 +79,7 @@ def children(cluster: Cluster, sockets: Sequence[int]) -> list[Child]:
         server += ["--listen-fd", str(number)]
     server += ["--cluster-cidr", cluster.cluster_cidr, "--service-cidr", cluster.service_cidr]
     server += ["--kubeconfig", str(cluster.admin_kubeconfig), *own_etcd.server_flags(cluster)]
+    server += cluster.server_flags
     log = cluster.log_dir / f"{DATASTORE}.log"
     store = [Child(DATASTORE, enter(cluster, own_etcd.command(cluster)), log)] if own_etcd.runs_for(cluster) else []
     if cluster.api_only:

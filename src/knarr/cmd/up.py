@@ -35,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service-cidr", default="10.43.0.0/16", help="addresses of Services")
     datastore.add_location(parser)
     parser.add_argument("--secrets-encryption", action="store_true", help="encrypt Secrets in the datastore")
+    parser.add_argument(
+        "--server-arg",
+        action="append",
+        metavar="--FLAG=VALUE",
+        help="a flag of `knarr server`, for this cluster's; may be repeated",
+    )
     parser.add_argument("--uplink", action="store_true", help="let node and pods reach the network outside")
     parser.add_argument("--wait", type=float, default=_PATIENCE, help="seconds to wait until the cluster is ready")
 
