@@ -8,6 +8,7 @@ Source: sigs.k8s.io/structured-merge-diff, typed (compare, toFieldSet).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from knarr.apimachinery import field_sets
@@ -17,6 +18,8 @@ from knarr.apimachinery.field_sets import FieldSet
 #: Stands for a value that is not there (unlike null, which is).
 _ABSENT: Any = object()
 _NOTHING: FieldSet = {}
+#: The node of a map with no more members than this is remembered: many objects have the same labels.
+_FEW = 8
 
 
 class Changes(NamedTuple):
@@ -41,10 +44,8 @@ def _members(schema: FieldSchema, old: Any, new: Any) -> Changes:
     changed: FieldSet = {}
     removed: FieldSet = {}
     old, new = old or {}, new or {}
-    for name in sorted(new):
-        value, before = new[name], old.get(name, _ABSENT)
-        if before == value:
-            continue
+    before = old.get
+    for name in sorted([name for name in new if before(name, _ABSENT) != new[name]]):
         step = _step(schema, name)
         if step is None:
             continue
@@ -52,10 +53,10 @@ def _members(schema: FieldSchema, old: Any, new: Any) -> Changes:
         # Most fields are leaves: no calls for them.
         if below.kind is LEAF:
             changed[text] = field_sets.LEAF
-        elif before is _ABSENT:
-            changed[text] = everything(below, value)
+        elif name not in old:
+            changed[text] = everything(below, new[name])
         else:
-            _note(text, _value(below, before, value), changed, removed)
+            _note(text, _value(below, old[name], new[name]), changed, removed)
     for name in old.keys() - new.keys():
         step = _step(schema, name)
         if step is not None:
@@ -136,26 +137,34 @@ def everything(schema: FieldSchema, value: Any) -> FieldSet:
     kind = schema.kind
     if kind is LEAF or not value:
         return field_sets.LEAF
-    out: FieldSet = {field_sets.SELF: field_sets.LEAF}
     if kind is STRUCT:
-        steps = schema.steps
-        for name in sorted(value):
-            step = steps.get(name) or schema.step(name)
-            if step is not None:
-                below = step[1]
-                # Most fields are leaves: no call for them.
-                out[step[0]] = field_sets.LEAF if below.kind is LEAF else everything(below, value[name])
-    elif kind is MAP:
-        if not isinstance(value, dict):
-            return field_sets.LEAF
-        below = schema.item or SCALAR
+        plan = schema.plan(value)
+        if not plan.parts:
+            return plan.fields
+        out = plan.fields.copy()
+        for text, below, name in plan.parts:
+            out[text] = everything(below, value[name])
+        return out
+    below = schema.item or SCALAR
+    if kind is MAP and not isinstance(value, dict):
+        return field_sets.LEAF
+    if kind is MAP and below.kind is LEAF:
+        return (_leaves if len(value) <= _FEW else _leaves.__wrapped__)(tuple(value))
+    out = {field_sets.SELF: field_sets.LEAF}
+    if kind is MAP:
         for name in sorted(value):
             out[f"f:{name}"] = everything(below, value[name])
     else:
         found = _by_step(schema, value)
         for text in field_sets.in_order(found):
             out[text] = _all_of(schema, found[text])
-    return out if len(out) > 1 else field_sets.LEAF
+    return out
+
+
+@lru_cache(maxsize=1024)
+def _leaves(names: tuple[str, ...]) -> FieldSet:
+    """The node of a map of leaves: labels, data."""
+    return {field_sets.SELF: field_sets.LEAF, **{f"f:{name}": field_sets.LEAF for name in sorted(names)}}
 
 
 def extract(schema: FieldSchema, value: Any) -> FieldSet:

@@ -5,16 +5,32 @@ Source: the published schema's `x-kubernetes-list-type`, `x-kubernetes-list-map-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
+from knarr.apimachinery import field_sets
+from knarr.apimachinery.field_sets import FieldSet
+
+#: Of how many sets of members, with how many at most, a struct remembers its plan.
+_PLANS, _MEMBERS = 256, 64
+#: Texts without anything that JSON escapes.
+_PLAIN = re.compile(r"[ !#-\[\]-~]*")
 #: Kinds of schemas. A leaf has one owner as a whole (scalars, atomic lists and maps); a struct has named fields, a map
 #: any names; the items of a keyed list are told apart by keys, those of a set by their value.
 LEAF, STRUCT, MAP, KEYED, SET = "leaf", "struct", "map", "keyed", "set"
+
+
+class Plan(NamedTuple):
+    """What is owned of a struct with certain members: all of them as leaves, and those that go further down."""
+
+    fields: FieldSet
+    #: Step, schema and name of each.
+    parts: tuple[tuple[str, FieldSchema, str], ...]
 
 
 @dataclass(eq=False)
@@ -58,6 +74,29 @@ class FieldSchema:
             return f"f:{name}", self.item
         return found
 
+    def plan(self, value: Mapping[str, Any]) -> Plan:
+        """The node of a struct with the members of `value`."""
+        names = tuple(value)
+        found = self._plans.get(names)
+        if found is None:
+            found = self._planned(names)
+            if len(self._plans) >= _PLANS:
+                self._plans.clear()
+            if len(names) <= _MEMBERS:
+                self._plans[names] = found
+        return found
+
+    @cached_property
+    def _plans(self) -> dict[tuple[str, ...], Plan]:
+        return {}
+
+    def _planned(self, names: tuple[str, ...]) -> Plan:
+        steps = [(name, self.step(name)) for name in sorted(names)]
+        known = [(name, *step) for name, step in steps if step is not None]
+        fields = {step: field_sets.LEAF for _, step, _ in known}
+        parts = tuple((step, below, name) for name, step, below in known if below.kind != LEAF)
+        return Plan({field_sets.SELF: field_sets.LEAF, **fields} if fields else field_sets.LEAF, parts)
+
     def step_of(self, item: Any) -> str:
         """The step to an item of a keyed list or a set. Raises `ValueError` for an item without a key."""
         if self.kind == SET:
@@ -65,6 +104,10 @@ class FieldSchema:
         if not isinstance(item, dict):
             what = "a null element" if item is None else "non-map elements"
             raise ValueError(f"associative list with keys may not have {what}")
+        if self._only_key:
+            value = item.get(self._only_key)
+            if type(value) is str:
+                return f"k:{{{self._keys[0][1]}{_quoted(value)}}}"
         found = [
             f"{start}{_text(item[key] if key in item else self.defaults[key])}"
             for key, start in self._keys
@@ -89,6 +132,10 @@ class FieldSchema:
         return item
 
     @cached_property
+    def _only_key(self) -> str:
+        return self.keys[0] if len(self.keys) == 1 else ""
+
+    @cached_property
     def _keys(self) -> tuple[tuple[str, str], ...]:
         """The keys in the order in which a step shows them, each with the text before its value."""
         return tuple((key, f"{_text(key)}:") for key in sorted(self.keys))
@@ -102,4 +149,10 @@ DEDUCED.item = DEDUCED
 
 
 def _text(value: Any) -> str:
+    if type(value) is str:
+        return _quoted(value)
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if _PLAIN.fullmatch(text) else orjson.dumps(text).decode()

@@ -96,6 +96,10 @@ def _updated(write: Write, objects: Versioned, convert: Convert) -> list[Object]
     found = changes(write, objects)
     if new_base is None and not found.changed and not found.removed:
         return live or []
+    if not live and not new_base:
+        # A new object: whoever makes it owns it all.
+        fields = field_sets.difference(found.changed, found.removed)
+        return [_encoded(_mine(write, fields))] if fields else []
     return encoded(after_update(write, trusted(live) if new_base is None else new_base, found, convert))
 
 
@@ -171,12 +175,28 @@ def put(meta: Object, entry: Entry) -> None:
 
 def after_update(write: Write, entries: Sequence[Entry], found: Changes, convert: Convert) -> list[Entry]:
     """The entries when an update has made the `found` changes in its own version."""
-    kept = _others(entries, _by_version(write, found, convert))
     fields = field_sets.difference(found.changed, found.removed)
-    if fields:
-        mine = Entry(write.manager or UNKNOWN, UPDATE, write.api_version, fields, write.subresource, write.now)
-        kept = _joined(kept, mine)
-    return _capped(kept)
+    if not fields:
+        return _capped(_others(entries, _by_version(write, found, convert)))
+    mine = _mine(write, fields)
+    identity = mine.identity
+    others = [entry for entry in entries if entry.identity != identity]
+    for entry in entries:
+        if entry.identity == identity:
+            mine = _grown(mine, entry, found.removed)
+    return _capped([*_others(others, _by_version(write, found, convert)), mine])
+
+
+def _mine(write: Write, fields: FieldSet) -> Entry:
+    return Entry(write.manager or UNKNOWN, UPDATE, write.api_version, fields, write.subresource, write.now)
+
+
+def _grown(mine: Entry, before: Entry, removed: FieldSet) -> Entry:
+    """A writer's entry with what was his already."""
+    kept = field_sets.difference(before.fields, removed)
+    # Who changes the same fields again and again is told by a later time alone.
+    known = field_sets.contains(kept, mine.fields)
+    return replace(mine, fields=kept if known else field_sets.ordered(field_sets.union(mine.fields, kept)))
 
 
 def _by_version(write: Write, found: Changes, convert: Convert) -> Callable[[str], Changes | None]:
