@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from time import perf_counter
 
 from knarr.api.resources import Resource
@@ -60,23 +61,22 @@ class Writer:
         await self._reach(revision)
         return at_revision(entry, revision)
 
-    async def _create(self, collection: Collection, key: str, value: bytes) -> int:
-        seconds = LIFETIMES.get(collection.resource.storage)
-        if seconds and self._expiring is not None:
-            return await self._expiring.create_for(key, value, seconds)
-        return await self._store.create(key, value)
+    def _create(self, collection: Collection, key: str, value: bytes) -> Awaitable[int]:
+        if self._expiring is not None and (seconds := LIFETIMES.get(collection.resource.storage)):
+            return self._expiring.create_for(key, value, seconds)
+        return self._store.create(key, value)
 
-    async def _update(self, collection: Collection, entry: Entry, value: bytes) -> int:
-        seconds = LIFETIMES.get(collection.resource.storage)
-        if seconds and self._expiring is not None:
-            return await self._expiring.update_for(entry.key, value, entry.revision, seconds)
-        return await self._store.update(entry.key, value, entry.revision)
+    def _update(self, collection: Collection, entry: Entry, value: bytes) -> Awaitable[int]:
+        if self._expiring is not None and (seconds := LIFETIMES.get(collection.resource.storage)):
+            return self._expiring.update_for(entry.key, value, entry.revision, seconds)
+        return self._store.update(entry.key, value, entry.revision)
 
     def _stored(self, operation: str, resource: Resource, began: float) -> None:
         self._latencies.observe(perf_counter() - began, (operation, resource.group, resource.plural))
 
     async def _written(self, collection: Collection, key: str, value: bytes, revision: int) -> Entry:
-        await self._reach(revision)
+        if self._cache.revision < revision:
+            await self._reach(revision)
         entry = collection.entries.get(key)
         if entry is not None and entry.revision == revision:
             return entry

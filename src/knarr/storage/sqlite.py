@@ -88,7 +88,8 @@ class SqliteStore:
         self._loop = loop
         self._lock = _lock(path)
         self._feed = Feed()
-        self._requests: SimpleQueue[_Write | _Compact | None] = SimpleQueue()
+        #: What each turn of the loop has brought; None at the end.
+        self._requests: SimpleQueue[Sequence[_Write | _Compact] | None] = SimpleQueue()
         self._reader = _connect(path)
         self._reading = ThreadPoolExecutor(1, "sqlite-read")
         log = _Log(_connect(path))
@@ -174,7 +175,7 @@ class SqliteStore:
     async def compact(self, revision: int) -> None:
         """See `Store`."""
         answer: asyncio.Future[int] = self._loop.create_future()
-        self._requests.put(_Compact(revision, answer))
+        self._requests.put([_Compact(revision, answer)])
         await answer
 
     async def close(self) -> None:
@@ -225,19 +226,19 @@ class SqliteStore:
     def _hand_over(self) -> None:
         """Give the writing thread what one turn of the loop has brought, so that it shares a commit."""
         gathered, self._gathered = self._gathered, []
-        for write in gathered:
-            self._requests.put(write)
+        if gathered:
+            self._requests.put(gathered)
 
     def _write_forever(self, log: _Log) -> None:
         """The writing thread: one commit after another."""
-        while (request := self._requests.get()) is not None:
-            batch, closing = [request], False
+        while (requests := self._requests.get()) is not None:
+            batch, closing = list(requests), False
             while not closing and len(batch) < _MOST_IN_COMMIT and not self._requests.empty():
                 following = self._requests.get()
                 if following is None:
                     closing = True
                 else:
-                    batch.append(following)
+                    batch += following
             self._commit(log, batch)
             if closing:
                 break

@@ -56,6 +56,10 @@ class MutatingWebhooks:
         self._configurations = configurations
         self._caller = caller
 
+    def idle(self, _attributes: Attributes) -> bool:
+        """Whether there are no webhooks at all."""
+        return not self._configurations.webhooks
+
     async def admit(self, attributes: Attributes) -> None:
         """Let the webhooks change the object in place. Raises `StatusError`."""
         webhooks = self._configurations.webhooks

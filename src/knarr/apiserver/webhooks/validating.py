@@ -24,6 +24,10 @@ class ValidatingWebhooks:
         self._configurations = configurations
         self._caller = caller
 
+    def idle(self, _attributes: Attributes) -> bool:
+        """Whether there are no webhooks at all."""
+        return not self._configurations.webhooks
+
     async def validate(self, attributes: Attributes) -> None:
         """Ask the webhooks. Raises `StatusError`: the refusal of the first that refuses."""
         webhooks = self._configurations.webhooks
