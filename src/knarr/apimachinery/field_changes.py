@@ -11,15 +11,21 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import orjson
+
 from knarr.apimachinery import field_sets
 from knarr.apimachinery.field_schema import KEYED, LEAF, MAP, SCALAR, SET, STRUCT, FieldSchema
 from knarr.apimachinery.field_sets import FieldSet
+from knarr.apimachinery.types import Object
 
 #: Stands for a value that is not there (unlike null, which is).
 _ABSENT: Any = object()
 _NOTHING: FieldSet = {}
 #: The node of a map with no more members than this is remembered: many objects have the same labels.
 _FEW = 8
+#: What is owned of a new struct is remembered from so many members on, of so many structs, up to a size in bytes.
+_MANY, _MOST, _LONGEST = 4, 256, 8192
+_remembered: dict[tuple[FieldSchema, bytes], Changes] = {}
 
 
 class Changes(NamedTuple):
@@ -35,6 +41,43 @@ _NONE = Changes(_NOTHING, _NOTHING)
 def compare(schema: FieldSchema, old: Any, new: Any) -> Changes:
     """What became of `old`: both are objects of the schema's kind."""
     return _NONE if old == new else _members(schema, old, new)
+
+
+def compare_new(schema: FieldSchema, empty: Object, new: Object) -> Changes:
+    """As `compare`, with an empty object of the kind: new ones have much in common with others before them."""
+    changed: FieldSet = {}
+    removed: FieldSet = {}
+    for name in sorted(new):
+        step = schema.step(name)
+        if step is None or empty.get(name, _ABSENT) == new[name]:
+            continue
+        text, below = step
+        _note(text, _new_member(below, empty.get(name, _ABSENT), new[name]), changed, removed)
+    return Changes(changed, removed)
+
+
+def _new_member(schema: FieldSchema, old: Any, new: Any) -> Changes:
+    if schema.kind is LEAF:
+        return Changes(field_sets.LEAF, _NOTHING)
+    if schema.kind is not STRUCT or not new or len(new) < _MANY:
+        return _added(schema, old, new)
+    try:
+        key = (schema, orjson.dumps([None if old is _ABSENT else old, new]))
+    except orjson.JSONEncodeError:
+        return _added(schema, old, new)
+    found = _remembered.get(key)
+    if found is None:
+        found = _added(schema, old, new)
+        if len(key[1]) <= _LONGEST:
+            if len(_remembered) >= _MOST:
+                # The oldest goes.
+                del _remembered[next(iter(_remembered))]
+            _remembered[key] = found
+    return found
+
+
+def _added(schema: FieldSchema, old: Any, new: Any) -> Changes:
+    return Changes(everything(schema, new), _NOTHING) if old is _ABSENT else _value(schema, old, new)
 
 
 def _members(schema: FieldSchema, old: Any, new: Any) -> Changes:

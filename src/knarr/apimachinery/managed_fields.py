@@ -93,19 +93,23 @@ def _updated(write: Write, objects: Versioned, convert: Convert) -> list[Object]
     if not (live if new_base is None else new_base) and before.get("uid"):
         # Whose fields have no owners is left alone until somebody applies.
         return []
+    if not live and not new_base and not before.get("uid"):
+        # A new object: whoever makes it owns it all.
+        found = _settable(write, field_changes.compare_new(objects.schema, objects.old, objects.new))
+        fields = field_sets.difference(found.changed, found.removed)
+        return [_encoded(_mine(write, fields))] if fields else []
     found = changes(write, objects)
     if new_base is None and not found.changed and not found.removed:
         return live or []
-    if not live and not new_base:
-        # A new object: whoever makes it owns it all.
-        fields = field_sets.difference(found.changed, found.removed)
-        return [_encoded(_mine(write, fields))] if fields else []
     return encoded(after_update(write, trusted(live) if new_base is None else new_base, found, convert))
 
 
 def changes(write: Write, objects: Versioned) -> Changes:
     """What a write changes, of what it can set."""
-    found = field_changes.compare(objects.schema, objects.old, objects.new)
+    return _settable(write, field_changes.compare(objects.schema, objects.old, objects.new))
+
+
+def _settable(write: Write, found: Changes) -> Changes:
     if not write.unowned:
         return found
     return Changes(field_sets.without(found.changed, write.unowned), field_sets.without(found.removed, write.unowned))

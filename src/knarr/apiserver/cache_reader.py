@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from knarr.apimachinery.types import Object
 from knarr.apiserver.watch_cache import Collection, Entry, WatchCache
@@ -21,6 +21,8 @@ class CacheReader:
         self._collections: dict[tuple[str, str], Collection] = {}
         self._generation = 0
         self._kept: dict[str, tuple[Entry, Object]] = {}
+        #: Small collections, by prefix: at which revision they had last changed, and their objects.
+        self._lists: dict[str, tuple[int, Sequence[Object]]] = {}
 
     def get(self, resource: str, group: str, namespace: str, name: str) -> Object | None:
         """One object by plural resource name and group, or None."""
@@ -37,7 +39,17 @@ class CacheReader:
         if collection is None or not collection.entries:
             # Most clusters have none of what admission asks for with every write.
             return iter(())
+        if not namespace and len(collection.entries) <= _SMALL:
+            return iter(self._small(collection))
         return self._listed(collection, f"{collection.prefix}{namespace}/" if namespace else collection.prefix)
+
+    def _small(self, collection: Collection) -> Sequence[Object]:
+        """All objects of a small collection, listed anew when it has changed: classes are asked for with every pod."""
+        found = self._lists.get(collection.prefix)
+        if found is None or found[0] != collection.changed:
+            objects = tuple(self._listed(collection, collection.prefix))
+            found = self._lists[collection.prefix] = (collection.changed, objects)
+        return found[1]
 
     def _listed(self, collection: Collection, prefix: str) -> Iterator[Object]:
         small = len(collection.entries) <= _SMALL

@@ -35,8 +35,19 @@ _uids = _make_uids()
 
 def suffix() -> str:
     """Five random characters."""
-    # 27 does not divide 256; the bias is of no concern for names.
-    return "".join(_ALPHABET[byte % 27] for byte in os.urandom(_SUFFIX))
+    return next(_suffixes)
+
+
+def _make_suffixes() -> Iterator[str]:
+    while True:
+        # 27 does not divide 256; the bias is of no concern for names.
+        text = os.urandom(_SUFFIX * _AHEAD).translate(_LETTERS).decode()
+        for at in range(0, len(text), _SUFFIX):
+            yield text[at : at + _SUFFIX]
+
+
+_LETTERS = bytes(_ALPHABET.encode()[byte % len(_ALPHABET)] for byte in range(256))
+_suffixes = _make_suffixes()
 
 
 def generated(base: str) -> str:

@@ -136,6 +136,19 @@ _ZEROS: dict[str, Any] = {
 
 def of_kind(api_version: str, kind: str) -> TypeInfo | None:
     """The type of a kind's objects, or `None` when no such kind is built in."""
+    found = _kinds.get((api_version, kind))
+    if found is None:
+        found = _of_kind(api_version, kind)
+        if found is not None:
+            _kinds[api_version, kind] = found
+    return found
+
+
+#: What was found: only kinds that there are, for clients may ask for any.
+_kinds: dict[tuple[str, str], TypeInfo] = {}
+
+
+def _of_kind(api_version: str, kind: str) -> TypeInfo | None:
     group, version = parse_api_version(api_version)
     for package in (_package_of(group, version), "meta.v1"):
         row = _package(package).get(kind)

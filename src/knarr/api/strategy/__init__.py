@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from knarr.api import codec
 from knarr.api.resources import Resource
@@ -120,9 +121,14 @@ def prepare_update(resource: Resource, obj: Object, old: Object, subresource: st
 
 
 def _no_status(resource: Resource) -> Object | None:
-    info = codec.type_of(resource.api_version, resource.kind)
-    field = info.fields.get("status") if info is not None else None
+    field = _status_field(resource)
     return None if field is None or field.empty != "zero" else field.zero()
+
+
+@cache
+def _status_field(resource: Resource) -> codec.FieldInfo | None:
+    info = codec.type_of(resource.api_version, resource.kind)
+    return info.fields.get("status") if info is not None else None
 
 
 def _set(obj: Object, name: str, value: object) -> None:

@@ -49,7 +49,10 @@ class ServiceAccount:
                 self._mount(spec)
             if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
                 spec["imagePullSecrets"] = [{"name": item.get("name", "")} for item in account["imagePullSecrets"]]
-        self.validate(attributes)
+            if _enforces(account):
+                _check_secrets(attributes, pod, account)
+        else:
+            _check_mirror(attributes, pod)
 
     def validate(self, attributes: Attributes) -> None:
         """Check what a new pod, or new ephemeral containers, refer to. Raises `StatusError`."""

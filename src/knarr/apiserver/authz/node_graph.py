@@ -118,23 +118,39 @@ def _container_references(container: Object) -> Iterator[tuple[str, str]]:
         yield "secrets", (value.get("secretKeyRef") or {}).get("name", "")
 
 
+#: Volume types that are about one object, its resource, and the field with its name.
+_NAMED = {
+    "secret": ("secrets", "secretName"),
+    "azureFile": ("secrets", "secretName"),
+    "configMap": ("configmaps", "name"),
+    "persistentVolumeClaim": ("persistentvolumeclaims", "claimName"),
+}
 #: Volume types with a `secretRef`, and those that name their secret otherwise.
 _SECRET_REF = ("cephfs", "flexVolume", "iscsi", "rbd", "scaleIO", "storageos")
 
 
 def _volume_references(volume: Object, pod_name: str) -> Iterator[tuple[str, str]]:
-    yield "secrets", (volume.get("secret") or {}).get("secretName", "")
-    yield "secrets", (volume.get("azureFile") or {}).get("secretName", "")
-    yield "configmaps", (volume.get("configMap") or {}).get("name", "")
-    yield "persistentvolumeclaims", (volume.get("persistentVolumeClaim") or {}).get("claimName", "")
-    if volume.get("ephemeral") is not None:
-        yield "persistentvolumeclaims", f"{pod_name}-{volume.get('name', '')}"
-    for kind in _SECRET_REF:
-        yield "secrets", ((volume.get(kind) or {}).get("secretRef") or {}).get("name", "")
-    yield "secrets", ((volume.get("csi") or {}).get("nodePublishSecretRef") or {}).get("name", "")
-    for source in (volume.get("projected") or {}).get("sources") or ():
-        yield "secrets", (source.get("secret") or {}).get("name", "")
-        yield "configmaps", (source.get("configMap") or {}).get("name", "")
+    for kind, source in volume.items():
+        if source is None:
+            continue
+        if kind in _NAMED:
+            resource, name = _NAMED[kind]
+            yield resource, source.get(name, "")
+        elif kind == "ephemeral":
+            yield "persistentvolumeclaims", f"{pod_name}-{volume.get('name', '')}"
+        elif kind in _SECRET_REF:
+            yield "secrets", (source.get("secretRef") or {}).get("name", "")
+        elif kind == "csi":
+            yield "secrets", (source.get("nodePublishSecretRef") or {}).get("name", "")
+        elif kind == "projected":
+            yield from _projected_references(source)
+
+
+def _projected_references(volume: Object) -> Iterator[tuple[str, str]]:
+    for source in volume.get("sources") or ():
+        for kind in ("secret", "configMap"):
+            if source.get(kind):
+                yield _NAMED[kind][0], source[kind].get("name", "")
 
 
 def _volume_object_edges(volume: Object, vertex: Vertex) -> Edges:

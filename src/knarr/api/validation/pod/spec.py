@@ -8,6 +8,7 @@ from knarr.api.validation import meta, names, quantities
 from knarr.api.validation.checks import Errors, items, label_key, labels, texts
 from knarr.api.validation.pod import containers, resources, scheduling, security, volumes
 from knarr.api.validation.pod.context import PodContext, context_of
+from knarr.api.validation.pod.known import Known
 from knarr.api.validation.pod.system import check_host_process, check_os
 from knarr.api.validation.selectors import check_tolerations
 from knarr.apimachinery import field
@@ -89,8 +90,22 @@ def check_template_metadata(errors: Errors, template: Object, path: str) -> None
         check_pod_annotations(errors, annotations, template.get("spec") or {}, f"{path}.annotations")
 
 
+_good_specs = {template: Known() for template in (False, True)}
+
+
 def check_spec(errors: Errors, spec: Object, path: str, *, template: bool = False) -> None:
     """A pod's spec in Kubernetes' order."""
+
+    def check() -> bool:
+        found: Errors = []
+        _check_spec(found, spec, path, template=template)
+        errors.extend(found)
+        return not found
+
+    _good_specs[template].passes(spec, check)
+
+
+def _check_spec(errors: Errors, spec: Object, path: str, *, template: bool) -> None:
     context = context_of(spec)
     if "volumes" in spec:
         context.volumes = volumes.check_volumes(errors, items(spec, "volumes"), f"{path}.volumes")

@@ -11,6 +11,7 @@ from typing import Any
 from knarr.api.validation import names, quantities
 from knarr.api.validation.addresses import address_warnings
 from knarr.api.validation.checks import items
+from knarr.api.validation.pod.known import Known
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
 
@@ -88,9 +89,24 @@ def template_name_warnings(obj: Object, old: Object | None) -> list[str]:
     ]
 
 
+_quiet_specs = Known()
+
+
 def _warnings(spec: Object, meta: Object, path: str) -> list[str]:
     out: list[str] = []
-    here = f"{path}spec"
+
+    def check() -> bool:
+        out.extend(_spec_warnings(spec, f"{path}spec"))
+        return not out
+
+    if not meta.get("annotations"):
+        _quiet_specs.passes(spec, check)
+        return out
+    return _spec_warnings(spec, f"{path}spec", _annotation_warnings(meta, path))
+
+
+def _spec_warnings(spec: Object, here: str, of_annotations: Sequence[str] = ()) -> list[str]:
+    out: list[str] = []
     for key in spec.get("nodeSelector") or ():
         out += _node_label(key, f"{here}.nodeSelector[{key}]")
     out += _affinity_labels(spec, here)
@@ -99,7 +115,7 @@ def _warnings(spec: Object, meta: Object, path: str) -> list[str]:
         out += _node_label(key, f"{here}.topologySpreadConstraints[{at}].topologyKey")
         if constraint.get("labelSelector") is None:
             out.append(f"{here}.topologySpreadConstraints[{at}].labelSelector: {_NO_SELECTOR}")
-    out += _annotation_warnings(meta, path)
+    out += of_annotations
     out += _volume_warnings(items(spec, "volumes"), here)
     out += _duplicates(spec, here)
     for kind in ("initContainers", "containers"):
