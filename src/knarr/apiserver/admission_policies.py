@@ -15,7 +15,7 @@ from knarr.apiserver.matching import requests
 from knarr.apiserver.matching.criteria import Match
 from knarr.apiserver.matching.versions import Versions, taken
 from knarr.apiserver.policies import compiled, index, mutating, validating
-from knarr.apiserver.policies.authorizer import Authorizer
+from knarr.apiserver.policies.authorizer import Questions
 from knarr.apiserver.policies.body_kind import BodyKind
 from knarr.apiserver.policies.compiled import Policy
 from knarr.apiserver.policies.conditions import ConditionsError
@@ -45,7 +45,7 @@ class Variables:
     def __init__(self, ctx: Context, attributes: Attributes) -> None:
         self._attributes = attributes
         self._versions = Versions(attributes)
-        self._authorizer = Authorizer(ctx.authorizers, attributes.user)
+        self._questions = Questions(ctx.authorizers, attributes).variables()
         self._namespace = _namespace(attributes)
         self._requests: dict[Match, Object] = {}
 
@@ -66,8 +66,7 @@ class Variables:
             "params": invocation.param,
             "request": request,
             "namespaceObject": self._namespace,
-            "authorizer": self._authorizer,
-            "authorizer.requestResource": self._authorizer.request_resource(self._attributes),
+            **self._questions,
         }
 
 

@@ -50,6 +50,8 @@ class Policy:
     annotations: tuple[tuple[str, Expression], ...] = ()
     mutations: tuple[Mutation, ...] = ()
     reinvoked: bool = False
+    #: Whether any rule has an expression for its message.
+    speaks: bool = False
 
 
 def validating(obj: Object) -> Policy:
@@ -61,7 +63,8 @@ def validating(obj: Object) -> Policy:
     annotations = tuple(
         (item["key"], Expression(item["valueExpression"], environment)) for item in spec.get("auditAnnotations") or ()
     )
-    return Policy(**head, rules=rules, annotations=annotations)
+    speaks = any(rule.spoken is not None for rule in rules)
+    return Policy(**head, rules=rules, annotations=annotations, speaks=speaks)
 
 
 def _rule(item: Object, environment: Environment, silent: Environment) -> Rule:

@@ -31,7 +31,7 @@ class Conditions:
         """Whether no condition is false. Raises `ConditionsError`, and `TooDearError` if it is to be quick."""
         if not self.expressions:
             return True
-        session = Session(self.variables, {**values, "namespaceObject": None}, _BUDGET, quick=quick)
+        session = Session(self.variables, {**values, **_narrower(values)}, _BUDGET, quick=quick)
         errors: dict[str, None] = {}
         try:
             for outcome in [session.run(expression) for expression in self.expressions]:
@@ -45,3 +45,9 @@ class Conditions:
             texts = list(errors)
             raise ConditionsError(texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]")
         return not errors
+
+
+def _narrower(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What conditions see otherwise than rules: no namespace, and the resource that was asked for."""
+    request = values["request"]
+    return {"namespaceObject": None, "request": {**request, "resource": request.get("requestResource")}}

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from time import perf_counter
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from knarr.api.cel import Environment
-
+    from knarr.api.cel import Environment, Program
 
 #: What the rules of a policy may cost with one binding and one set of parameters.
 BUDGET = 10_000_000
@@ -30,12 +31,23 @@ class TooDearError(Exception):
     """Expressions cost more than is done at once: they have to be evaluated anew, aside."""
 
 
-@dataclass(frozen=True, slots=True)
 class Expression:
-    """The text of an expression, and what it may refer to."""
+    """The text of an expression, and what it may refer to; compiled when it is first run."""
 
-    text: str
-    environment: Environment
+    __slots__ = ("_program", "environment", "text")
+
+    def __init__(self, text: str, environment: Environment) -> None:
+        self.text = text
+        self.environment = environment
+        self._program: Program | None = None
+
+    @property
+    def program(self) -> Program:
+        """What can be run."""
+        made = self._program
+        if made is None:
+            made = self._program = _cel().program(self.text, self.environment)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,14 @@ class Outcome:
     value: Any = None
     error: str = ""
     seconds: float = 0.0
+
+
+@cache
+def _cel() -> ModuleType:
+    """What evaluates: loaded with the first policy."""
+    from knarr.api import cel
+
+    return cel
 
 
 class Session:
@@ -62,54 +82,50 @@ class Session:
         *,
         quick: bool = False,
     ) -> None:
-        from knarr.api.cel import Budget, Lazy
-
         self._quick = quick and limit > QUICK
-        self._budget = Budget(QUICK, QUICK) if self._quick else Budget(limit)
+        cel = self._cel = _cel()
+        self._budget = cel.Budget(QUICK, QUICK) if self._quick else cel.Budget(limit)
         self._beyond = limit - self._budget.remaining
-        makers = {name: self._maker(name, expression) for name, expression in variables.items()}
-        self._values = {**values, "variables": Lazy(makers)}
+        self._values = values
+        if variables:
+            makers = {name: self._maker(name, expression) for name, expression in variables.items()}
+            self._values = {**values, "variables": cel.Lazy(makers)}
 
     @property
     def left(self) -> int:
         """What the next expressions may cost."""
-        return self._beyond + self._budget.remaining
+        remaining: int = self._budget.remaining
+        return int(self._beyond) + remaining
 
     def run(self, expression: Expression) -> Outcome:
         """Evaluate one. Raises `OutOfBudgetError`, `TooDearError`."""
-        from knarr.api.cel import BudgetExceeded, EvaluationError
-
         began = perf_counter()
         try:
             value = self._value(expression)
-        except BudgetExceeded as error:
+        except self._cel.BudgetExceeded as error:
             raise OutOfBudgetError(str(error)) from error
-        except EvaluationError as error:
+        except self._cel.EvaluationError as error:
             text = f"expression '{expression.text}' resulted in error: {error}"
             return Outcome(error=text, seconds=perf_counter() - began)
         return Outcome(value, seconds=perf_counter() - began)
 
     def _value(self, expression: Expression) -> Any:
         """The value. Raises `EvaluationError`, `BudgetExceeded` of the round."""
-        from knarr.api.cel import BudgetExceeded, EvaluationError, program
-
         try:
-            return program(expression.text, expression.environment).evaluate(self._values, self._budget)
-        except BudgetExceeded as error:
+            return expression.program.evaluate(self._values, self._budget)
+        except self._cel.BudgetExceeded as error:
             if self._quick:
                 raise TooDearError from error
             if not error.call:
                 raise
             # One that goes on and on fails by itself.
-            raise EvaluationError(str(error)) from error
+            raise self._cel.EvaluationError(str(error)) from error
 
     def _maker(self, name: str, expression: Expression) -> Callable[[], Any]:
         def make() -> Any:
-            from knarr.api.cel import EvaluationError
-
             try:
                 return self._value(expression)
-            except EvaluationError as error:
-                raise EvaluationError(f'composited variable "{name}" fails to evaluate: {error}') from error
+            except self._cel.EvaluationError as error:
+                raise self._cel.EvaluationError(f'composited variable "{name}" fails to evaluate: {error}') from error
 
         return make

@@ -94,6 +94,8 @@ def _failed(policy: Policy, message: str, seconds: float = 0.0) -> Decision:
 
 def _messages(policy: Policy, values: Mapping[str, Any], left: int, *, quick: bool) -> Sequence[Outcome | None] | str:
     """What the message expressions say, each where its rule stands; a text where they cost too much."""
+    if not policy.speaks:
+        return [None] * len(policy.rules)
     session = Session(policy.variables, _without_authorizer(values), left, quick=quick)
     try:
         return [None if rule.spoken is None else session.run(rule.spoken) for rule in policy.rules]
@@ -127,6 +129,8 @@ def _spoken(outcome: Outcome | None) -> str:
 
 
 def _annotated(policy: Policy, values: Mapping[str, Any], decisions: tuple[Decision, ...], *, quick: bool) -> Judgement:
+    if not policy.annotations:
+        return Judgement(decisions)
     session = Session(policy.variables, _without_authorizer(values), quick=quick)
     made: list[tuple[str, str]] = []
     broken: list[str] = []

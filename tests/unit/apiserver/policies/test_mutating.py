@@ -66,10 +66,10 @@ def test_each_mutation_sees_what_the_ones_before_it_made() -> None:
     assert mutated(first, second)[0]["metadata"]["labels"] == {"a": "1", "b": "12"}
 
 
-def test_objects_may_be_values_of_patches() -> None:
+def test_objects_may_be_values_of_patches_and_keys_are_escaped() -> None:
     given_ = (
         '[JSONPatch{op: "add", path: "/metadata/labels", value: {}}, '
-        'JSONPatch{op: "add", path: "/metadata/labels/x~1y~0z", value: "1"}, '
+        'JSONPatch{op: "add", path: "/metadata/labels/" + jsonpatch.escapeKey("x/y~z"), value: "1"}, '
         'JSONPatch{op: "add", path: "/spec/containers/-", value: Object.spec.containers{name: "s", image: "j"}}]'
     )
     new, errors = mutated(patch(given_))
