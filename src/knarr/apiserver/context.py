@@ -16,6 +16,7 @@ from knarr.apiserver.cache_reader import CacheReader
 from knarr.apiserver.fanout import Fanouts
 from knarr.apiserver.flowcontrol.control import FlowControl
 from knarr.apiserver.hooks import Hook
+from knarr.apiserver.impersonation import Impersonation
 from knarr.apiserver.metrics import Metrics
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import Scope, ServedResources
@@ -81,6 +82,7 @@ class Context:
     flow_control: FlowControl
     #: Calls webhooks of every kind.
     webhook_client: WebhookClient
+    impersonation: Impersonation = field(default_factory=Impersonation)
     hooks: dict[tuple[str, str], Hook] = field(default_factory=dict)
     fanouts: Fanouts = field(default_factory=Fanouts)
     #: (plural, subresource) → handler.

@@ -5,39 +5,61 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/user-impersonati
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from urllib.parse import unquote
 
-from knarr.apimachinery.errors import bad_request
+from knarr.apimachinery.errors import StatusError, bad_request, internal
 from knarr.apimachinery.field import quote
-from knarr.apiserver.authz.decision import Authorizer, forbidden
+from knarr.apiserver.authz.decision import Authorizer
+from knarr.apiserver.impersonation_modes import MODES, Attempt, Mode
 from knarr.apiserver.request import Request, RequestInfo, UserInfo
 
-_AUTHENTICATION = "authentication.k8s.io"
 _EXTRA = "impersonate-extra-"
-_ACCOUNT = "system:serviceaccount:"
-_ANONYMOUS = "system:anonymous"
-_MEMBERS, _OTHERS = "system:authenticated", "system:unauthenticated"
+#: Impersonators whose mode is remembered.
+_REMEMBERED = 10_000
 
 
-def impersonate(request: Request, user: UserInfo, authorizer: Authorizer) -> UserInfo:
-    """The user that the request acts as: `user` himself unless the headers name another one.
+class Impersonation:
+    """Lets users act as others. Remembers the mode that worked last for each, and tries it first."""
 
-    Raises `StatusError`: 400 for headers without a user name, 403 when `user` may not act as that one.
-    """
-    # One search in all names: nearly no request has such headers, and every one comes by here.
-    if "impersonate-" not in "\n".join(request.headers):
-        return user
-    wanted = _wanted(request)
-    if not wanted.name:
-        if wanted.uid or wanted.groups or wanted.extra:
-            raise bad_request(f"requested {_show(wanted)} without impersonating a user name")
-        return user
-    for question in _questions(wanted):
-        decision = authorizer.authorize(user, question)
-        if not decision.allowed:
-            raise forbidden(user, question, decision)
-    return _complete(wanted)
+    def __init__(self) -> None:
+        self._last: dict[str, Mode] = {}
+
+    def user_of(self, request: Request, user: UserInfo, authorizer: Authorizer) -> UserInfo:
+        """The user that the request acts as: `user` himself unless the headers name another one.
+
+        Raises `StatusError`: 400 for headers without a user name, 403 when `user` may not act as that one.
+        """
+        # One search in all names: nearly no request has such headers, and every one comes by here.
+        if "impersonate-" not in "\n".join(request.headers):
+            return user
+        wanted = _wanted(request)
+        if not wanted.name:
+            if wanted.uid or wanted.groups or wanted.extra:
+                raise bad_request(f"requested {_show(wanted)} without impersonating a user name")
+            return user
+        info = request.info or RequestInfo(request.method.lower(), request.path)
+        return self._by_any(Attempt(wanted, user, info, authorizer))
+
+    def _by_any(self, attempt: Attempt) -> UserInfo:
+        """By the first mode that works; else the first refusal is told. Raises `StatusError` 403."""
+        last = self._last.get(attempt.user.name)
+        first: StatusError | None = None
+        for mode in MODES if last is None else (last, *(mode for mode in MODES if mode is not last)):
+            try:
+                found = attempt.by(mode)
+            except StatusError as refusal:
+                first = first or refusal
+                continue
+            if found is not None:
+                self._remember(attempt.user.name, mode)
+                return found
+        raise first or internal("all impersonation modes failed")
+
+    def _remember(self, name: str, mode: Mode) -> None:
+        if len(self._last) >= _REMEMBERED:
+            self._last.clear()
+        self._last[name] = mode
 
 
 def _wanted(request: Request) -> UserInfo:
@@ -63,48 +85,6 @@ def _values(request: Request, name: str) -> tuple[str, ...]:
 
 def _first(request: Request, name: str) -> str:
     return next(iter(_values(request, name)), "")
-
-
-def _questions(wanted: UserInfo) -> Iterator[RequestInfo]:
-    """What the impersonator must be allowed, one question a part of the wanted user."""
-    namespace, name = account_name(wanted.name)
-    if name:
-        yield _question("", "serviceaccounts", name, namespace=namespace)
-    else:
-        yield _question("", "users", wanted.name)
-    if wanted.uid:
-        yield _question(_AUTHENTICATION, "uids", wanted.uid)
-    for group in wanted.groups:
-        yield _question("", "groups", group)
-    for key, values in wanted.extra.items():
-        for value in values:
-            yield _question(_AUTHENTICATION, "userextras", value, subresource=key)
-
-
-def _question(group: str, resource: str, name: str, *, namespace: str = "", subresource: str = "") -> RequestInfo:
-    return RequestInfo("impersonate", "", True, group, "v1", namespace, resource, subresource, name)
-
-
-def account_name(user: str) -> tuple[str, str]:
-    """Namespace and name of the service account that a user name stands for; empty for other users."""
-    parts = user.split(":")
-    if user.startswith(_ACCOUNT) and len(parts) == 4 and parts[2] and parts[3]:
-        return parts[2], parts[3]
-    return "", ""
-
-
-def _complete(wanted: UserInfo) -> UserInfo:
-    groups = wanted.groups
-    namespace, name = account_name(wanted.name)
-    if name and not groups:
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
-    if wanted.name == _ANONYMOUS:
-        missing = _OTHERS if _OTHERS not in groups else ""
-    else:
-        missing = _MEMBERS if _OTHERS not in groups and _MEMBERS not in groups else ""
-    if missing:
-        groups = (*groups, missing)
-    return UserInfo(wanted.name, groups, wanted.uid, wanted.extra)
 
 
 def _show(user: UserInfo) -> str:

@@ -13,7 +13,6 @@ from knarr.apiserver import audit_id, deadlines, dispatch, request_info, respons
 from knarr.apiserver.authz.decision import forbidden
 from knarr.apiserver.context import Context
 from knarr.apiserver.flowcontrol import metrics as flow_metrics
-from knarr.apiserver.impersonation import impersonate
 from knarr.apiserver.nonresource import NonResource
 from knarr.apiserver.pending import Pending, waiting
 from knarr.apiserver.request import Request, RequestInfo, Response
@@ -49,7 +48,7 @@ def note(ctx: Context, request: Request) -> None:
 def act_as(ctx: Context, request: Request) -> None:
     """As whom he asks. Raises `StatusError` 400, 403."""
     if request.user is not None:
-        request.user = impersonate(request, request.user, ctx.authorizers)
+        request.user = ctx.impersonation.user_of(request, request.user, ctx.authorizers)
 
 
 def classify(ctx: Context, request: Request) -> None:
