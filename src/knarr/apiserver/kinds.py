@@ -29,6 +29,7 @@ __all__ = [
     "refill",
     "replicas_path",
     "restore",
+    "restored",
     "scale_of",
     "set_scale",
     "shown_patched",
@@ -115,7 +116,7 @@ def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
 def validate_update(resource: Resource, obj: Object, old: Object, subresource: str = "") -> list[FieldError]:
     """What is wrong with a change."""
     if resource.custom is not None:
-        return objects.validate_update(resource, obj, old)
+        return objects.validate_update(resource, obj, old, subresource)
     return validation.validate_update(resource, obj, old, subresource) if validation.covers(resource) else []
 
 
@@ -141,6 +142,11 @@ def convert(obj: Object, source: Resource, target: Resource) -> Object:
     if target.custom is not None:
         return objects.convert(obj, target)
     return conversion.convert(obj, source, target)
+
+
+def restored(obj: Object, target: Resource) -> Object:
+    """A custom resource as a version shows what was stored, maybe under another version or an older schema."""
+    return objects.restored(obj, target)
 
 
 def scale_of(resource: Resource, obj: Object, missing: int | None = None) -> Object:

@@ -56,6 +56,8 @@ def item(scope: Scope, entry: Entry, form: Form) -> bytes:
 def served(scope: Scope, entry: Entry) -> Object:
     """A fresh copy of the object in the served version, with its kind."""
     obj = decode(scope.keep, entry)
+    if scope.resource.custom is not None:
+        return kinds.restored(obj, scope.resource) if scope.converts else obj
     return kinds.convert(obj, scope.stored, scope.resource) if scope.converts else obj
 
 

@@ -73,9 +73,21 @@ class Entry:
         return out
 
 
+class OldEntry(Entry):
+    """An object that is stored in another version than new ones are."""
+
+    __slots__ = ("api_version",)
+
+    def __init__(self, entry: Entry, api_version: str) -> None:
+        super().__init__(entry.key, entry.revision, entry.body, entry.head)
+        self.api_version = api_version
+
+
 def at_revision(entry: Entry, revision: int) -> Entry:
     """The same object under another revision, as the deletion of its last state shows it."""
     body = entry.body.replace(b'"%d"' % entry.revision, b'"%d"' % revision, 1)
+    if isinstance(entry, OldEntry):
+        return OldEntry(Entry(entry.key, revision, body, entry.head), entry.api_version)
     return Entry(entry.key, revision, body, entry.head)
 
 
@@ -153,6 +165,13 @@ class Watcher:
             self._waiter = None
 
 
+def _as_old(entry: Entry, before: str, now: str) -> Entry:
+    """An entry when objects are stored in another version from now on."""
+    version = entry.api_version if isinstance(entry, OldEntry) else before
+    plain = Entry(entry.key, entry.revision, entry.body, entry.head)
+    return plain if version == now else OldEntry(plain, version)
+
+
 def _decode(kv: KeyValue) -> Object:
     """An object that somebody else has written. Raises `StoreError`."""
     if kv.value.startswith(_PROTOBUF):
@@ -182,11 +201,15 @@ class Collection:
 
     def entry_of(self, kv: KeyValue) -> Entry:
         """The entry for a stored value: the revision spliced in, the type cut off."""
-        value = kv.value
+        value, old = kv.value, ""
         if not (value.startswith(_HEAD) and value.endswith(self.suffix)):
-            value = encode(_decode(kv), self.suffix)
+            obj = _decode(kv)
+            if self.resource.custom is not None and obj.get("apiVersion") != self.resource.api_version:
+                old = obj.get("apiVersion", "")
+            value = encode(obj, self.suffix)
         body = b'%b"resourceVersion":"%d",%b}' % (_HEAD, kv.mod_revision, value[len(_HEAD) : -len(self.suffix)])
-        return Entry(kv.key, kv.mod_revision, body, self._head_of(body))
+        entry = Entry(kv.key, kv.mod_revision, body, self._head_of(body))
+        return OldEntry(entry, old) if old else entry
 
     def single(self, entry: Entry) -> bytes:
         """The object as a GET or a watch event shows it, with `kind` and `apiVersion`."""
@@ -280,12 +303,16 @@ class Collection:
 
     def redefine(self, resource: Resource, head_of: Callable[[bytes], Any] | None = None) -> None:
         """Store objects as this resource from now on. `head_of` reads what selects them, unless it is the usual."""
-        self.resource = resource
+        before, self.resource = self.resource, resource
         self.suffix = type_suffix(resource.api_version, resource.kind)
-        before, self._head_of = self._head_of, head_of or self._decoder.decode
-        if before != self._head_of:
-            for entry in self.entries.values():
-                entry.head = self._head_of(entry.body)
+        self._head_of = head_of or self._decoder.decode
+        for key, entry in self.entries.items():
+            entry.head = self._head_of(entry.body)
+            if before.api_version != resource.api_version:
+                self.entries[key] = _as_old(entry, before.api_version, resource.api_version)
+        # Lines of changes are made as objects were shown until now.
+        self._changes.clear()
+        self.kept_since = max(self.changed, self.kept_since)
 
     def change_of(self, event: Event) -> Change:
         """A change read from the store's history."""

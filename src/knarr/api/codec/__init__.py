@@ -36,6 +36,7 @@ __all__ = [
     "normalise",
     "ownership",
     "refill",
+    "refused",
     "restore",
     "strict_error",
     "strip",
@@ -142,6 +143,11 @@ def restore(api_version: str, kind: str, obj: Any) -> Object:
         return unstructured.restore(info, obj)
     except ValueError as fault:
         raise DecodeError(str(fault), str(fault)) from fault
+
+
+def refused(api_version: str, kind: str, cause: str) -> DecodeError:
+    """The error of a body of the kind that cannot be taken for this cause."""
+    return _error(kind, _Fault(cause, kind, parse_api_version(api_version)[1]), b"")
 
 
 def strict_error(api_version: str, kind: str, problems: tuple[str, ...]) -> DecodeError:

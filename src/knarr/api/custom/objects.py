@@ -6,6 +6,7 @@ Source: k8s.io/apiextensions-apiserver/pkg/registry/customresource (strategy.go,
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -14,23 +15,22 @@ from knarr.api import codec
 from knarr.api.codec import custom as custom_codec
 from knarr.api.custom import scale
 from knarr.api.resources import CustomVersion, Resource
+from knarr.api.structural import FieldFault, Schema
 from knarr.api.validation import meta, names
 from knarr.api.validation.checks import Errors
 from knarr.apimachinery import field, field_sets
 from knarr.apimachinery.errors import bad_request
 from knarr.apimachinery.field import FieldError
-from knarr.apimachinery.field_schema import DEDUCED, STRUCT, FieldSchema
+from knarr.apimachinery.field_schema import FieldSchema
 from knarr.apimachinery.field_sets import FieldSet
 from knarr.apimachinery.types import Object
 
-_HEAD = frozenset({"kind", "apiVersion"})
+#: Compiled schemas that are kept.
+_KEPT = 256
 
 
 _STATUS = field_sets.of_paths([("f:status",)])
 _NOT_STATUS = field_sets.of_paths([("f:metadata",), ("f:spec",)])
-_UNTYPED = FieldSchema(
-    STRUCT, DEDUCED, make_fields=lambda: {"metadata": codec.metadata_ownership()}, hidden=_HEAD, shape="map"
-)
 
 
 def version_of(resource: Resource) -> CustomVersion:
@@ -40,12 +40,22 @@ def version_of(resource: Resource) -> CustomVersion:
     return resource.custom
 
 
+@lru_cache(maxsize=_KEPT)
+def _compiled(version: CustomVersion) -> Schema:
+    return Schema.compile(version.schema())
+
+
+def schema_of(resource: Resource) -> Schema:
+    """The structural schema of a version."""
+    return _compiled(version_of(resource))
+
+
 def decode(resource: Resource, data: bytes, *, yaml: bool = False) -> tuple[Object, tuple[str, ...]]:
     """A body as an object of the kind, and what strict decoding complains about. Raises `DecodeError` (400)."""
     found = codec.decode_custom(resource.api_version, resource.kind, data, yaml=yaml)
-    obj = found.object
-    _check_version(resource, obj)
-    return obj, found.problems
+    _check_version(resource, found.object)
+    obj, unknown = _accepted(resource, found.object)
+    return obj, (*found.problems, *unknown)
 
 
 def normalise(resource: Resource, obj: Any) -> tuple[Object, tuple[str, ...]]:
@@ -54,11 +64,26 @@ def normalise(resource: Resource, obj: Any) -> tuple[Object, tuple[str, ...]]:
         out, problems = custom_codec.read(obj)
     except (ValueError, TypeError, AttributeError) as error:
         raise codec.DecodeError(str(error), str(error)) from error
-    return out, problems
+    obj, unknown = _accepted(resource, out)
+    return obj, (*problems, *unknown)
+
+
+def _accepted(resource: Resource, obj: Object) -> tuple[Object, list[str]]:
+    """An object as its schema has it, and complaints about what the schema does not know."""
+    try:
+        found, unknown = schema_of(resource).accept(obj)
+    except FieldFault as fault:
+        raise codec.refused(resource.api_version, resource.kind, str(fault.error)) from fault
+    return found, [f'unknown field "{path}"' for path in unknown]
+
+
+def restored(obj: Object, target: Resource) -> Object:
+    """What was stored, as a version shows it."""
+    return schema_of(target).restore({**obj, "apiVersion": target.api_version})
 
 
 def default(resource: Resource, obj: Object) -> None:
-    """Set what the schema says of fields that are left open, in place."""
+    """Nothing is left to set: that belongs to decoding, with which it is done here."""
 
 
 def prepare_create(resource: Resource, obj: Object) -> None:
@@ -94,10 +119,11 @@ def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
         name=names.dns_subdomain,
         standard_finalizers=False,
     )
-    return errors + scale.errors(version_of(resource).scale, obj)
+    numbers = scale.errors(version_of(resource).scale, obj)
+    return schema_of(resource).validate(obj, head=errors, scale=numbers)
 
 
-def validate_update(resource: Resource, obj: Object, old: Object) -> list[FieldError]:
+def validate_update(resource: Resource, obj: Object, old: Object, subresource: str) -> list[FieldError]:
     """What is wrong with a change."""
     wrong = _type_errors(resource, obj)
     if wrong:
@@ -106,12 +132,16 @@ def validate_update(resource: Resource, obj: Object, old: Object) -> list[FieldE
     # Every update checks this, and those of custom resources do so again.
     meta.check_change(errors, obj["metadata"], old["metadata"])
     meta.check_update(errors, obj["metadata"], old["metadata"], standard_finalizers=False)
-    return errors + scale.errors(version_of(resource).scale, obj)
+    status = subresource == "status"
+    numbers = scale.errors(version_of(resource).scale, obj, status_only=status)
+    schema = schema_of(resource)
+    check = schema.validate_status if status else schema.validate
+    return check(obj, old, head=errors, scale=numbers)
 
 
 def ownership(resource: Resource) -> FieldSchema:
     """How the fields of the kind are owned."""
-    return _UNTYPED
+    return schema_of(resource).ownership
 
 
 def unowned(resource: Resource, subresource: str) -> FieldSet:

@@ -58,16 +58,13 @@ def set_scale(paths: Mapping[str, str], obj: Object, scale: Object) -> Object:
     return out
 
 
-def errors(paths: Mapping[str, str] | None, obj: Object) -> list[FieldError]:
+def errors(paths: Mapping[str, str] | None, obj: Object, *, status_only: bool = False) -> list[FieldError]:
     """What is wrong with an object's own replicas and selector."""
     if paths is None:
         return []
-    found = []
-    for path in (paths["specReplicasPath"], paths["statusReplicasPath"]):
-        found += _replicas_errors(path, obj)
-        if path == paths["specReplicasPath"]:
-            found += _selector_errors(paths.get("labelSelectorPath") or "", obj)
-    return found
+    found = [] if status_only else _replicas_errors(paths["specReplicasPath"], obj)
+    found += _replicas_errors(paths["statusReplicasPath"], obj)
+    return found + _selector_errors(paths.get("labelSelectorPath") or "", obj)
 
 
 def _replicas_errors(path: str, obj: Object) -> list[FieldError]:

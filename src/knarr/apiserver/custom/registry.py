@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
-from knarr.api.custom import definition
+from knarr.api.custom import definition, objects
 from knarr.api.registry import CUSTOMRESOURCEDEFINITIONS
 from knarr.api.resources import Definition, Resource
 from knarr.apimachinery.types import Object
 from knarr.apiserver.cache_reader import decode
 from knarr.apiserver.custom import selecting
 from knarr.apiserver.served import ServedResources
-from knarr.apiserver.watch_cache import Change, Collection, Entry, WatchCache
+from knarr.apiserver.watch_cache import Change, Collection, Entry, OldEntry, WatchCache
+
+#: Objects up to which each is looked at when a definition changes.
+_FEW = 100
 
 
 @dataclass(slots=True)
@@ -95,9 +98,10 @@ class CustomResources:
             return
         found = definition.define(crd, entry.body)
         found.fingerprint = fingerprint
-        self._serve(known, found)
+        self._serve(known, found, first=crd["metadata"].get("generation", 1) <= 1)
 
-    def _serve(self, known: Known, found: Definition) -> None:
+    def _serve(self, known: Known, found: Definition, *, first: bool) -> None:
+        """Serve a definition's versions; `first`: its objects have never had another schema."""
         before, known.found = known.found, found
         stored = found.versions.get(found.storage_version)
         if stored is None:
@@ -112,8 +116,9 @@ class CustomResources:
             for resource in before.versions.values():
                 if resource.version not in {each.version for each in served}:
                     self._served.remove(resource)
+        as_shown = stored if _is_shown_as_stored(found, collection, stored, first=first) else replace(stored)
         for resource in served:
-            self._served.add_custom(resource, stored, collection, selecting.getters(_selectable(resource)))
+            self._served.add_custom(resource, as_shown, collection, selecting.getters(_selectable(resource)))
         known.collection = collection
 
     def _withdraw(self, known: Known) -> None:
@@ -133,6 +138,25 @@ def follow_definitions(served: ServedResources, cache: WatchCache) -> CustomReso
     found = CustomResources(served, cache)
     found.load()
     return found
+
+
+def _is_shown_as_stored(found: Definition, collection: Collection, stored: Resource, *, first: bool) -> bool:
+    """Whether the stored bytes are what the stored version shows, so that it need not be looked at for every read.
+
+    They may not be: written under another schema, or in another version that keeps other fields.
+    """
+    schemas = [resource.custom.schema() for resource in found.versions.values() if resource.custom is not None]
+    if found.calls_webhook or any(schema != schemas[0] for schema in schemas[1:]):
+        return False
+    if first and not any(isinstance(entry, OldEntry) for entry in collection.entries.values()):
+        return True
+    return len(collection.entries) <= _FEW and all(_unchanged(collection, stored, each) for each in collection.entries)
+
+
+def _unchanged(collection: Collection, stored: Resource, key: str) -> bool:
+    entry = collection.entries[key]
+    obj = decode(collection, entry)
+    return not isinstance(entry, OldEntry) and objects.restored(obj, stored) == obj
 
 
 def _selectable(resource: Resource) -> tuple[str, ...]:
