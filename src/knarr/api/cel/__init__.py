@@ -7,9 +7,9 @@ An `Environment` says what an expression may refer to; `program` compiles a text
 from __future__ import annotations
 
 from knarr.api.cel.budget import MATCH_CONDITIONS, PER_CALL, PER_OBJECT, Budget, BudgetExceeded, EvaluationError
-from knarr.api.cel.costs import most_values
 from knarr.api.cel.environment import Environment, environment_about, schema_environment
 from knarr.api.cel.program import Compiled, Program, compile_about, compile_expression, cost_about, program
+from knarr.api.cel.sizes import most_values
 from knarr.api.cel.values import Duration, Lazy, Optional, Timestamp, Uint
 
 __all__ = [

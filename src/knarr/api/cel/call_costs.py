@@ -146,6 +146,7 @@ _BY_OVERLOAD: dict[str, int | Cost] = {
     **dict.fromkeys(("starts_with_string", "ends_with_string"), lambda given, result: tenth(size(given[1]))),
     **dict.fromkeys(("string_to_bytes", "bytes_to_string"), _first),
     "in_list": _among,
+    **dict.fromkeys(("string_format", "strings_quote"), _first),
     **{
         f"{word}_{kind}": _smaller
         for word in ("less", "less_equals", "greater", "greater_equals")

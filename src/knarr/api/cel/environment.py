@@ -64,6 +64,16 @@ def environment_about(shapes: Mapping[str, Object], *, root: bool = False, optio
     return Environment((), declared=kinds)
 
 
+def shapes_of(environment: Environment) -> dict[str, Object]:
+    """The schemas of variables, where there are any; those of whole objects with what all objects have."""
+    kinds = {name: _held(kind) for name, kind in (environment.declared or {}).items()}
+    return {name: kind.shape for name, kind in kinds.items() if kind.shape is not None}
+
+
+def _held(kind: Type) -> Type:
+    return kind.params[0] if types.is_optional(kind) else kind
+
+
 def declarations(environment: Environment) -> Declarations:
     """What the checker needs to know; kept for environments without schemas."""
     return _declarations(environment) if environment.declared is None else _made(environment)

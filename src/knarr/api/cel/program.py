@@ -11,7 +11,7 @@ from knarr.api.cel import costs, literals
 from knarr.api.cel.budget import Budget, BudgetExceeded, EvaluationError
 from knarr.api.cel.checker import check
 from knarr.api.cel.closures import MISSING, Frame
-from knarr.api.cel.environment import Environment, declarations, environment_about
+from knarr.api.cel.environment import Environment, declarations, environment_about, shapes_of
 from knarr.api.cel.evaluator import Compiler
 from knarr.api.cel.lexer import SyntaxFault
 from knarr.api.cel.nodes import Node
@@ -33,10 +33,13 @@ class Compiled:
 class Program:
     """A compiled expression: its `type`, or the `problem` with it; then it cannot be evaluated."""
 
-    __slots__ = ("_run", "_size", "_variables", "problem", "root", "text", "type")
+    __slots__ = ("_run", "_shapes", "_size", "_variables", "problem", "root", "text", "type")
 
-    def __init__(self, text: str, found: Compiled, root: Node | None = None) -> None:
+    def __init__(
+        self, text: str, found: Compiled, root: Node | None = None, shapes: Mapping[str, Object] | None = None
+    ) -> None:
         self.text, self.type, self.problem, self.root = text, found.type, found.problem, root
+        self._shapes = shapes or {}
         self._run: Callable[[Frame], Any] | None = None
         self._size, self._variables = 0, dict[str, int]()
 
@@ -47,6 +50,10 @@ class Program:
         self._run = compiler.value(self.root)
         self._size, self._variables = compiler.size, compiler.places
         return self._run
+
+    def estimate(self) -> int:
+        """The most that an evaluation may cost, by the schemas of its variables; 0 for what does not compile."""
+        return 0 if self.root is None else costs.estimate(self.root, self._shapes)
 
     def evaluate(self, values: Mapping[str, Any], budget: Budget) -> Any:
         """The value, given those of the variables.
@@ -93,7 +100,7 @@ def _program(text: str, environment: Environment) -> Program:
         return Program(text, Compiled(problem=problem(text, _TOO_DEEP)))
     if found:
         return Program(text, Compiled(problem=problem(text, found)))
-    return Program(text, Compiled(str(root.type)), root)
+    return Program(text, Compiled(str(root.type)), root, shapes_of(environment))
 
 
 def compile_expression(text: str, environment: Environment) -> Compiled:
@@ -109,5 +116,4 @@ def compile_about(text: str, shapes: Mapping[str, Object]) -> Compiled:
 
 def cost_about(text: str, shapes: Mapping[str, Object]) -> int:
     """The most that an expression (one that compiles) about values of known schemas may cost."""
-    root = program(text, environment_about(shapes)).root
-    return 0 if root is None else costs.estimate(root, shapes)
+    return program(text, environment_about(shapes)).estimate()

@@ -188,21 +188,25 @@ def _check_extensions(errors: Errors, schema: Object, path: str, budget: Budget,
 
 def _check_rule(errors: Errors, schema: Object, rule: Object, path: str, budget: Budget, times: int | None) -> None:
     """A rule in CEL about the value (there so many times), and the expression that makes its message."""
-    from knarr.api.cel import compile_about, cost_about, most_values
+    from knarr.api.cel import most_values, program, schema_environment
 
-    shapes, shown = {"self": schema, "oldSelf": schema}, internal("apiextensions.v1.ValidationRule", rule)
+    # The schema as a whole is that of objects, which have a name and a kind whether it says so or not.
+    whole = ".properties[" not in path and schema.get("type") == "object" and times == 1
+    root, optional = whole or bool(schema.get("x-kubernetes-embedded-resource")), bool(rule.get("optionalOldSelf"))
+    environment = schema_environment(schema, root=root, optional_old=optional)
+    shown = internal("apiextensions.v1.ValidationRule", rule)
     for name, wanted in (("rule", "bool"), ("messageExpression", "string")):
         text = rule.get(name, "")
         if not text:
             continue
-        found, subject = compile_about(text, shapes), "cel expression" if name == "rule" else name
+        found, subject = program(text, environment), "cel expression" if name == "rule" else name
         if found.problem:
             errors.append(field.invalid(f"{path}.{name}", shown, found.problem))
         elif found.type not in (wanted, "dyn"):
             errors.append(field.invalid(f"{path}.{name}", shown, f"{subject} must evaluate to a {wanted}"))
         else:
             often = 1 if name != "rule" else most_values(schema) if times is None else times
-            budget.spend(errors, f"{path}.{name}", name, cost_about(text, shapes) * often)
+            budget.spend(errors, f"{path}.{name}", name, found.estimate() * often)
 
 
 def _check_list(errors: Errors, schema: Object, listed: str, path: str) -> None:

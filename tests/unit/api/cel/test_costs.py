@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from knarr.api.cel import cost_about, most_values
+from knarr.api.cel import cost_about, most_values, program, schema_environment
+from knarr.api.cel.sizes import MOST
 
 TEXT = {"type": "string"}
 SHORT = {"type": "string", "maxLength": 10}
+INT = {"type": "integer"}
 
 
 def cost(text: str, **properties: Any) -> int:
@@ -41,3 +43,29 @@ def test_what_has_no_bound_is_bounded_by_the_request() -> None:
     assert cost("self.x.all(y, y.all(z, z.matches('a*')))", x=lists) > 10**12
     assert cost("'x is ' + string(self.x) == ''", x={"type": "integer"}) > 10**15
     assert most_values({"type": "object", "required": ["a"], "properties": {"a": TEXT}}) == 3 * 2**20 // 10
+
+
+@pytest.mark.parametrize(
+    ("text", "properties", "expected"),
+    [
+        ("self.x.map(y, y + 1).size() == 2", {"x": {"type": "array", "maxItems": 5, "items": INT}}, 85),
+        ("self.x.replace('a', 'bb').size() > 1", {"x": SHORT}, 2 + 8 + 1 + 1),
+        ("self.x.split(',').all(y, y == 'a')", {"x": SHORT}, 2 + 8 + 1 + 40 * (2 + 1 + 1 + 0)),
+        ("['a', self.x].join(',').size() > 0", {"x": SHORT}, MOST),
+        ("quantity(self.x).isLessThan(quantity('1'))", {"x": SHORT}, 2 + 1 + 1 + 1),
+        (
+            "self.x.sort()[0] == 1",
+            {"x": {"type": "array", "maxItems": 5, "items": {"type": "integer"}}},
+            2 + 61 + 1 + 0,
+        ),
+        ("sets.contains(self.x, [1])", {"x": {"type": "array", "maxItems": 5, "items": {"type": "integer"}}}, 18),
+        ("self.x.all(k, v, v > 1)", {"x": {"type": "object", "maxProperties": 5, "additionalProperties": INT}}, 28),
+    ],
+)
+def test_libraries_have_their_costs(text: str, properties: Any, expected: int) -> None:
+    assert cost(text, **properties) == expected
+
+
+def test_whole_objects_have_a_name_of_some_length() -> None:
+    rule = program("self.metadata.name.startsWith('a')", schema_environment({"type": "object"}, root=True))
+    assert (rule.problem, rule.estimate()) == ("", 4)
