@@ -8,7 +8,9 @@ from knarr.api import registry
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
-from knarr.apiserver import loopback
+from knarr.apiserver import availability, loopback
+from knarr.apiserver.aggregation import checks, documents, routes
+from knarr.apiserver.aggregation.checks import CheckError
 from knarr.apiserver.availability import Verdict, judge
 from knarr.apiserver.context import Context
 from knarr.apiserver.watch_cache import Change, Collection
@@ -18,6 +20,8 @@ from knarr.component_base.tasks import Tasks
 _GROUP = "apiregistration.k8s.io"
 _SERVICE_NAME = "kubernetes.io/service-name"
 _TYPE = "Available"
+#: Seconds until a server that failed is asked again at first, and until one is asked again anyway.
+_FIRST_PAUSE, _RECHECK = 0.25, 30.0
 
 
 class ApiServiceStatus:
@@ -27,6 +31,11 @@ class ApiServiceStatus:
         self._ctx = ctx
         self._handler = handler
         self._tasks = tasks
+        self._looking: set[str] = set()
+        self._again: set[str] = set()
+        #: Seconds until those that failed are asked again, and which wait counts.
+        self._pauses: dict[str, float] = {}
+        self._turns: dict[str, int] = {}
 
     async def repair(self) -> None:
         """Look at all of them. Raises `StatusError`."""
@@ -53,10 +62,58 @@ class ApiServiceStatus:
                 self._tasks.start(self._look_at(each["metadata"]["name"]), "api-service")
 
     async def _look_at(self, name: str) -> None:
+        """Look at one, one look at a time: what comes meanwhile leads to another."""
+        if name in self._looking:
+            self._again.add(name)
+            return
+        self._looking.add(name)
+        try:
+            while True:
+                self._again.discard(name)
+                await self._look(name)
+                if name not in self._again:
+                    return
+        finally:
+            self._looking.discard(name)
+
+    async def _look(self, name: str) -> None:
         api_service = self._ctx.reader.get("apiservices", _GROUP, "", name)
         if api_service is None:
+            self._pauses.pop(name, None)
             return
         verdict = self._judge(api_service)
+        if verdict is None:
+            verdict = await self._ask(api_service)
+        await self._write(api_service, verdict)
+
+    async def _ask(self, api_service: Object) -> Verdict:
+        """The verdict of asking the other server; it is asked again before long."""
+        name, route = api_service["metadata"]["name"], routes.route(api_service)
+        aggregator = self._ctx.aggregator
+        try:
+            found = await checks.discover(aggregator.backends, route)
+        except CheckError as error:
+            pause = self._pauses[name] = min(2 * self._pauses.get(name, _FIRST_PAUSE / 2), _RECHECK)
+            self._later(name, pause)
+            return availability.failed(str(error))
+        self._pauses.pop(name, None)
+        self._later(name, _RECHECK)
+        aggregator.told(route, documents.resources(found))
+        return availability.PASSED
+
+    def _later(self, name: str, pause: float) -> None:
+        """Look again after a while; of several whiles the last counts."""
+        turn = self._turns[name] = self._turns.get(name, 0) + 1
+
+        async def wait() -> None:
+            await self._ctx.clock.sleep(pause)
+            if self._turns.get(name) == turn:
+                await self._look_at(name)
+
+        self._tasks.start(wait(), "api-service")
+
+    async def _write(self, api_service: Object, verdict: Verdict) -> None:
+        name = api_service["metadata"]["name"]
         conditions = (api_service.get("status") or {}).get("conditions") or []
         have: Object = next((each for each in conditions if each.get("type") == _TYPE), {})
         if verdict == (have.get("status"), have.get("reason"), have.get("message")):
@@ -72,7 +129,7 @@ class ApiServiceStatus:
             if error.code != 404:
                 raise
 
-    def _judge(self, api_service: Object) -> Verdict:
+    def _judge(self, api_service: Object) -> Verdict | None:
         reference = api_service["spec"].get("service") or {}
         namespace, name = reference.get("namespace", ""), reference.get("name", "")
         service = self._ctx.reader.get("services", "", namespace, name) if name else None

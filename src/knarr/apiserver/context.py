@@ -9,6 +9,7 @@ from typing import Protocol
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
 from knarr.apiserver.admission_chain import AdmissionChain
+from knarr.apiserver.aggregation.aggregator import Aggregator
 from knarr.apiserver.audit.auditor import Auditor
 from knarr.apiserver.authn.authenticator import Authenticator
 from knarr.apiserver.authz.chain import AuthorizerChain
@@ -82,6 +83,8 @@ class Context:
     flow_control: FlowControl
     #: Calls webhooks of every kind.
     webhook_client: WebhookClient
+    #: Other API servers behind this one.
+    aggregator: Aggregator
     impersonation: Impersonation = field(default_factory=Impersonation)
     hooks: dict[tuple[str, str], Hook] = field(default_factory=dict)
     fanouts: Fanouts = field(default_factory=Fanouts)

@@ -7,19 +7,45 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import orjson
 
+from knarr.api.bootstrap import system
 from knarr.api.resources import Resource, Subresource
 from knarr.apimachinery.errors import not_acceptable
 from knarr.apimachinery.types import Object
 from knarr.apiserver import negotiation, responses
+from knarr.apiserver.aggregation import documents
+from knarr.apiserver.aggregation.documents import Other
 from knarr.apiserver.negotiation import MEDIA_TYPES
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import ServedResources
 
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+class Others(Protocol):
+    """What other API servers serve behind this one."""
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change."""
+        ...
+
+    def others(self) -> list[Other]:
+        """Their group-versions."""
+        ...
+
+
+class NoOthers:
+    """There are no other servers."""
+
+    generation = 0
+
+    def others(self) -> list[Other]:
+        """Nothing."""
+        return []
 
 
 class Document(NamedTuple):
@@ -33,19 +59,21 @@ class Document(NamedTuple):
 class Discovery:
     """The discovery documents of a server; made anew when the served resources have changed."""
 
-    def __init__(self, served: ServedResources, address: Callable[[], str]) -> None:
+    def __init__(self, served: ServedResources, address: Callable[[], str], others: Others | None = None) -> None:
         """`address` gives `host:port` under which clients of this network reach the server."""
         self._served = served
         self._address = address
-        self._generation = -1
+        self._others: Others = others or NoOthers()
+        self._generation = (-1, -1)
         self._documents: dict[tuple[str, bool], Document] = {}
 
     def answer(self, request: Request) -> Response | None:
         """The document of a path; None when there is none. Raises `StatusError` 406."""
         path = request.path.rstrip("/")
-        if self._generation != self._served.generation:
+        generation = (self._served.generation, self._others.generation)
+        if self._generation != generation:
             self._documents.clear()
-            self._generation = self._served.generation
+            self._generation = generation
         aggregated = path in ("/api", "/apis") and _wants_aggregated(request.headers.get("accept", ""))
         document = self._document(path, aggregated=aggregated)
         if document is None:
@@ -59,8 +87,10 @@ class Discovery:
         return responses.obj(document.value, request, form)
 
     def groups(self) -> dict[str, list[str]]:
-        """Groups and their versions."""
-        return self._served.groups
+        """Groups and their versions, this server's and those of others, in discovery order."""
+        own = self._served.groups
+        others = self._others.others()
+        return dict(documents.merged_groups(own.items(), system.GROUP_PRIORITY, others)) if others else own
 
     def _document(self, path: str, *, aggregated: bool) -> Document | None:
         key = (path, aggregated)
@@ -97,11 +127,11 @@ class Discovery:
         }
 
     def _groups(self) -> Object:
-        groups = [_group_entry(group, versions) for group, versions in self._served.groups.items() if group]
+        groups = [_group_entry(group, versions) for group, versions in self.groups().items() if group]
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
     def _group(self, group: str) -> Object | None:
-        versions = self._served.groups.get(group)
+        versions = self.groups().get(group)
         if not versions or not group:
             return None
         return {"kind": "APIGroup", "apiVersion": "v1", **_group_entry(group, versions)}
@@ -126,7 +156,7 @@ class Discovery:
     def _aggregated(self, path: str) -> Object:
         core = path == "/api"
         items = []
-        for group, versions in self._served.groups.items():
+        for group, versions in self.groups().items():
             if bool(group) == core:
                 continue
             meta = {"name": group} if group else {}
@@ -139,6 +169,9 @@ class Discovery:
         }
 
     def _aggregated_version(self, group: str, version: str) -> Object:
+        for other in self._others.others():
+            if (other.route.group, other.route.version) == (group, version):
+                return documents.aggregated(other)
         resources = sorted(self._of(group, version), key=lambda item: item.plural)
         return {
             "version": version,

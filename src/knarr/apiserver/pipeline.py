@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from knarr.apimachinery.errors import StatusError, bad_request, internal
 from knarr.apiserver import audit_id, deadlines, dispatch, request_info, responses
@@ -93,6 +94,8 @@ class Pipeline:
             self._enter(request)
             info = request.info
             if info is None or info.verb not in ("get", "list") or not info.is_resource:
+                return None
+            if self.ctx.aggregator.route(request.path) is not None:
                 return None
             flow = request.flow
             if flow is not None and not flow.level.free:
@@ -188,12 +191,19 @@ class Pipeline:
 
     async def _in_time(self, request: Request, info: RequestInfo) -> Response:
         seconds = deadlines.seconds(request, info)
-        answer = dispatch.dispatch(self.ctx, request, info) if info.is_resource else self.nonresource.answer(request)
+        answer = self._handler(request, info)
         if seconds is None:
             return await answer
         if seconds == deadlines.REQUEST_TIMEOUT:
             return await self._deadlines.keep(answer)
         return await deadlines.keep_within(seconds, answer)
+
+    def _handler(self, request: Request, info: RequestInfo) -> Coroutine[Any, Any, Response]:
+        """Who answers."""
+        route = self.ctx.aggregator.route(request.path)
+        if route is not None:
+            return self.ctx.aggregator.answer(request, route)
+        return dispatch.dispatch(self.ctx, request, info) if info.is_resource else self.nonresource.answer(request)
 
     def _enter(self, request: Request) -> None:
         for stage in STAGES:

@@ -13,6 +13,8 @@ from knarr.apiserver import admission_policies, admission_webhooks, bootstrap, c
 from knarr.apiserver.admission import plugins
 from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.admission_chain import AdmissionChain, Latencies
+from knarr.apiserver.aggregation.aggregator import Aggregator
+from knarr.apiserver.aggregation.backends import Identify
 from knarr.apiserver.api_service_status import ApiServiceStatus
 from knarr.apiserver.audit.auditor import Auditor
 from knarr.apiserver.authn import settings as authn
@@ -71,6 +73,8 @@ class ServerConfig:
     port: int = 6443
     client_authority: str = ""
     proxy_authority: str = ""
+    #: Gives a TLS context the client certificate by which other API servers know this one for a front proxy.
+    identify_proxy: Identify | None = None
     authentication: AuthenticationSettings = AuthenticationSettings()
     authorization: AuthorizationSettings = AuthorizationSettings()
     admission: AdmissionConfig = AdmissionConfig()
@@ -141,7 +145,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     address = f"{config.advertise_address}:{config.port}"
     look_at(ctx.metrics, served, checks, ctx.flow_control)
     keys = PublishedKeys(signer, config.authentication.jwks_uri)
-    nonresource = NonResource(Discovery(served, lambda: address), checks, ctx.metrics, keys)
+    nonresource = NonResource(Discovery(served, lambda: address, ctx.aggregator), checks, ctx.metrics, keys)
     nonresource.openapi = _openapi(served, clock)
     server = ApiServer(ctx, Pipeline(ctx, nonresource), checks, tasks)
     uses.handler = server.handler
@@ -242,6 +246,7 @@ def _context(config: ServerConfig, store: Store, cache: WatchCache, around: auth
         metrics=metrics,
         flow_control=FlowControl(reader),
         webhook_client=WebhookClient(reader),
+        aggregator=Aggregator(cache.collection(registry.APISERVICES), reader, config.identify_proxy),
         connectors=dict(config.connectors),
         shared_store=config.shared_store,
         tables=TablePrinter(clock),

@@ -33,6 +33,8 @@ class Renewal:
         self._files = files
         self._authority = files.authority
         self._anew = asyncio.Event()
+        #: Told when there are new certificates: who has loaded others must load these.
+        self.renewed: Callable[[], None] = lambda: None
         self.serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.serving.minimum_version = ssl.TLSVersion.TLSv1_2
         self.serving.set_ciphers(_CIPHERS)
@@ -52,6 +54,7 @@ class Renewal:
             anew = await self._wait(min(_RENEWAL, self._files.days * _DAY / 20))
             await asyncio.to_thread(self._files.prepare, clock.now(), anew=anew)
             self._load()
+            self.renewed()
             if anew:
                 _log.info("certificates issued anew")
             if self._authority != self._files.authority:

@@ -40,6 +40,8 @@ class Files:
         self.serving = self._pair("serving")
         #: The client certificate for calls to kubelets.
         self.kubelet_client = self._pair("kubelet-client")
+        #: The client certificate for calls to other API servers, as a front proxy.
+        self.proxy_client = self._pair("front-proxy-client")
 
     @property
     def authority(self) -> bytes:
@@ -66,12 +68,15 @@ class Files:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         succession.adopt(self.directory, "ca")
         authority = Authority.load_or_create(self.directory, "ca", now)
-        Authority.load_or_create(self.directory, "front-proxy-ca", now)
+        proxies = Authority.load_or_create(self.directory, "front-proxy-ca", now)
         certificates.signing_key(self.directory)
         issuer = _Issuer(authority, Terms(now, anew, succession.chain(self.directory, "ca")), self.days)
         issuer.leaf(self.directory, "serving", _serving_leaf(self._arguments, self.address))
         client = Leaf("kube-apiserver-kubelet-client", ("system:masters",), client=True)
         issuer.leaf(self.directory, "kubelet-client", client)
+        _Issuer(proxies, Terms(now, anew), self.days).leaf(
+            self.directory, "front-proxy-client", Leaf("front-proxy-client", client=True)
+        )
         self._write_administrator(issuer)
         self._write_node(issuer)
 

@@ -25,7 +25,7 @@ from knarr.cmd.server_files import Files, node_name
 from knarr.cmd.shared_secrets import SecretsError
 from knarr.component_base import logs
 from knarr.component_base.clock import Clock, RealClock
-from knarr.component_base.http_server import HttpServer
+from knarr.component_base.http_server import HttpServer, StreamsBody
 from knarr.component_base.metrics import STABLE, About, Looked, Sample
 from knarr.component_base.tasks import Tasks
 from knarr.storage.store import StoreError
@@ -131,8 +131,9 @@ async def _serve(arguments: argparse.Namespace, files: Files, sockets: Sequence[
         api = await build(_config(arguments, files, trusted, clock), store, clock)
         _follow_files(api, arguments, tasks, clock)
         renewal = Renewal(files, trusted)
+        renewal.renewed = api.ctx.aggregator.backends.forget
         api.ctx.connectors.update(connectors.build(api.ctx.reader, renewal.kubelets))
-        http = HttpServer(api.handler, renewal.serving, api.quick, streams_body=connectors.streams_body)
+        http = HttpServer(api.handler, renewal.serving, api.quick, streams_body=_streams_body(api))
         for sock in sockets:
             await http.listen_socket(sock)
         running = Running(api, files, arguments, clock, asyncio.Event())
@@ -165,6 +166,12 @@ def _follow_files(api: ApiServer, arguments: argparse.Namespace, tasks: Tasks, c
         tasks.forever(lambda: encryption.run(clock), "encryption")
 
 
+def _streams_body(api: ApiServer) -> StreamsBody:
+    """What goes on to pods, Services, nodes and other API servers goes on as it comes in, however large."""
+    others = api.ctx.aggregator.streams_body
+    return lambda method, path: connectors.streams_body(method, path) or others(method, path)
+
+
 async def _settle(clock: Clock) -> None:
     """Turn the garbage collector on, and keep it from what the start has made: that stays."""
     gc.freeze()
@@ -188,6 +195,7 @@ def _config(arguments: argparse.Namespace, files: Files, trusted: Authorities, c
         port=files.port,
         client_authority=trusted.clients.decode(),
         proxy_authority=trusted.proxies.decode(),
+        identify_proxy=lambda context: context.load_cert_chain(files.proxy_client.certificate, files.proxy_client.key),
         shared_store=datastore.is_shared(arguments),
         admission=arguments.admission or AdmissionConfig(),
         auditor=audit.auditor_of(arguments, arguments.audit_policy, clock) if arguments.audit_policy else None,

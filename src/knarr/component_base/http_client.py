@@ -29,6 +29,8 @@ class Address:
     host: str
     port: int
     tls: ssl.SSLContext | None = None
+    #: Whose certificate is expected, where it is another name than the host.
+    server_name: str = ""
 
     @property
     def authority(self) -> str:
@@ -92,6 +94,10 @@ class Connection:
         """Flush and close."""
         self._writer.close()
 
+    def abort(self) -> None:
+        """Close at once."""
+        self._writer.transport.abort()
+
 
 Connect: TypeAlias = Callable[[Address], Awaitable[Connection]]
 
@@ -100,7 +106,10 @@ async def connect(address: Address) -> Connection:
     """A new connection. Raises `ConnectionError`, whatever went wrong: the text says what."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            reader, writer = await asyncio.open_connection(address.host, address.port, ssl=address.tls, limit=MAX_HEAD)
+            name = address.server_name or None if address.tls is not None else None
+            reader, writer = await asyncio.open_connection(
+                address.host, address.port, ssl=address.tls, limit=MAX_HEAD, server_hostname=name
+            )
     except TimeoutError as error:
         raise ConnectionError(f"dial tcp {address.authority}: i/o timeout") from error
     except OSError as error:
@@ -154,7 +163,11 @@ class Incoming:
 
     async def aclose(self) -> None:
         """Close the connection. Safe to repeat."""
-        self.connection.close()
+        if self.status == 101:
+            self.connection.close()
+        else:
+            # There is nothing left to send: who is still sending need not be waited for.
+            self.connection.abort()
 
 
 async def send(address: Address, request: Outgoing, connect: Connect = connect) -> Incoming:

@@ -26,7 +26,8 @@ HTTPS: Object = {"port": 443, "name": "https"}
 
 
 def test_what_this_server_has_itself_is_always_available() -> None:
-    assert judge(api_service(), None, [])[:2] == ("True", "Local")
+    verdict = judge(api_service(), None, [])
+    assert verdict is not None and verdict[:2] == ("True", "Local")
 
 
 def test_a_service_that_does_not_exist() -> None:
@@ -41,15 +42,21 @@ def test_a_service_that_does_not_exist() -> None:
         (service(HTTPS), [], "EndpointsNotFound"),
         (service(HTTPS), [endpoint_slice(False, "https")], "MissingEndpoints"),
         (service(HTTPS), [endpoint_slice(True, "other")], "MissingEndpoints"),
-        (service(HTTPS), [endpoint_slice(False, "https"), endpoint_slice(None, "https")], "FailedDiscoveryCheck"),
-        (service(type="ExternalName"), [], "FailedDiscoveryCheck"),
     ],
 )
 def test_a_service_is_looked_at_from_port_to_endpoints(found: Object, slices: list[Object], reason: str) -> None:
     verdict = judge(api_service(port=443), found, slices)
+    assert verdict is not None
     assert (verdict.status, verdict.reason) == ("False", reason)
 
 
+def test_a_server_that_seems_to_be_there_is_asked() -> None:
+    slices = [endpoint_slice(False, "https"), endpoint_slice(None, "https")]
+    assert judge(api_service(port=443), service(HTTPS), slices) is None
+    assert judge(api_service(port=443), service(type="ExternalName"), []) is None
+
+
 def test_the_port_is_443_unless_told() -> None:
-    assert judge(api_service(port=None), service(HTTPS), []).reason == "EndpointsNotFound"
-    assert judge(api_service(port=8443), service(HTTPS), []).reason == "ServicePortError"
+    for port, reason in ((None, "EndpointsNotFound"), (8443, "ServicePortError")):
+        verdict = judge(api_service(port=port), service(HTTPS), [])
+        assert verdict is not None and verdict.reason == reason

@@ -12,7 +12,7 @@ from knarr.apimachinery.types import Object
 NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
 
 #: Of API groups: (priority of the group, priority of the version) as kube-apiserver registers them.
-_GROUP_PRIORITY: dict[str, int] = {
+GROUP_PRIORITY: dict[str, int] = {
     "": 18000,
     "apiregistration.k8s.io": 20000,
     "apps": 17800,
@@ -167,7 +167,7 @@ def api_services(groups: Iterable[tuple[str, str]]) -> Iterator[Object]:
     """The APIService objects of the built-in groups and versions."""
     for group, version in groups:
         spec: Object = {
-            "groupPriorityMinimum": _GROUP_PRIORITY.get(group, 1000),
+            "groupPriorityMinimum": GROUP_PRIORITY.get(group, 1000),
             "version": version,
             "versionPriority": _version_priority(group, version),
         }

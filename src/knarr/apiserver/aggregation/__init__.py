@@ -1,0 +1,1 @@
+"""Other API servers behind this one: APIServices that name a Service, their availability, and what goes through."""
