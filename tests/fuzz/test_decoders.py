@@ -88,7 +88,7 @@ def test_yaml(data: bytes) -> None:
 )
 def test_protobuf(data: bytes, kind: str) -> None:
     with contextlib.suppress(ValueError):
-        protobuf.plain(protobuf.decode("v1", kind, data))
+        protobuf.decode("v1", kind, data)
     with contextlib.suppress(ValueError):
         protobuf.open_envelope(protobuf.MAGIC + data)
 

@@ -91,7 +91,7 @@ def _from_protobuf(data: bytes, resource: Resource) -> tuple[Object, tuple[str, 
     try:
         body = protobuf.open_envelope(data)
         version, kind = body.api_version or resource.api_version, body.kind or resource.kind
-        return kinds.normalise(resource, protobuf.plain(protobuf.decode(version, kind, body.raw)))
+        return kinds.normalise(resource, protobuf.decode(version, kind, body.raw))
     except (ValueError, KeyError) as error:
         head = f"the object provided is unrecognized (must be of type {resource.kind})"
         raise bad_request(f"{head}: {error}") from error
@@ -134,7 +134,7 @@ def any_object(data: bytes, media: str) -> Any:
 
         body = protobuf.open_envelope(data)
         try:
-            return protobuf.plain(protobuf.decode(body.api_version or "v1", body.kind, body.raw))
+            return protobuf.decode(body.api_version or "v1", body.kind, body.raw)
         except KeyError as error:
             raise ValueError(f"unknown type {error}") from error
     return parse(data)

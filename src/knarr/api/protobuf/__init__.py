@@ -5,10 +5,9 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-en
 
 from __future__ import annotations
 
-import base64
 import datetime
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -16,7 +15,7 @@ import orjson
 from knarr.api.tables.load import load
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
-from knarr.wire import protobuf
+from knarr.wire import protobuf, protobuf_writing
 from knarr.wire.protobuf import Field, Message
 
 MAGIC = b"k8s\x00"
@@ -53,15 +52,15 @@ def encode(obj: Object) -> bytes:
     Raises `KeyError` for a kind that has no message, `ValueError` for an object that is none of its kind.
     """
     version, kind = str(obj.get("apiVersion", "")), str(obj.get("kind", ""))
-    raw = protobuf.encode(obj, _message(_package(version, kind), kind))
+    raw = protobuf_writing.encode(obj, _message(_package(version, kind), kind))
     unknown = {"typeMeta": {"apiVersion": version, "kind": kind}, "raw": raw}
-    return MAGIC + protobuf.encode(unknown, _message("k8s.io.apimachinery.pkg.runtime", "Unknown"))
+    return MAGIC + protobuf_writing.encode(unknown, _message("k8s.io.apimachinery.pkg.runtime", "Unknown"))
 
 
 def frame(event: Object) -> bytes:
     """An event of a watch as one frame: its length in four bytes, and the message."""
     event = {"type": event["type"], "object": {"raw": encode(event["object"])}}
-    data = protobuf.encode(event, _EVENT)
+    data = protobuf_writing.encode(event, _EVENT)
     return len(data).to_bytes(4, "big") + data
 
 
@@ -94,15 +93,20 @@ def _package(api_version: str, kind: str) -> str:
 @cache
 def _message(package: str, name: str) -> Message:
     rows = _tables()["messages"][package][name]
-    fields = {row[0]: _field(package, row, _RENAMED.get(name, {})) for row in rows}
     full = f"{package}.{name}"
+    fields = {row[0]: _field(package, row, name) for row in rows}
     finish = _FINISH.get(full) or _FINISH_NAMES.get(name)
-    return Message(fields, finish, _START.get(full) or _START_NAMES.get(name), _ALWAYS.get(name, {}))
+    return Message(
+        fields, finish, _START.get(full) or _START_NAMES.get(name), _ALWAYS.get(name, {}), scalar=name in _SCALAR
+    )
 
 
-def _field(package: str, row: list[Any], renamed: Mapping[str, str]) -> Field:
+def _field(package: str, row: list[Any], message_name: str) -> Field:
     _, name, label, kind = row
-    name = renamed.get(name, name)
+    name = _RENAMED.get(message_name, {}).get(name, name)
+    if kind == "bytes" and message_name not in _BINARY:
+        # JSON has them in base64.
+        return Field(name, label, "base64")
     if kind in _SCALARS:
         return Field(name, label, kind)
     home, _, message = kind.rpartition(".") if kind.startswith(".") else (package, "", kind)
@@ -112,10 +116,16 @@ def _field(package: str, row: list[Any], renamed: Mapping[str, str]) -> Field:
 # what messages become
 
 
+@lru_cache(4096)
+def _seconds(seconds: int) -> str:
+    """The many times of an object, and of all that were made together, are few."""
+    return timestamps.seconds(_moment({"seconds": seconds}))
+
+
 def _time(found: dict[str, Any]) -> str | None:
     if not found:
         return None
-    return timestamps.seconds(_moment(found))
+    return _seconds(found.get("seconds", 0))
 
 
 def _micro_time(found: dict[str, Any]) -> str | None:
@@ -166,7 +176,8 @@ _FINISH_NAMES: dict[str, Callable[[dict[str, Any]], Any]] = {
 # and the way back
 
 
-def _moment_of(text: str) -> dict[str, int]:
+@lru_cache(4096)
+def _moment_of(text: str) -> Mapping[str, int]:
     moment = datetime.datetime.fromisoformat(text)
     return {"seconds": int(moment.timestamp() // 1), "nanos": moment.microsecond * 1000}
 
@@ -208,6 +219,10 @@ _ALWAYS: dict[str, Mapping[str, Any]] = {
     "StatusDetails": {"name": "", "group": "", "kind": "", "retryAfterSeconds": 0, "uid": ""},
     "Unknown": {"contentEncoding": "", "contentType": ""},
 }
+#: Messages that are text or numbers in JSON.
+_SCALAR = frozenset({"Time", "MicroTime", "Quantity", "IntOrString"})
+#: Messages that hold other documents as bytes.
+_BINARY = frozenset({"Unknown", "FieldsV1", "RawExtension", "JSON"})
 #: Fields whose name in JSON is another.
 _RENAMED: dict[str, Mapping[str, str]] = {
     "JSONSchemaProps": {
@@ -230,12 +245,3 @@ _RENAMED: dict[str, Mapping[str, str]] = {
 _RAW = Message({1: Field("raw", "optional", "bytes")})
 #: A watch's event; its object's bytes are what they are, no JSON.
 _EVENT = Message({1: Field("type", "optional", "string"), 2: Field("object", "optional", "", lambda: _RAW)})
-
-
-def plain(value: Any) -> Any:
-    """The values as JSON has them: bytes in base64."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value

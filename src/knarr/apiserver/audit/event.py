@@ -133,7 +133,7 @@ def decoded(body: bytes, media: str) -> Any:
             from knarr.api import protobuf
 
             envelope = protobuf.open_envelope(body)
-            return protobuf.plain(protobuf.decode(envelope.api_version or "v1", envelope.kind, envelope.raw))
+            return protobuf.decode(envelope.api_version or "v1", envelope.kind, envelope.raw)
         if "yaml" in media:
             import yaml
 
