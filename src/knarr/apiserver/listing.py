@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import orjson
 
+from knarr.api import protobuf
 from knarr.apimachinery.errors import StatusError, bad_request, expired
 from knarr.apimachinery.types import Object
 from knarr.apiserver import continue_token, options, projection, responses
 from knarr.apiserver.context import Context
-from knarr.apiserver.negotiation import JSON, TABLE, Form
+from knarr.apiserver.negotiation import JSON, PROTOBUF, TABLE, Form
 from knarr.apiserver.options import EXACT, NOT_OLDER, ListOptions
 from knarr.apiserver.read import PATIENCE, reach
 from knarr.apiserver.request import Request, RequestInfo, Response
@@ -198,10 +199,21 @@ def respond(ctx: Context, scope: Scope, request: Request, form: Form, entries: l
         table = ctx.tables.table(scope, [projection.served(scope, entry) for entry in entries], request.query)
         table["metadata"] = meta
         return responses.obj(table, request, form)
+    if form.media == PROTOBUF:
+        return responses.message(lambda: _message(scope, entries, meta, form), request)
     body = _join(scope, entries, meta, form)
     if form.media == JSON and not responses.wants_pretty(request, form):
         return responses.json_bytes(body, request)
     return responses.obj(orjson.loads(bytes(body)), request, form)
+
+
+def _message(scope: Scope, entries: list[Entry], meta: Object, form: Form) -> bytes:
+    kind, version = projection.list_head(scope, form)
+    raw = protobuf.list_message(meta, [projection.message(scope, entry, form) for entry in entries])
+    # There may be no items to tell: raises `KeyError` all the same.
+    if not protobuf.has(version, kind):
+        raise KeyError(kind)
+    return protobuf.envelope(version, kind, raw)
 
 
 def _join(scope: Scope, entries: list[Entry], meta: Object, form: Form) -> Pieces:

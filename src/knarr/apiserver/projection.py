@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import orjson
 
+from knarr.api import protobuf
 from knarr.apimachinery.types import Object
 from knarr.apiserver import kinds
 from knarr.apiserver.cache_reader import decode
@@ -51,6 +52,27 @@ def item(scope: Scope, entry: Entry, form: Form) -> bytes:
     obj = served(scope, entry)
     del obj["kind"], obj["apiVersion"]
     return orjson.dumps(obj)
+
+
+def message(scope: Scope, entry: Entry, form: Form) -> bytes:
+    """One object as a protobuf message without its type: itself, or as metadata. Raises `KeyError`."""
+    kind, version = message_type(scope, form)
+    if form.kind in PARTIALS:
+        return protobuf.message(orjson.loads(partial(entry)), version, kind)
+    return scope.messages.of(entry, lambda: protobuf.message(served(scope, entry), version, kind))
+
+
+def message_type(scope: Scope, form: Form) -> tuple[str, str]:
+    """Kind and apiVersion of an object's message."""
+    if form.kind in PARTIALS:
+        return PARTIAL, _META_VERSION
+    return scope.resource.kind, scope.resource.api_version
+
+
+def body(scope: Scope, entry: Entry, form: Form) -> bytes:
+    """One object as a protobuf body. Raises as `message`."""
+    kind, version = message_type(scope, form)
+    return protobuf.envelope(version, kind, message(scope, entry, form))
 
 
 def served(scope: Scope, entry: Entry) -> Object:

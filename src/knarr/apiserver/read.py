@@ -8,7 +8,7 @@ from knarr.apimachinery.errors import StatusError, not_found
 from knarr.apimachinery.types import Object
 from knarr.apiserver import options, projection, responses
 from knarr.apiserver.context import Context
-from knarr.apiserver.negotiation import JSON, PLAIN, TABLE, Form
+from knarr.apiserver.negotiation import JSON, PLAIN, PROTOBUF, TABLE, Form
 from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Entry
@@ -72,6 +72,8 @@ def entry_response(
         table = ctx.tables.table(scope, [projection.served(scope, entry)], request.query)
         table["metadata"] = {"resourceVersion": str(entry.revision)}
         return responses.obj(table, request, form, status)
+    if form.media == PROTOBUF:
+        return responses.message(lambda: projection.body(scope, entry, form), request, status)
     body = projection.single(scope, entry, form)
     if form is PLAIN or (form.media == JSON and not responses.wants_pretty(request, form)):
         return responses.json_bytes(body, request, status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -70,6 +70,18 @@ def wants_pretty(request: Request, form: Form) -> bool:
         return text.lower() not in ("false", "0")
     agent = request.headers.get("user-agent", "")
     return agent.startswith(("curl", "Wget", "Mozilla/5.0"))
+
+
+def message(make: Callable[[], bytes], request: Request, status: int = 200) -> Response:
+    """An answer in protobuf. Raises `StatusError` 406 for what has no message."""
+    try:
+        body = make()
+    except KeyError as error:
+        raise not_acceptable((JSON, YAML)) from error
+    response = Response(status, body, PROTOBUF, dict(_NO_CACHE))
+    if request.warnings:
+        add_warnings(response, request.warnings)
+    return response
 
 
 def error(failure: StatusError, request: Request) -> Response:

@@ -12,6 +12,7 @@ from knarr.api.resources import Resource, Subresource
 from knarr.apimachinery import fields
 from knarr.apiserver import selectable, selectors, traits
 from knarr.apiserver.matching import criteria
+from knarr.apiserver.messages import Messages
 from knarr.apiserver.selectable import Getter
 from knarr.apiserver.traits import Traits
 from knarr.apiserver.watch_cache import Collection, WatchCache
@@ -40,6 +41,7 @@ class Scope:
     subresources: dict[str, Subresource] = field(default_factory=dict)
     #: Warned of with every answer.
     deprecation: str = ""
+    messages: Messages = field(default_factory=Messages)
 
     @property
     def converts(self) -> bool:

@@ -105,9 +105,7 @@ def _frames(scope: Scope, form: Form) -> Encode:
     """The events as protobuf. Raises `StatusError` 406 for kinds that have no messages."""
     if not form.kind and not protobuf.has(scope.resource.api_version, scope.resource.kind):
         raise not_acceptable(STREAMS[:1])
-    return lambda kind, entry: protobuf.frame(
-        {"type": kind, "object": orjson.loads(projection.single(scope, entry, form))}
-    )
+    return lambda kind, entry: protobuf.frame(kind, projection.body(scope, entry, form))
 
 
 def _json_line(kind: str, obj: Object) -> bytes:
@@ -125,4 +123,4 @@ def bookmark(one: Watch, revision: int, *, ends_initial: bool = False) -> bytes:
 
 def other_line(one: Watch, kind: str, obj: Object) -> bytes:
     """The line of an event that tells of no object."""
-    return protobuf.frame({"type": kind, "object": obj}) if one.form.media == PROTOBUF else _json_line(kind, obj)
+    return protobuf.frame(kind, protobuf.encode(obj)) if one.form.media == PROTOBUF else _json_line(kind, obj)

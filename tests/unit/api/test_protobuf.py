@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -87,3 +88,15 @@ def test_a_small_object_by_hand() -> None:
 def test_other_bytes_are_no_envelope(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"protobuf message|EOF"):
         protobuf.open_envelope(data)
+
+
+def test_every_list_has_metadata_and_items_first() -> None:
+    for resource in registry.RESOURCES:
+        if "list" in resource.verbs:
+            kind = f"{resource.kind}List"
+            named: list[dict[str, Any]] = [{"metadata": {"name": name}} for name in "ab"]
+            items = [protobuf.message(obj, resource.api_version, resource.kind) for obj in named]
+            raw = protobuf.list_message({"resourceVersion": "7"}, items)
+            found = protobuf.decode(resource.api_version, kind, raw)
+            assert found["metadata"]["resourceVersion"] == "7", kind
+            assert [item["metadata"]["name"] for item in found["items"]] == ["a", "b"], kind

@@ -6,7 +6,7 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-en
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -52,15 +52,32 @@ def encode(obj: Object) -> bytes:
     Raises `KeyError` for a kind that has no message, `ValueError` for an object that is none of its kind.
     """
     version, kind = str(obj.get("apiVersion", "")), str(obj.get("kind", ""))
-    raw = protobuf_writing.encode(obj, _message(_package(version, kind), kind))
-    unknown = {"typeMeta": {"apiVersion": version, "kind": kind}, "raw": raw}
+    return envelope(version, kind, message(obj, version, kind))
+
+
+def message(obj: Object, api_version: str, kind: str) -> bytes:
+    """The message alone. Raises as `encode`."""
+    return protobuf_writing.encode(obj, _message(_package(api_version, kind), kind))
+
+
+def list_message(meta: Object, items: Iterable[bytes]) -> bytes:
+    """The message of a list, of those of its items: every list has its metadata first and its items second."""
+    head = protobuf_writing.encode(meta, _message(_META, "ListMeta"))
+    parts = [b"\x0a", protobuf_writing.varint(len(head)), head]
+    for item in items:
+        parts += (b"\x12", protobuf_writing.varint(len(item)), item)
+    return b"".join(parts)
+
+
+def envelope(api_version: str, kind: str, raw: bytes) -> bytes:
+    """A body of a message of this type."""
+    unknown = {"typeMeta": {"apiVersion": api_version, "kind": kind}, "raw": raw}
     return MAGIC + protobuf_writing.encode(unknown, _message("k8s.io.apimachinery.pkg.runtime", "Unknown"))
 
 
-def frame(event: Object) -> bytes:
-    """An event of a watch as one frame: its length in four bytes, and the message."""
-    event = {"type": event["type"], "object": {"raw": encode(event["object"])}}
-    data = protobuf_writing.encode(event, _EVENT)
+def frame(event_type: str, body: bytes) -> bytes:
+    """An event of a watch as one frame: its length in four bytes, and the message; `body` is the object's."""
+    data = protobuf_writing.encode({"type": event_type, "object": {"raw": body}}, _EVENT)
     return len(data).to_bytes(4, "big") + data
 
 
