@@ -24,7 +24,12 @@ def fuzz(normal: int, long: int, **given_by: st.SearchStrategy[Any]) -> Callable
         )
         def run(count: int) -> None:
             chosen = settings(max_examples=count, suppress_health_check=_CHECKS, phases=_PHASES, database=None)
-            given(**given_by)(chosen(test))()
+
+            def once(**cases: Any) -> None:
+                # A function of its own for each run: settings can be given to one only once.
+                test(**cases)
+
+            given(**given_by)(chosen(once))()
 
         run.__name__, run.__doc__, run.__module__ = test.__name__, test.__doc__, test.__module__
         return run

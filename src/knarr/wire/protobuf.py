@@ -9,85 +9,25 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
-from knarr.wire.protobuf_writing import Write, Writer, writers
+from knarr.wire.protobuf_tables import BYTES, FIXED32, FIXED64, VARINT, Field, Message, Reader
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _MAX_DEPTH = 200
-
-
-class Field(NamedTuple):
-    """One field of a message.
-
-    `name` is empty for a struct whose fields belong to the message itself. `label` is `optional`, `repeated` or `map`;
-    `type` a scalar's name (`base64`: bytes that are text here) or, for a message, empty with `message` to find it by;
-    a map's is that of its values.
-    """
-
-    name: str
-    label: str
-    type: str
-    message: Callable[[], Message] | None = None
-
-
-class Message:
-    """A message type: its fields by number, and what turns its values into something else (a time, a quantity).
-
-    `start` is the way back of `finish`; `always` are fields that are written even where the value has none, with
-    their zeros; `scalar`: values are text or numbers, and few.
-    """
-
-    def __init__(
-        self,
-        fields: Mapping[int, Field],
-        finish: Callable[[dict[str, Any]], Any] | None = None,
-        start: Callable[[Any], Mapping[str, Any]] | None = None,
-        always: Mapping[str, Any] | None = None,
-        *,
-        scalar: bool = False,
-    ) -> None:
-        self.fields = fields
-        self.finish = finish
-        self.start = start
-        self.always = always or {}
-        self.scalar = scalar
-        #: Names of a value's members → how they are written, in order.
-        self.orders: dict[tuple[str, ...], list[tuple[str, Write]]] = {}
-
-    @cached_property
-    def readers(self) -> dict[int, _Reader]:
-        """How each field is read, by its tag; a list of numbers has two."""
-        found = {}
-        for number, field in self.fields.items():
-            found[number << 3 | _wire(field)] = _Reader(_PLACES[field.label if field.name else ""], field)
-            if field.label == "repeated" and field.type in _NUMBERS:
-                found[number << 3 | BYTES] = _Reader(_PACKED, field)
-        return found
-
-    @cached_property
-    def extra(self) -> bool:
-        """Whether more is written than a value has members."""
-        return bool(self.always) or "" in self.writers
-
-    @cached_property
-    def writers(self) -> dict[str, Writer]:
-        """How each field is written, by its name."""
-        return writers(self)
-
-
-class _Reader(NamedTuple):
-    """Where a value goes, and what it is."""
-
-    place: int
-    field: Field
-
-
 _ONE, _MANY, _ENTRIES, _INLINE, _PACKED = range(5)
 _PLACES = {"optional": _ONE, "required": _ONE, "repeated": _MANY, "map": _ENTRIES, "": _INLINE}
 _NUMBERS = frozenset({"int32", "int64", "bool", "double"})
+
+
+def _readers(message: Message) -> dict[int, Reader]:
+    """How each field is read, by its tag; a list of numbers has two."""
+    found = {}
+    for number, field in message.fields.items():
+        found[number << 3 | _wire(field)] = Reader(_PLACES[field.label if field.name else ""], field)
+        if field.label == "repeated" and field.type in _NUMBERS:
+            found[number << 3 | BYTES] = Reader(_PACKED, field)
+    message.readers = found
+    return found
 
 
 def _wire(field: Field) -> int:
@@ -109,7 +49,7 @@ def _read(data: bytes, at: int, end: int, message: Message, depth: int) -> Any: 
     if depth > _MAX_DEPTH:
         raise ValueError("message is nested too deeply")
     out: dict[str, Any] = {}
-    readers = message.readers
+    readers = message.readers or _readers(message)
     while at < end:
         tag = data[at]
         at += 1
@@ -167,7 +107,7 @@ def _check_unknown(message: Message, tag: int) -> None:
         raise ValueError(f"proto: wrong wireType = {tag & 7} for field {field.name}")
 
 
-def _gather(out: dict[str, Any], data: bytes, at: int, stop: int, found: _Reader, depth: int) -> None:  # noqa: PLR0913
+def _gather(out: dict[str, Any], data: bytes, at: int, stop: int, found: Reader, depth: int) -> None:  # noqa: PLR0913
     """A value that does not come alone."""
     place, field = found
     if place == _ENTRIES:

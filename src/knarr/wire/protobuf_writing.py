@@ -7,24 +7,14 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-if TYPE_CHECKING:
-    from knarr.wire.protobuf import Field, Message
+from knarr.wire.protobuf_tables import BYTES, FIXED64, VARINT, Field, Message, Write, Writer
 
-_VARINT, _FIXED64, _BYTES = 0, 1, 2
 _ALL_BITS = (1 << 64) - 1
-#: Makes the bytes of a value, with tag and length.
-Write = Callable[[Any], bytes]
-
-
-class Writer(NamedTuple):
-    """How one field is written."""
-
-    number: int
-    write: Write
+_MOST_ORDERS, _MOST_SCALARS = 256, 1024
 
 
 def encode(value: Any, message: Message) -> bytes:
@@ -51,21 +41,19 @@ def _encode(value: Any, message: Message) -> bytes:
 
 def _order(message: Message, names: tuple[str, ...]) -> list[tuple[str, Write]]:
     """The fields that a value with these members has, in their order; kept, as most values look like others."""
-    known = sorted((message.writers[name].number, name) for name in names if name in message.writers)
-    order = [(name, message.writers[name].write) for _, name in known]
+    writers = message.writers or _writers(message)
+    known = sorted((writers[name].number, name) for name in names if name in writers)
+    order = [(name, writers[name].write) for _, name in known]
     if len(message.orders) >= _MOST_ORDERS:
         message.orders.clear()
     message.orders[names] = order
     return order
 
 
-_MOST_ORDERS, _MOST_SCALARS = 256, 1024
-
-
 def _with_extra(value: Mapping[str, Any], message: Message) -> bytes:
     """The bytes of a message that has more than its value shows: zeros that are written, a struct inside."""
     parts = {}
-    for name, (number, write) in message.writers.items():
+    for name, (number, write) in (message.writers or _writers(message)).items():
         item = value if not name else value.get(name)
         item = message.always.get(name) if item is None else item
         if item is not None:
@@ -73,9 +61,10 @@ def _with_extra(value: Mapping[str, Any], message: Message) -> bytes:
     return b"".join([parts[number] for number in sorted(parts)])
 
 
-def writers(message: Message) -> dict[str, Writer]:
+def _writers(message: Message) -> dict[str, Writer]:
     """How the fields of a message are written, by name; under the empty name those that are part of it."""
-    return {field.name: Writer(number, _write(number, field)) for number, field in message.fields.items()}
+    message.writers = {field.name: Writer(number, _write(number, field)) for number, field in message.fields.items()}
+    return message.writers
 
 
 def _write(number: int, field: Field) -> Write:
@@ -92,7 +81,7 @@ def _write(number: int, field: Field) -> Write:
 def _inline(number: int, field: Field) -> Write:
     """The struct's part of the outer message's values; nothing when there is none."""
     inner = _contents(field)
-    tag = varint(number << 3 | _BYTES)
+    tag = varint(number << 3 | BYTES)
 
     def write(found: Any) -> bytes:
         data = inner(found)
@@ -102,7 +91,7 @@ def _inline(number: int, field: Field) -> Write:
 
 
 def _map(number: int, field: Field) -> Write:
-    tag, value = varint(number << 3 | _BYTES), _one(2, field)
+    tag, value = varint(number << 3 | BYTES), _one(2, field)
 
     def write(items: Any) -> bytes:
         out = []
@@ -117,12 +106,12 @@ def _map(number: int, field: Field) -> Write:
 
 def _one(number: int, field: Field) -> Write:
     if field.type == "double":
-        head = varint(number << 3 | _FIXED64)
+        head = varint(number << 3 | FIXED64)
         return lambda item: head + struct.pack("<d", float(item))
     if field.message is None and field.type not in _CONTENTS:
-        tag = varint(number << 3 | _VARINT)
+        tag = varint(number << 3 | VARINT)
         return lambda item: tag + varint(int(item) & _ALL_BITS)
-    return _delimited(varint(number << 3 | _BYTES), field)
+    return _delimited(varint(number << 3 | BYTES), field)
 
 
 def _delimited(tag: bytes, field: Field) -> Write:

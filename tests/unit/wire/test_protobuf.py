@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knarr.wire import protobuf
-from knarr.wire.protobuf import Field, Message
+from knarr.wire.protobuf_tables import Field, Message
 
 
 def _varint(number: int) -> bytes:

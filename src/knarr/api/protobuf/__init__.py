@@ -16,7 +16,7 @@ from knarr.api.tables.load import load
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
 from knarr.wire import protobuf, protobuf_writing
-from knarr.wire.protobuf import Field, Message
+from knarr.wire.protobuf_tables import Field, Message
 
 MAGIC = b"k8s\x00"
 _META = "k8s.io.apimachinery.pkg.apis.meta.v1"
