@@ -5,7 +5,7 @@ from __future__ import annotations
 from knarr.api import registry
 from knarr.apiserver.context import Context
 from knarr.apiserver.webhooks.calls import Caller
-from knarr.apiserver.webhooks.conditions import Conditions
+from knarr.apiserver.webhooks.conditions import Matcher
 from knarr.apiserver.webhooks.configurations import Configurations
 from knarr.apiserver.webhooks.mutating import MutatingWebhooks
 from knarr.apiserver.webhooks.validating import ValidatingWebhooks
@@ -27,5 +27,6 @@ def _configurations(ctx: Context, plural: str) -> Configurations:
 
 
 def _caller(ctx: Context, type_: str) -> Caller:
-    conditions = Conditions(ctx.authorizers)
-    return Caller(type_, ctx.webhook_client, ctx.served.equivalents, conditions.hold, ctx.metrics.webhooks)
+    counted = ctx.metrics.webhooks
+    matcher = Matcher(ctx.authorizers, type_, counted)
+    return Caller(type_, ctx.webhook_client, ctx.served.equivalents, matcher, counted)

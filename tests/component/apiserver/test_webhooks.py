@@ -265,6 +265,39 @@ def test_a_scale_is_shown_and_changed_as_a_scale(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_conditions_decide_who_is_asked(tmp_path: Path) -> None:
+    async def test(world: World, client: Client, server: WebhookServer) -> None:
+        server.on("/no", deny(message="no"))
+        conditions = [
+            {"name": "not-me", "expression": "object.metadata.name != 'skip-me'"},
+            {"name": "kind", "expression": "request.kind.kind == 'ConfigMap' && request.operation == 'CREATE'"},
+            {"name": "may", "expression": "authorizer.group('').resource('pods').check('list').allowed()"},
+        ]
+        await validate(client, "no", hook(server, "/no", matchConditions=conditions))
+        await create(client, "skip-me")
+        assert (await refused(create(client, "other"))).code == 400
+        text = world.api.ctx.metrics.registry.text().decode()
+        assert 'match_condition_exclusions_total{name="no.example.com",kind="webhook",type="validating"' in text
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize("policy", ["Fail", "Ignore"])
+def test_a_condition_that_fails_is_dealt_with_as_the_policy_says(tmp_path: Path, policy: str) -> None:
+    async def test(_world: World, client: Client, server: WebhookServer) -> None:
+        broken = [{"name": "b", "expression": "object.data['absent'] == 'x'"}]
+        await validate(client, "b", hook(server, "/b", matchConditions=broken, failurePolicy=policy))
+        if policy == "Ignore":
+            await create(client)
+            return
+        error = await refused(create(client))
+        assert error.code == 403
+        text = "expression 'object.data['absent'] == 'x'' resulted in error: no such key: absent"
+        assert error.message == f'configmaps "a" is forbidden: {text}'
+
+    run(tmp_path, test)
+
+
 def test_deleting_a_collection_asks_about_every_object(tmp_path: Path) -> None:
     async def test(_world: World, client: Client, server: WebhookServer) -> None:
         for name in ("a", "b"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from time import perf_counter
 from typing import NamedTuple
 
@@ -16,14 +16,13 @@ from knarr.apiserver.matching.versions import Versions
 from knarr.apiserver.webhooks import metrics, reviews
 from knarr.apiserver.webhooks.answers import CallError
 from knarr.apiserver.webhooks.client import WebhookClient
+from knarr.apiserver.webhooks.conditions import Matcher
 from knarr.apiserver.webhooks.configurations import Webhook
 from knarr.apiserver.webhooks.metrics import WebhookMetrics
 from knarr.apiserver.webhooks.reviews import Verdict
 from knarr.component_base import logs
 
 _log = logs.get("webhooks")
-#: Whether a webhook's conditions hold for a request. Raises `StatusError`.
-Conditions = Callable[[Webhook, Attributes, Match, Versions], bool]
 
 
 class FailedCallError(Exception):
@@ -55,21 +54,23 @@ class Caller:
         type_: str,
         client: WebhookClient,
         equivalents: Equivalents,
-        conditions: Conditions,
+        matcher: Matcher,
         counted: WebhookMetrics,
     ) -> None:
         self._type = type_
         self._client = client
         self._equivalents = equivalents
-        self._conditions = conditions
+        self._matcher = matcher
         self._counted = counted
 
-    def wanted(self, webhook: Webhook, attributes: Attributes, versions: Versions) -> Match | None:
+    async def wanted(self, webhook: Webhook, attributes: Attributes, versions: Versions) -> Match | None:
         """As what a webhook wants to see a request. Raises `StatusError`."""
         match = webhook.criteria.match(attributes, self._equivalents)
-        if match is None or (webhook.conditions and not self._conditions(webhook, attributes, match, versions)):
-            return None
-        return match
+        conditions = webhook.conditions
+        if match is None or conditions is None:
+            return match
+        held = await self._matcher.holds(webhook.name, conditions, attributes, match, versions)
+        return match if held else None
 
     async def ask(self, invocation: Invocation, attributes: Attributes, versions: Versions) -> Verdict:
         """What a webhook says, that is yes. Raises `DeniedError`, `FailedCallError`, `StatusError`."""

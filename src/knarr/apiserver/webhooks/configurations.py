@@ -14,7 +14,9 @@ from knarr.apimachinery.types import Object
 from knarr.apiserver.cache_reader import decode
 from knarr.apiserver.matching import criteria
 from knarr.apiserver.matching.criteria import Criteria
+from knarr.apiserver.policies.conditions import Conditions
 from knarr.apiserver.watch_cache import Collection
+from knarr.apiserver.webhooks import conditions
 
 #: What a webhook may do in a dry run.
 _HARMLESS = frozenset({"None", "NoneOnDryRun"})
@@ -40,8 +42,8 @@ class Webhook:
     harmless: bool
     #: `reinvocationPolicy: IfNeeded`.
     again: bool
-    #: Conditions in CEL, `{name, expression}`, all of which must hold.
-    conditions: tuple[Object, ...]
+    #: Conditions in CEL, all of which must hold.
+    conditions: Conditions | None
 
 
 class Configurations:
@@ -76,6 +78,7 @@ def _webhook(configuration: str, item: Object, number: int) -> Webhook:
     def text(name: str) -> Any:
         return item.get(name) or ""
 
+    ignore = text("failurePolicy") == "Ignore"
     return Webhook(
         uid=f"{configuration}/{item['name']}/{number}",
         configuration=configuration,
@@ -83,9 +86,9 @@ def _webhook(configuration: str, item: Object, number: int) -> Webhook:
         criteria=criteria.of_webhook(item),
         client_config=item.get("clientConfig") or {},
         versions=tuple(item.get("admissionReviewVersions") or ()),
-        ignore=text("failurePolicy") == "Ignore",
+        ignore=ignore,
         timeout=float(item.get("timeoutSeconds") or 10),
         harmless=text("sideEffects") in _HARMLESS,
         again=text("reinvocationPolicy") == "IfNeeded",
-        conditions=tuple(item.get("matchConditions") or ()),
+        conditions=conditions.compiled(item.get("matchConditions") or (), ignores_failures=ignore),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from knarr.component_base.metrics import STABLE, About, Counter, Histogram
 
 _BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 25.0)
+_CONDITION = ("name", "kind", "type", "operation")
 #: Codes beyond are counted as this one: a webhook must not make up as many series as it likes.
 _LARGEST_CODE = 600
 CALLING_ERROR, SERVER_ERROR, NO_ERROR = "calling_webhook_error", "apiserver_internal_error", "no_error"
@@ -49,10 +50,30 @@ class WebhookMetrics:
             )
         )
 
+        self.condition_errors = Counter(
+            About(
+                "apiserver_admission_match_condition_evaluation_errors_total",
+                "Admission match condition evaluation errors count, identified by name of resource containing the "
+                "match condition and broken out for each kind containing matchConditions (webhook or policy), "
+                "operation and admission type (validate or admit).",
+                _CONDITION,
+            )
+        )
+        self.exclusions = Counter(
+            About(
+                "apiserver_admission_match_condition_exclusions_total",
+                "Admission match condition evaluation exclusions count, identified by name of resource containing the "
+                "match condition and broken out for each kind containing matchConditions (webhook or policy), "
+                "operation and admission type (validate or admit).",
+                _CONDITION,
+            )
+        )
+
     @property
-    def families(self) -> tuple[Histogram, Counter, Counter, Counter]:
+    def families(self) -> tuple[Histogram | Counter, ...]:
         """What is shown."""
-        return self.latency, self.rejections, self.fail_open, self.requests
+        counters = self.rejections, self.fail_open, self.requests, self.condition_errors, self.exclusions
+        return self.latency, *counters
 
     def called(self, key: tuple[str, str, str], seconds: float, code: int, *, rejected: bool) -> None:
         """A webhook was called. `key` is its name, the type of admission and the operation."""

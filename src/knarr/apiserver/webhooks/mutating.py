@@ -83,7 +83,7 @@ class MutatingWebhooks:
     async def _all(self, webhooks: tuple[Webhook, ...], attributes: Attributes, rounds: _Rounds) -> None:
         seen = Versions(attributes)
         for index, webhook in enumerate(webhooks):
-            match = self._caller.wanted(webhook, attributes, seen)
+            match = await self._caller.wanted(webhook, attributes, seen)
             if match is None or (attributes.again and webhook.uid not in rounds.due):
                 # The second round calls nobody for the first time.
                 continue

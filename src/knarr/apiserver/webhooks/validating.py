@@ -36,7 +36,7 @@ class ValidatingWebhooks:
         versions = Versions(attributes)
         concerned: list[Invocation] = []
         for webhook in webhooks:
-            match = self._caller.wanted(webhook, attributes, versions)
+            match = await self._caller.wanted(webhook, attributes, versions)
             if match is not None:
                 concerned.append(Invocation(webhook, match, len(concerned)))
         answers = await asyncio.gather(*(self._refusal(one, attributes, versions) for one in concerned))
