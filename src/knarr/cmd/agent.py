@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knarr.cmd.node_paths import NodePaths
+from knarr.cmd.rotation import Rotation
 from knarr.component_base import logs
 from knarr.component_base.clock import RealClock
 from knarr.component_base.tasks import Tasks
@@ -122,6 +123,8 @@ class Agent:
         )
         pods, services = self._informers(client), self._informers(reader)
         kubelet = self._kubelet(runtime, client, (pods, services))
+        rotation = Rotation(self.name, own, client, self._clock)
+        self._tasks.forever(rotation.run, "rotation of credentials", longest=60.0)
         network = await self._network(services)
         await self._services(services, network)
         services.run()

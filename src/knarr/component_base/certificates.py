@@ -156,6 +156,18 @@ def new_authority(name: str, now: datetime.datetime) -> KeyPair:
     return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _private_pem(key))
 
 
+def new_request(leaf: Leaf) -> KeyPair:
+    """A new key, and the request (PEM) for a certificate with the subject of `leaf`."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_name(leaf.common_name, leaf.organizations))
+    request = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return KeyPair(request, _private_pem(key))
+
+
 def leaf_files(
     authority: Authority, directory: Path, name: str, leaf: Leaf, now: datetime.datetime
 ) -> tuple[Path, Path]:
@@ -176,11 +188,16 @@ def files_on(terms: Terms, authority: Authority, directory: Path, name: str, lea
 
 def needs_renewal(certificate: bytes, now: datetime.datetime) -> bool:
     """Tell whether less than a third of a certificate's life is left."""
+    return now >= moment_of_life(certificate, 2 / 3)
+
+
+def moment_of_life(certificate: bytes, part: float) -> datetime.datetime:
+    """When this part (0 to 1) of a certificate's life is over."""
     from cryptography import x509
 
     parsed = x509.load_pem_x509_certificate(certificate)
     begin, end = parsed.not_valid_before_utc, parsed.not_valid_after_utc
-    return now >= begin + (end - begin) * 2 / 3
+    return begin + (end - begin) * part
 
 
 def public_key_pin(certificate: bytes) -> str:

@@ -53,7 +53,10 @@ _OWN_ROLES: dict[str, tuple[str, ...]] = {
 _OWN_BINDINGS: dict[str, tuple[tuple[str, str], ...]] = {
     "knarr:controller:cluster-dns-controller": (("ServiceAccount", "cluster-dns-controller"),),
     "knarr:node-services": (("Group", "knarr:node-services"),),
+    "knarr:node-certificate-rotation": (("Group", "system:nodes"),),
 }
+#: The roles of bindings that are called otherwise.
+_ROLE_OF = {"knarr:node-certificate-rotation": "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient"}
 
 _MANAGER, _SCHEDULER = "system::leader-locking-kube-controller-manager", "system::leader-locking-kube-scheduler"
 _READER = "extension-apiserver-authentication-reader"
@@ -102,7 +105,7 @@ def objects() -> Iterator[Object]:
         namespace, name = key.split("/", 1)
         yield {**_head("Role", name, namespace), "rules": rules_of(rules)}
     for name, subjects in {**_CLUSTER_BINDINGS, **_OWN_BINDINGS}.items():
-        yield _binding("ClusterRoleBinding", name, "", ("ClusterRole", name), subjects)
+        yield _binding("ClusterRoleBinding", name, "", ("ClusterRole", _ROLE_OF.get(name, name)), subjects)
     for controller in CONTROLLER_ROLES:
         name = f"system:controller:{controller}"
         role = ("ClusterRole", name)
