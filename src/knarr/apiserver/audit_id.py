@@ -6,6 +6,8 @@ from knarr.apiserver import names
 from knarr.apiserver.request import Request, Response
 
 HEADER = "Audit-Id"
+#: The header's name in requests.
+GIVEN = "audit-id"
 #: Longest id that is taken from a client.
 _LONGEST = 64
 
@@ -15,5 +17,10 @@ def mark(request: Request, response: Response) -> None:
     if request.record is not None:
         response.headers[HEADER] = request.record.id
         return
-    given = request.headers.get("audit-id", "")
+    given = request.headers.get(GIVEN, "")
     response.headers[HEADER] = given[:_LONGEST] if given else names.uid()
+
+
+def fresh() -> bytes:
+    """A new id."""
+    return names.uid().encode()

@@ -5,7 +5,7 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/user-impersonati
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
 from knarr.apimachinery.errors import StatusError, bad_request, internal
@@ -30,8 +30,7 @@ class Impersonation:
 
         Raises `StatusError`: 400 for headers without a user name, 403 when `user` may not act as that one.
         """
-        # One search in all names: nearly no request has such headers, and every one comes by here.
-        if "impersonate-" not in "\n".join(request.headers):
+        if not impersonates(request.headers):
             return user
         wanted = _wanted(request)
         if not wanted.name:
@@ -60,6 +59,12 @@ class Impersonation:
         if len(self._last) >= _REMEMBERED:
             self._last.clear()
         self._last[name] = mode
+
+
+def impersonates(headers: Iterable[str]) -> bool:
+    """Whether headers of these names tell to act as another one."""
+    # One search in all names: nearly no request has such headers, and every one comes by here.
+    return "impersonate-" in "\n".join(headers)
 
 
 def _wanted(request: Request) -> UserInfo:

@@ -43,7 +43,7 @@ class Metrics:
     """Counters that cost a dictionary look-up each."""
 
     def __init__(self) -> None:
-        self._rows: dict[Key, _Row] = {}
+        self._rows: dict[Key, Row] = {}
         self._durations = Histogram(
             About(
                 "apiserver_request_duration_seconds",
@@ -155,26 +155,25 @@ class Metrics:
 
     def request(self, info: RequestInfo, request: Request, response: Response, seconds: float) -> None:
         """Count one answered request. A watch's duration is no latency and is left out."""
-        key = _key(info, request, response.status)
-        row = self._rows.get(key) or self._row(key)
         status, body = response.status, response.body
-        row.codes[status] = row.codes.get(status, 0) + 1
-        if key[0] == "WATCH" or response.upgrade is not None:
+        row = self.row(info, request, status)
+        if row.verb == "WATCH" or response.upgrade is not None:
+            row.codes[status] = row.codes.get(status, 0) + 1
             return
-        row.seconds[bisect_left(_LATENCIES, seconds)] += 1
-        row.seconds[-1] += seconds
-        if row.sizes is not None and isinstance(body, bytes):
-            size = len(body)
-            row.sizes[bisect_left(_SIZES, size)] += 1
-            row.sizes[-1] += size
+        row.count(status, len(body) if isinstance(body, bytes) else None, seconds)
         if request.warnings and info.is_resource:
             self._note_deprecation(info, request)
 
-    def _row(self, key: Key) -> _Row:
-        """Where a kind of request is counted: the histograms show the same lists."""
+    def row(self, info: RequestInfo, request: Request, status: int) -> Row:
+        """Where a kind of request is counted."""
+        key = _key(info, request, status)
+        return self._rows.get(key) or self._row(key)
+
+    def _row(self, key: Key) -> Row:
+        """The histograms show the same lists."""
         seconds = self._durations.row(key) if key[0] != "WATCH" else []
         reads = key[0] in ("GET", "LIST")
-        row = self._rows[key] = _Row({}, seconds, self._sizes.row(key[:7]) if reads else None)
+        row = self._rows[key] = Row(key[0], {}, seconds, self._sizes.row(key[:7]) if reads else None)
         return row
 
     def _note_deprecation(self, info: RequestInfo, request: Request) -> None:
@@ -183,18 +182,29 @@ class Metrics:
 
 
 @dataclass(slots=True)
-class _Row:
+class Row:
     """One kind of request: how many by code, how long they took, how long their answers were."""
 
+    verb: str
     codes: dict[int, int]
     seconds: list[float]
     sizes: list[float] | None
+
+    def count(self, status: int, size: int | None, seconds: float) -> None:
+        """Count one answer; `size` (bytes) where it is known."""
+        self.codes[status] = self.codes.get(status, 0) + 1
+        times, sizes = self.seconds, self.sizes
+        times[bisect_left(_LATENCIES, seconds)] += 1
+        times[-1] += seconds
+        if sizes is not None and size is not None:
+            sizes[bisect_left(_SIZES, size)] += 1
+            sizes[-1] += size
 
 
 class _Requests:
     """`apiserver_request_total`."""
 
-    def __init__(self, rows: dict[Key, _Row]) -> None:
+    def __init__(self, rows: dict[Key, Row]) -> None:
         self._rows = rows
 
     def lines(self) -> Iterator[str]:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from knarr.apimachinery.errors import StatusError, bad_request, internal
-from knarr.apiserver import audit_id, deadlines, dispatch, request_info, responses
+from knarr.apiserver import audit_id, deadlines, dispatch, repeats, request_info, responses
 from knarr.apiserver.authz.decision import forbidden
 from knarr.apiserver.context import Context
 from knarr.apiserver.flowcontrol import metrics as flow_metrics
 from knarr.apiserver.nonresource import NonResource
 from knarr.apiserver.pending import Pending, waiting
+from knarr.apiserver.repeats import Repeat
 from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.component_base import logs
 from knarr.component_base.http import Flow
@@ -113,6 +114,10 @@ class Pipeline:
                 self.ctx.metrics.flows.dispatched.add(request.flow.labels)
             self._count(request, response, began)
         return response
+
+    def repeat(self, request: Request, response: Response) -> Repeat | None:
+        """What answers the same request of the same client again, where that is simpler than `quick`."""
+        return repeats.of(self.ctx, request, response, self._enter)
 
     async def handle(self, request: Request) -> Response:
         """The answer of any request."""

@@ -38,6 +38,7 @@ from knarr.apiserver.nonresource import NonResource
 from knarr.apiserver.pipeline import Pipeline
 from knarr.apiserver.published_keys import PublishedKeys
 from knarr.apiserver.quota_accounting import QuotaAccounting
+from knarr.apiserver.repeats import Repeat
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import ServedResources
 from knarr.apiserver.service_claims import ServiceClaims
@@ -106,6 +107,10 @@ class ApiServer:
     def quick(self, request: Request) -> Response | None:
         """Answer a cached read at once, else None."""
         return self.pipeline.quick(request)
+
+    def repeat(self, request: Request, response: Response) -> Repeat | None:
+        """What answers the same request of the same client again, if anything."""
+        return self.pipeline.repeat(request, response)
 
     async def close(self) -> None:
         """Stop following the store. The store itself stays open: it is the caller's."""

@@ -133,7 +133,8 @@ async def _serve(arguments: argparse.Namespace, files: Files, sockets: Sequence[
         renewal = Renewal(files, trusted)
         renewal.renewed = api.ctx.aggregator.backends.forget
         api.ctx.connectors.update(connectors.build(api.ctx.reader, renewal.kubelets))
-        http = HttpServer(api.handler, renewal.serving, api.quick, streams_body=_streams_body(api))
+        streams_body = _streams_body(api)
+        http = HttpServer(api.handler, renewal.serving, api.quick, streams_body=streams_body, repeat=api.repeat)
         for sock in sockets:
             await http.listen_socket(sock)
         running = Running(api, files, arguments, clock, asyncio.Event())

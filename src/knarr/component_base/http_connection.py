@@ -29,6 +29,7 @@ from knarr.component_base.http_limits import (
     PIECE,
     SLOW_CLIENT,
 )
+from knarr.component_base.http_repeats import LONGEST, Repeats
 from knarr.component_base.http_upgraded import UpgradedStream
 from knarr.component_base.tasks import Tasks
 
@@ -50,6 +51,7 @@ class Serving(Protocol):
     handler: Handler
     quick: QuickHandler | None
     streams_body: StreamsBody | None
+    repeats: Repeats | None
     max_body: int
     max_connections: int
     tasks: Tasks
@@ -65,6 +67,7 @@ class Connection(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
+        "_answered",
         "_busy",
         "_can_write",
         "_closing",
@@ -91,6 +94,8 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._queue: deque[tuple[Request, bool]] = deque()
         self._busy = False
+        #: Requests that were answered at once, of the bytes that were fed last.
+        self._answered: list[tuple[Request, Response]] = []
         self._can_write: asyncio.Event | None = None
         #: Since when the client takes nothing (None: it does), and what it had not taken then.
         self._stalled: float | None = None
@@ -157,8 +162,22 @@ class Connection(asyncio.BufferedProtocol):
             return
         elif self._incoming.upgraded:
             self.keep_for_upgrade(bytes(data))
-        else:
+        elif self._server.repeats is None or nbytes > LONGEST or self._incoming.phase != BETWEEN or self.occupied():
             self._incoming.feed(data)
+        else:
+            self._feed_known(self._server.repeats, bytes(data))
+
+    def _feed_known(self, repeats: Repeats, data: bytes) -> None:
+        """Bytes with which a request begins, and which may have come before."""
+        answer = repeats.answer(data, self.fingerprint)
+        if answer is not None and self._transport is not None:
+            self._transport.write(answer)
+            self._incoming.since = asyncio.get_running_loop().time()
+            return
+        self._answered.clear()
+        self._incoming.feed(data)
+        if len(self._answered) == 1 and self._incoming.phase == BETWEEN and not self._closing:
+            repeats.keep(data, self.fingerprint, *self._answered[0])
 
     def keep_for_upgrade(self, data: bytes) -> None:
         """Bytes behind a request for an upgrade wait for whoever takes it."""
@@ -251,6 +270,7 @@ class Connection(asyncio.BufferedProtocol):
         quick = self._server.quick
         response = quick(request) if quick is not None else None
         if response is not None and not http_gzip.wanted(request, response):
+            self._answered.append((request, response))
             self._send(request, response, keep=keep)
             self._next(keep=keep)
             return

@@ -61,6 +61,12 @@ def answer_head(response: Response, length: int | None, *, keep: bool, chunked: 
     return head + (b"\r\n" if keep else b"Connection: close\r\n\r\n")
 
 
+def lasting_head(response: Response) -> bytes:
+    """Status line and those headers that another answer of the kind has too: without id and length."""
+    pairs = [pair for pair in response.headers.items() if pair[0] != _FRESH]
+    return _head(response.status, response.content_type, (*pairs, *response.repeated))
+
+
 # Most answers have the same few headers.
 @lru_cache(maxsize=256)
 def _head(status: int, content_type: str, headers: tuple[tuple[str, str], ...]) -> bytes:

@@ -19,6 +19,7 @@ from knarr.component_base.http_connection import (
     StreamsBody,
 )
 from knarr.component_base.http_limits import HANDSHAKE, READ, SWEEP
+from knarr.component_base.http_repeats import RepeatOf, Repeats
 from knarr.component_base.tasks import Tasks
 
 #: File descriptors that are left for everything that is no client's connection.
@@ -37,10 +38,12 @@ class HttpServer:
         quick: QuickHandler | None = None,
         max_body: int = MAX_BODY,
         streams_body: StreamsBody | None = None,
+        repeat: RepeatOf | None = None,
     ) -> None:
         self.handler = handler
         self.quick = quick
         self.streams_body = streams_body
+        self.repeats = Repeats(repeat) if repeat is not None else None
         self.max_body = max_body
         #: Connections at once; one more is cut as it comes.
         self.max_connections = _files()

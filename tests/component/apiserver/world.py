@@ -68,7 +68,7 @@ async def running(
     key = certificates.signing_key(directory)
     config = ServerConfig([key], service_cidr="10.96.0.0/24", shared_store=shared, **settings)
     api = await build(config, own, clock)
-    http = HttpServer(api.handler, _tls(directory, authority), api.quick)
+    http = HttpServer(api.handler, _tls(directory, authority), api.quick, repeat=api.repeat)
     port = await http.listen("127.0.0.1", 0)
     world = World(api, f"https://127.0.0.1:{port}", authority)
     try:
