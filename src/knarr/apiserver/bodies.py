@@ -107,6 +107,9 @@ def parse(data: bytes) -> Any:
 
 def yaml_object(data: bytes) -> tuple[Object, list[str]]:
     """An object in JSON or YAML, and its repeated keys. Raises `StatusError` 400."""
+    plain = _plain_json(data)
+    if plain is not None:
+        return plain, []
     from knarr.api.codec import yaml_text
 
     try:
@@ -121,6 +124,23 @@ def yaml_object(data: bytes) -> tuple[Object, list[str]]:
         text = f"json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
         raise bad_request(f"error decoding YAML: error unmarshaling JSON: {text}")
     return found, problems
+
+
+#: What YAML makes something else of than JSON does, or might: escapes, merged keys, text that is no ASCII, fractions.
+_TELLING = (b"\\", b'"<<"', b"\x7f")
+_FRACTION = re.compile(rb'(?:":|[\[,])-?[0-9]+[.e]')
+
+
+def _plain_json(data: bytes) -> Object | None:
+    """The object of a JSON text that means the same in YAML; None for whatever else. Most clients send such ones."""
+    if data[:1] != b"{" or not data.isascii() or any(mark in data for mark in _TELLING):
+        return None
+    try:
+        value: Object = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    again = codec.without_repeats(data, value)
+    return value if again is not None and _FRACTION.search(again) is None else None
 
 
 def any_object(data: bytes, media: str) -> Any:

@@ -41,6 +41,7 @@ __all__ = [
     "strict_error",
     "strip",
     "type_of",
+    "without_repeats",
 ]
 
 
@@ -162,7 +163,7 @@ def _quickly(api_version: str, kind: str, data: bytes) -> Decoded | None:
         parsed = orjson.loads(data)
     except orjson.JSONDecodeError:
         return None
-    if type(parsed) is not dict or _may_repeat(data, parsed):
+    if type(parsed) is not dict or without_repeats(data, parsed) is None:
         return None
     if parsed.get("kind") != kind and parsed.get("kind"):
         return None
@@ -173,12 +174,10 @@ def _quickly(api_version: str, kind: str, data: bytes) -> Decoded | None:
     return None if out is None else Decoded(out)
 
 
-def _may_repeat(data: bytes, parsed: Object) -> bool:
-    """Whether an object may have a name twice: written anew without it, the text has fewer quotes."""
+def without_repeats(data: bytes, parsed: Object) -> bytes | None:
+    """The text of an object, written anew; `None` where it may have a name twice: then there are fewer quotes."""
     again = orjson.dumps(parsed)
-    if len(again) == len(data):
-        return False
-    return _quotes(again) != _quotes(data)
+    return again if len(again) == len(data) or _quotes(again) == _quotes(data) else None
 
 
 def _quotes(data: bytes) -> int:
