@@ -21,8 +21,10 @@ __all__ = [
     "convert",
     "decode",
     "default",
+    "default_status",
     "merge_schema",
     "normalise",
+    "normalise_status",
     "ownership",
     "prepare_create",
     "prepare_update",
@@ -57,6 +59,14 @@ def normalise(resource: Resource, obj: Object) -> tuple[Object, tuple[str, ...]]
     return codec.normalise(resource.api_version, resource.kind, obj)
 
 
+def normalise_status(resource: Resource, obj: Object, old: Object) -> tuple[Object, tuple[str, ...]]:
+    """As `normalise`, of an object of which only the status counts; it may share the rest with the old one."""
+    if resource.custom is not None:
+        return objects.normalise(resource, obj)
+    found = codec.normalise_part(resource.api_version, resource.kind, obj, old)
+    return normalise(resource, obj) if found is None else found
+
+
 def restore(resource: Resource, obj: Any) -> Object:
     """What a strategic merge patch made, ready for `normalise`. Raises `DecodeError` (400)."""
     return codec.restore(resource.api_version, resource.kind, obj)
@@ -88,6 +98,14 @@ def default(resource: Resource, obj: Object) -> None:
         objects.default(resource, obj)
         return
     defaults.apply(resource, obj)
+
+
+def default_status(resource: Resource, obj: Object) -> None:
+    """Set what the object leaves open in its status, in place: the rest is as it was stored."""
+    if resource.custom is not None:
+        objects.default(resource, obj)
+        return
+    defaults.apply_status(resource, obj)
 
 
 def prepare_create(resource: Resource, obj: Object) -> None:

@@ -37,6 +37,8 @@ class Patched(NamedTuple):
     patch: Any
     result: Any
     old: Object
+    #: Nothing but the status will count: the new object may share the rest with the old one.
+    of_status: bool = False
 
 
 async def patch(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
@@ -111,16 +113,20 @@ def maker(one: Call, media: str, body: Any) -> Make:
         if old is None:
             raise LookupError("there is nothing to patch")
         patched = patch_object(old, media, body, resource_schema(one.scope))
-        made = Patched(media, body, patched, old)
+        may_empty = bodies.may_empty(one.request.body)
+        made = Patched(media, body, patched, old, of_status=one.info.subresource == "status" and not may_empty)
         obj, problems = _normalised(resource, made)
         if problems and not told:
             _complain(one, resource, made, problems)
             told = True
         if bodies.forgets_managers(patched):
             obj["metadata"]["managedFields"] = []
-        emptied = bodies.may_empty(one.request.body) and kinds.refill(resource, obj, patched)
+        emptied = may_empty and kinds.refill(resource, obj, patched)
         one.empties = patched if emptied else None
-        kinds.default(resource, obj)
+        if made.of_status and obj.get("spec") is old.get("spec"):
+            kinds.default_status(resource, obj)
+        else:
+            kinds.default(resource, obj)
         if obj["metadata"].get("name"):
             metadata.ensure_namespace(resource, obj, one.info.namespace)
         metadata.check_name(obj, one.info.namespace, one.info.name)
@@ -160,7 +166,10 @@ def _normalised(resource: Resource, made: Patched) -> tuple[Object, tuple[str, .
 
 def _read(resource: Resource, made: Patched) -> tuple[Object, tuple[str, ...]]:
     try:
-        obj, problems = kinds.normalise(resource, made.result)
+        if made.of_status:
+            obj, problems = kinds.normalise_status(resource, made.result, made.old)
+        else:
+            obj, problems = kinds.normalise(resource, made.result)
     except DecodeError:
         if made.media != STRATEGIC:
             raise

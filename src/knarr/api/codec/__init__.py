@@ -34,6 +34,7 @@ __all__ = [
     "merge_schema",
     "metadata_ownership",
     "normalise",
+    "normalise_part",
     "ownership",
     "refill",
     "refused",
@@ -43,6 +44,9 @@ __all__ = [
     "type_of",
     "without_repeats",
 ]
+
+
+_HEAD = frozenset({"kind", "apiVersion"})
 
 
 class Decoded(NamedTuple):
@@ -117,6 +121,24 @@ def normalise(api_version: str, kind: str, obj: Object) -> Decoded:
         return _decode_exactly(api_version, kind, obj, [])
     except _Fault as fault:
         raise _error(kind, fault, b"") from None
+
+
+def normalise_part(api_version: str, kind: str, obj: Object, known: Object) -> Decoded | None:
+    """As `normalise`, where a canonical object of the kind is known that `obj` shares members with.
+
+    The new object shares them too, but for its metadata, of which it has a shallow copy; `None` where that is not the
+    whole story.
+    """
+    if obj.get("kind") != kind or obj.get("apiVersion") != api_version:
+        return None
+    shared = {name: value for name, value in obj.items() if value is known.get(name) and name not in _HEAD}
+    out = _converted(api_version, kind, {name: value for name, value in obj.items() if name not in shared})
+    if out is None:
+        return None
+    if "metadata" in shared:
+        # The server writes into it.
+        shared["metadata"] = dict(known["metadata"])
+    return Decoded({**out, **shared})
 
 
 def refill(api_version: str, kind: str, obj: Object, body: Any) -> bool:

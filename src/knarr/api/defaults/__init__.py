@@ -92,6 +92,19 @@ _DEFAULTS: Mapping[tuple[str, str], Callable[[Object], None]] = {
 }
 
 
+#: Of kinds with many changes of their status, what concerns that alone.
+_OF_STATUS: Mapping[tuple[str, str], Callable[[Object], None]] = {("v1", "Pod"): pods.status}
+
+
+def apply_status(resource: Resource, obj: Object) -> None:
+    """Set what the object's status leaves open, in place; everything else has been defaulted before."""
+    found = _OF_STATUS.get((resource.api_version, resource.kind))
+    if found is not None:
+        found(obj)
+    else:
+        apply(resource, obj)
+
+
 def apply(resource: Resource, obj: Object) -> None:
     """Set what the object leaves open, in place; kinds without defaults stay as they are."""
     found = _DEFAULTS.get((resource.api_version, resource.kind))

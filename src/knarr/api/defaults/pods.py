@@ -23,6 +23,11 @@ def pod(obj: Object) -> None:
     pod_resources.complete(spec)
     spec.setdefault("enableServiceLinks", True)
     template(obj)
+    status(obj)
+
+
+def status(obj: Object) -> None:
+    """A pod's status."""
     _addresses(obj["status"])
 
 
