@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
-from collections.abc import Callable, Container, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
 
 from knarr.apimachinery.errors import not_found
 from knarr.apimachinery.types import Object
@@ -14,19 +13,17 @@ from knarr.apiserver.context import Context
 from knarr.apiserver.matching import requests
 from knarr.apiserver.matching.criteria import Match
 from knarr.apiserver.matching.versions import Versions, taken
-from knarr.apiserver.policies import compiled, index, mutating, validating
+from knarr.apiserver.policies import aside, compiled, index, mutating, validating
 from knarr.apiserver.policies.authorizer import Questions
 from knarr.apiserver.policies.body_kind import BodyKind
 from knarr.apiserver.policies.compiled import Policy
 from knarr.apiserver.policies.conditions import ConditionsError
-from knarr.apiserver.policies.evaluation import TooDearError
 from knarr.apiserver.policies.index import PolicyIndex
 from knarr.apiserver.policies.mutating import Failure, Reinvocation
 from knarr.apiserver.policies.params import Params
 from knarr.apiserver.policies.selection import Invocation, Selector, Unusable
 from knarr.apiserver.policies.validating import Decision, Denial, Effects, Judgement
 
-T = TypeVar("T")
 #: What expressions do not see of the metadata of `namespaceObject`.
 _UNSEEN = frozenset({"managedFields", "ownerReferences", "selfLink"})
 
@@ -112,7 +109,7 @@ class ValidatingPolicies:
                 continue
             variables = variables or Variables(self._ctx, attributes)
             values = variables.of(found)
-            effects.take(found.policy, found.binding, await _aside(_judged, found.policy, values))
+            effects.take(found.policy, found.binding, await aside.done(_judged, found.policy, values))
         effects.publish()
         if effects.denials:
             raise validating.denial(attributes, effects.denials[0])
@@ -125,14 +122,6 @@ def _judged(policy: Policy, values: Mapping[str, Any], *, quick: bool) -> Judgem
     except ConditionsError as error:
         return Judgement((Decision(not policy.ignores_failures, str(error)),))
     return validating.judge(policy, values, quick=quick)
-
-
-async def _aside(work: Callable[..., T], *given: Any) -> T:
-    """Do what expressions say: at once what is cheap, else in a thread, so that others are served meanwhile."""
-    try:
-        return work(*given, quick=True)
-    except TooDearError:
-        return await asyncio.to_thread(work, *given, quick=False)
 
 
 class MutatingPolicies:
@@ -192,7 +181,7 @@ class _Round:
     async def _one(self, invocation: Invocation) -> list[Failure]:
         policy, values = invocation.policy, self._variables.of(invocation)
         try:
-            if not await _aside(policy.conditions.hold, values):
+            if not await aside.done(policy.conditions.hold, values):
                 return []
         except ConditionsError as error:
             return [_failure(invocation, str(error))]
@@ -208,7 +197,7 @@ class _Round:
         if before is None:
             return []
         kind = BodyKind(invocation.match)
-        new, results = await _aside(mutating.mutate, invocation.policy, before, kind, values)
+        new, results = await aside.done(mutating.mutate, invocation.policy, before, kind, values)
         for result in results:
             self._metrics.mutation(invocation.names, result.error, result.seconds)
         if new != before:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.component.apiserver.world import NAMESPACE, World, config_map, pod, running
+from tests.component.apiserver.world import NAMESPACE, World, config_map, eventually, pod, running
 
 from knarr.api import registry
 from knarr.api.resources import Resource
@@ -241,5 +241,76 @@ def test_while_a_rule_that_never_ends_runs_others_are_served(tmp_path: Path) -> 
         error = await refused(hanging)
         assert "running out of cost budget" in error.message or "actual cost limit exceeded" in error.message
         assert served > 10
+
+    story(tell, tmp_path)
+
+
+# custom resources
+
+WIDGETS = Resource("example.com", "v1", "widgets", "Widget", namespaced=True)
+WIDGET_RULE = {"apiGroups": ["example.com"], "apiVersions": ["v1"], "resources": ["widgets"]}
+
+
+async def define(world: World, client: Client) -> None:
+    """Serve widgets: a size, colours that are a set, a list by name with defaults."""
+    part = {"name": {"type": "string"}, "weight": {"type": "integer", "default": 7}}
+    parts = {
+        "type": "array",
+        "items": {"type": "object", "required": ["name"], "properties": part},
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+    }
+    spec = {"size": {"type": "integer"}, "parts": parts, "args": {"type": "array", "items": {"type": "string"}}}
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": spec}}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": "widgets", "kind": "Widget"}
+    body = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]}
+    crd = {"metadata": {"name": "widgets.example.com"}, "spec": body}
+    await client.create(registry.CUSTOMRESOURCEDEFINITIONS, crd)
+    await eventually(lambda: world.api.ctx.served.get("example.com", "v1", "widgets") is not None)
+
+
+def widget(name: str, **spec: Any) -> Object:
+    return {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": name}, "spec": spec}
+
+
+def test_custom_resources_are_judged_and_may_be_parameters(tmp_path: Path) -> None:
+    async def tell(world: World, client: Client) -> None:
+        kind = {"apiVersion": "example.com/v1", "kind": "Widget"}
+        ref = {"paramRef": {"name": "limit", "parameterNotFoundAction": "Deny"}}
+        rule = "object.metadata.name == 'limit' || object.spec.size <= params.spec.size"
+        await validate(client, "size", WIDGET_RULE, rule, paramKind=kind, binding=ref)
+        # The kind comes after the policy.
+        await define(world, client)
+        error = await refused(client.create(WIDGETS, widget("a", size=1), NAMESPACE))
+        assert "no params found for policy binding" in error.message
+        await client.patch(
+            registry.VALIDATINGADMISSIONPOLICYBINDINGS,
+            "size",
+            {"spec": {"paramRef": {"parameterNotFoundAction": "Allow"}}},
+            content_type=MERGE_PATCH,
+        )
+        await client.create(WIDGETS, widget("limit", size=3), NAMESPACE)
+        await client.create(WIDGETS, widget("a", size=3), NAMESPACE)
+        error = await refused(client.create(WIDGETS, widget("b", size=4), NAMESPACE))
+        assert error.message.startswith('widgets.example.com "b" is forbidden: ValidatingAdmissionPolicy')
+
+    story(tell, tmp_path)
+
+
+def test_what_is_asked_of_the_scale_subresource_is_changed_there(tmp_path: Path) -> None:
+    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments/scale"]}
+
+    async def tell(_world: World, client: Client) -> None:
+        most = "Object{spec: Object.spec{replicas: object.spec.replicas > 3 ? 3 : object.spec.replicas}}"
+        await mutate(client, "most", rule, most)
+        await validate(client, "kind", rule, "object.kind == 'Scale' && request.kind.kind == 'Scale'")
+        deployments = registry.resource("deployments", "apps")
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": containers(1)}}
+        spec = {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+        await client.create(deployments, {"metadata": {"name": "d"}, "spec": spec}, NAMESPACE)
+        change = {"spec": {"replicas": 9}}
+        await client.patch(deployments, "d", change, NAMESPACE, content_type=MERGE_PATCH, subresource="scale")
+        assert (await client.get(deployments, "d", NAMESPACE))["spec"]["replicas"] == 3
 
     story(tell, tmp_path)

@@ -5,7 +5,6 @@ Source: k8s.io/apiserver/pkg/admission/plugin/webhook/generic (ShouldCallHook).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,10 +15,10 @@ from knarr.apiserver.authz.decision import Authorizer
 from knarr.apiserver.matching import requests
 from knarr.apiserver.matching.criteria import Match
 from knarr.apiserver.matching.versions import Versions
-from knarr.apiserver.policies import conditions
+from knarr.apiserver.policies import aside, conditions
 from knarr.apiserver.policies.authorizer import Questions
 from knarr.apiserver.policies.conditions import ConditionsError
-from knarr.apiserver.policies.evaluation import Expression, TooDearError
+from knarr.apiserver.policies.evaluation import Expression
 from knarr.apiserver.webhooks.metrics import WebhookMetrics
 
 
@@ -49,7 +48,7 @@ class Matcher:
         values = self._values(attributes, match, versions)
         key = (name, "webhook", self._type, attributes.operation)
         try:
-            found = await _evaluated(wanted, values)
+            found = await aside.done(wanted.hold, values)
         except ConditionsError as error:
             self._counted.condition_errors.add(key)
             raise forbidden(*attributes.kind_key, attributes.name, str(error)) from error
@@ -66,11 +65,3 @@ class Matcher:
             "namespaceObject": None,
             **Questions(self._authorizer, attributes).variables(),
         }
-
-
-async def _evaluated(wanted: conditions.Conditions, values: Mapping[str, Any]) -> bool:
-    """At once what is cheap, else in a thread, so that others are served meanwhile."""
-    try:
-        return wanted.hold(values, quick=True)
-    except TooDearError:
-        return await asyncio.to_thread(wanted.hold, values)
