@@ -172,6 +172,8 @@ _BY_OVERLOAD: dict[str, int | Cost] = {
     "list_intersects_list": _sets,
     "list_equivalent_list": _sets_twice,
 }
+#: Costs that follow from the result.
+BY_RESULT = frozenset({_joined, _listed})
 
 
 def call_cost(name: str, overloads: tuple[str, ...]) -> int | Cost:
@@ -187,4 +189,4 @@ def call_cost(name: str, overloads: tuple[str, ...]) -> int | Cost:
     return _BY_OVERLOAD.get(overload, 1)
 
 
-__all__ = ["CHECK", "Cost", "call_cost", "quarter", "size", "tenth"]
+__all__ = ["BY_RESULT", "CHECK", "Cost", "call_cost", "quarter", "size", "tenth"]

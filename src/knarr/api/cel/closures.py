@@ -7,8 +7,10 @@ from typing import Any
 
 from knarr.api.cel import operators, types
 from knarr.api.cel.budget import BudgetExceeded, EvaluationError
+from knarr.api.cel.call_costs import BY_RESULT
 from knarr.api.cel.declared import converter
-from knarr.api.cel.values import NONE, MapList, Optional, SetList, Uint, no_overload
+from knarr.api.cel.functions.registry import Function
+from knarr.api.cel.values import NONE, MapList, Optional, SetList, no_overload
 
 Frame = list[Any]
 Closure = Callable[[Frame], Any]
@@ -17,7 +19,8 @@ _LIST_COST = 10
 #: From so many items on a list that is made by adding two counts for what it takes.
 _LONG = 10_000
 _GROWING = frozenset({str, bytes, list, SetList, MapList})
-_SCALARS = frozenset({int, bool, float, Uint})
+#: Values whose equality is Python's.
+_SIMPLE = frozenset({int, bool, str})
 
 
 class Missing:
@@ -127,6 +130,17 @@ def negation(inner: Closure) -> Closure:
     return value
 
 
+def negative(inner: Closure) -> Closure:
+    """`-inner`."""
+
+    def value(frame: Frame) -> Any:
+        found = inner(frame)
+        frame[SPENT] += 1
+        return operators.negate(found)
+
+    return value
+
+
 def decided(left: Closure, right: Closure, decisive: bool) -> Closure:  # noqa: FBT001 - a value
     """`&&` and `||`: one side may decide alone, whatever is wrong with the other."""
 
@@ -214,8 +228,7 @@ def binary(left: Closure, right: Closure, operate: Callable[[Any, Any], Any], co
 
     def measured(frame: Frame) -> Any:
         one, two = left(frame), right(frame)
-        kind = type(one)
-        frame[SPENT] += 1 if kind in _SCALARS and type(two) in _SCALARS else cost((one, two), None)
+        frame[SPENT] += cost((one, two), None)
         if frame[SPENT] > frame[LIMIT]:
             raise spent_out()
         return operate(one, two)
@@ -223,20 +236,43 @@ def binary(left: Closure, right: Closure, operate: Callable[[Any, Any], Any], co
     return measured
 
 
-def called(given: list[Closure], meaning: Callable[..., Callable[..., Any]], cost: Any) -> Closure:
+def equality(left: Closure, right: Closure, *, same: bool, cost: Any) -> Closure:
+    """`left == right`, or `left != right`."""
+    equal = operators.equal
+
+    def value(frame: Frame) -> bool:
+        one, two = left(frame), right(frame)
+        kind = type(one)
+        if kind is type(two) and kind in _SIMPLE:
+            frame[SPENT] += 1 if kind is not str else -(-min(len(one), len(two)) // 10)
+            return (one == two) is same
+        frame[SPENT] += cost((one, two), None)
+        return equal(one, two) is same
+
+    return value
+
+
+def order(left: Closure, right: Closure, sign: Callable[[Any, Any], Any], cost: Any) -> Closure:
+    """`left < right` and the like; `sign` is the operator of numbers."""
+    compare = operators.compare
+
+    def value(frame: Frame) -> bool:
+        one, two = left(frame), right(frame)
+        frame[SPENT] += cost if type(cost) is int else cost((one, two), None)
+        if type(one) is int and type(two) is int:
+            return bool(sign(one, two))
+        return bool(sign(compare(one, two), 0))
+
+    return value
+
+
+def called(given: list[Closure], function: Function, cost: Any) -> Closure:
     """A function, found by the types of what it is given."""
     if type(cost) is not int:
-        return _measured(given, meaning, cost)
+        return _measured(given, function.meaning, cost)
     if len(given) == 1:
-        only = given[0]
-
-        def unary(frame: Frame) -> Any:
-            value = only(frame)
-            frame[SPENT] += cost
-            found = meaning(value)(value)
-            return _weighed(frame, found) if type(found) is str and len(found) > _LONG else found
-
-        return unary
+        return _unary(given[0], function, cost)
+    meaning = function.meaning
 
     def fixed(frame: Frame) -> Any:
         values = [part(frame) for part in given]
@@ -247,6 +283,18 @@ def called(given: list[Closure], meaning: Callable[..., Callable[..., Any]], cos
     return fixed
 
 
+def _unary(only: Closure, function: Function, cost: int) -> Closure:
+    meaning, known = function.meaning, function.exact.get
+
+    def unary(frame: Frame) -> Any:
+        value = only(frame)
+        frame[SPENT] += cost
+        found = (known((type(value),)) or meaning(value))(value)
+        return _weighed(frame, found) if type(found) is str and len(found) > _LONG else found
+
+    return unary
+
+
 def _weighed(frame: Frame, found: Any) -> Any:
     """Count what a long text or list is worth that its function does not count."""
     frame[SPENT] += len(found) // 10
@@ -255,23 +303,27 @@ def _weighed(frame: Frame, found: Any) -> Any:
     return found
 
 
-def unless_empty(given: Closure, zero: Any) -> Closure:
-    """A list, or where it has no items, one with a zero."""
-    return lambda frame: given(frame) or [zero]
-
-
 def _measured(given: list[Closure], meaning: Callable[..., Callable[..., Any]], cost: Any) -> Closure:
+    after = cost in BY_RESULT
+
     def value(frame: Frame) -> Any:
         values = tuple([part(frame) for part in given])
         call = meaning(*values)
-        before = cost(values, None)
-        if frame[SPENT] + before > frame[LIMIT]:
-            raise spent_out()
+        if not after:
+            frame[SPENT] += cost(values, None)
+            if frame[SPENT] > frame[LIMIT]:
+                raise spent_out()
         found = call(*values)
-        frame[SPENT] += cost(values, found)
+        if after:
+            frame[SPENT] += cost(values, found)
         return _weighed(frame, found) if type(found) is str and len(found) > _LONG else found
 
     return value
+
+
+def unless_empty(given: Closure, zero: Any) -> Closure:
+    """A list, or where it has no items, one with a zero."""
+    return lambda frame: given(frame) or [zero]
 
 
 def optional_list(given: list[Closure], optional: frozenset[int]) -> Closure:

@@ -8,6 +8,7 @@ field or an item; a literal nothing, a list 10, a map 30, an object 40; a call w
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import ge, gt, le, lt
 from typing import Any
 
 from knarr.api.cel import closures, operators, types
@@ -27,14 +28,9 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "_*_": operators.multiply,
     "_/_": operators.divide,
     "_%_": operators.modulo,
-    "_==_": operators.equal,
-    "_!=_": lambda left, right: not operators.equal(left, right),
-    "_<_": lambda left, right: operators.compare(left, right) < 0,
-    "_<=_": lambda left, right: operators.compare(left, right) <= 0,
-    "_>_": lambda left, right: operators.compare(left, right) > 0,
-    "_>=_": lambda left, right: operators.compare(left, right) >= 0,
     "@in": operators.within,
 }
+_ORDER: dict[str, Callable[[Any, Any], Any]] = {"_<_": lt, "_<=_": le, "_>_": gt, "_>=_": ge}
 _CONVERSIONS = frozenset(["bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"])
 _ZEROS: dict[str, Any] = {"double": 0.0, "uint": Uint(0), "duration": Duration(0)}
 _STEPS = frozenset({"_[_]", "_[?_]", "_?._"})
@@ -146,10 +142,14 @@ class Compiler:
 
     def _function(self, node: Node) -> Closure:
         given, cost = [self.value(part) for part in node.below], call_cost(node.name, node.overloads)
+        if node.name in ("_==_", "_!=_"):
+            return closures.equality(given[0], given[1], same=node.name == "_==_", cost=cost)
+        if node.name in _ORDER:
+            return closures.order(given[0], given[1], _ORDER[node.name], cost)
         if node.name in _BINARY:
             return closures.binary(given[0], given[1], _BINARY[node.name], cost)
         if node.name == "-_":
-            return closures.called([given[0]], lambda value: operators.negate, 1)
+            return closures.negative(given[0])
         if node.name in ("or", "orValue") and node.targeted:
             return closures.alternative(given[0], given[1], whole=node.name == "or")
         if node.name == "sum":
@@ -159,7 +159,7 @@ class Compiler:
             raise EvaluationError(f"unknown function: {node.name}")
         if node.name in _CONVERSIONS and node.below[0].kind == "const":
             return closures.constant(function.meaning(node.below[0].value)(node.below[0].value))
-        return closures.called(given, function.meaning, cost)
+        return closures.called(given, function, cost)
 
     def _list(self, node: Node) -> Closure:
         if _constants(node):
