@@ -94,12 +94,21 @@ def _extensions(
     if purposes:
         found.append((x509.ExtendedKeyUsage([x509.ObjectIdentifier(item) for item in purposes]), False))
     found.append((x509.BasicConstraints(ca=False, path_length=None), True))
+    names = _names(request)
+    # A certificate without a subject is known by these names alone.
+    return [*found, (x509.SubjectAlternativeName(names), not list(request.subject))] if names else found
+
+
+def _names(request: x509.CertificateSigningRequest) -> list[x509.GeneralName]:
+    """The alternative names, of the kinds that signers look at: nothing else gets into a certificate."""
+    from cryptography import x509
+
     try:
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return found
-    # A certificate without a subject is known by these names alone.
-    return [*found, (names, not list(request.subject))]
+        return []
+    kinds = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformResourceIdentifier)
+    return [name for name in names if isinstance(name, kinds)]
 
 
 def _bit_string(bits: set[int]) -> bytes:

@@ -46,6 +46,8 @@ class Hook:
                 return {"status": {"allowed": True, "denied": True}}
             case "trouble":
                 return Response(403, b"", "text/plain")
+            case "slow":
+                await asyncio.Event().wait()
             case _:
                 return {"status": {"allowed": False}}
 
@@ -139,6 +141,21 @@ def test_a_webhook_that_fails_lets_nobody_in(tmp_path: Path, policy: str, code: 
 def asked(name: str, **more: Any) -> Object:
     attributes = {"verb": "get", "resource": "configmaps", "name": name, "namespace": NAMESPACE, **more}
     return {"spec": {"user": "joe", "resourceAttributes": attributes}}
+
+
+def test_a_webhook_that_hangs_holds_up_nobody_else(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with guarded(tmp_path, timeout="300ms") as (world, hook, _):
+            jane = world.client("jane", "dev")
+            slow = [asyncio.ensure_future(outcome(jane, "slow")) for _ in range(20)]
+            await eventually(lambda: len(hook.asked) == 1)
+            assert (await outcome(jane, "open"))[0] == 404
+            assert not any(task.done() for task in slow)
+            assert [code for code, _ in await asyncio.gather(*slow)] == [500] * 20
+            # All of them had the same question.
+            assert [spec["resourceAttributes"]["name"] for spec in hook.asked] == ["slow", "open"]
+
+    asyncio.run(main())
 
 
 def test_reviews_ask_the_webhook_and_tell_it_of_selectors(tmp_path: Path) -> None:

@@ -191,8 +191,9 @@ def test_nobody_lives_longer_than_the_signer_gives(asked: int | None, life: date
 
 def test_a_serving_certificate_keeps_its_names_and_usages() -> None:
     names = [x509.DNSName("a"), x509.IPAddress(ipaddress.ip_address("10.0.0.1"))]
+    strange = x509.OtherName(x509.ObjectIdentifier("1.2.3.4"), b"\x0c\x01x")
     usages = ("server auth", "key encipherment", "digital signature")
-    found = signed(csr(pem(*NODE, names), "kubelet-serving", usages))
+    found = signed(csr(pem(*NODE, [*names, strange]), "kubelet-serving", usages))
     assert list(found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value) == names
     usage = found.extensions.get_extension_for_class(x509.KeyUsage).value
     assert (usage.digital_signature, usage.key_encipherment, usage.key_cert_sign) == (True, True, False)

@@ -62,9 +62,18 @@ def parse(obj: Object) -> x509.CertificateSigningRequest:
 def requested(obj: Object) -> Requested:
     """What the request in a CertificateSigningRequest asks for. Raises `ValueError`."""
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        return _requested(parse(obj))
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm) as error:
+        raise ValueError(str(error)) from error
+
+
+def _requested(request: x509.CertificateSigningRequest) -> Requested:
+    from cryptography import x509
     from cryptography.x509.oid import NameOID
 
-    request = parse(obj)
     subject = request.subject
     names = [str(item.value) for item in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     organizations = [str(item.value) for item in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
@@ -72,8 +81,6 @@ def requested(obj: Object) -> Requested:
         given = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return Requested(names[-1] if names else "", organizations)
-    except x509.DuplicateExtension as error:
-        raise ValueError(str(error)) from error
     return Requested(
         common_name=names[-1] if names else "",
         organizations=organizations,

@@ -43,8 +43,8 @@ class Authenticator:
         self.tokens = tokens
         self.anonymous = anonymous or Anonymous()
         self._proxy = proxy
-        #: Certificate subjects with fingerprints, and the users made of them.
-        self._peers: dict[tuple[str, tuple[str, ...], str], UserInfo] = {}
+        #: Fingerprints of clients' own certificates, and the users made of them.
+        self._peers: dict[str, UserInfo] = {}
 
     def authenticate(self, request: Request) -> UserInfo:
         """The user of a request. Raises `StatusError` 401 for credentials that are not valid, and `Pending`."""
@@ -63,25 +63,21 @@ class Authenticator:
 
     def _certified(self, request: Request) -> UserInfo | None:
         """Whom a certificate stands for, or who its bearer vouches for."""
-        peer, proxy = request.peer, self._proxy
-        if peer is None:
-            return None
-        if proxy is not None:
+        peer, proxy, fingerprint = request.peer, self._proxy, request.peer_fingerprint
+        known = self._peers.get(fingerprint)
+        if known is not None or peer is None:
+            return known
+        extra = {CREDENTIAL: (f"X509SHA256={fingerprint}",)} if fingerprint else {}
+        if proxy is not None and proxy.has(request):
             user = proxy.user_of(request)
-            if user is not None:
-                return authenticated(user)
-            if not proxy.is_client(request):
+            if user is None and not proxy.is_client(request):
                 return None
-        return self._peer(peer, request.peer_fingerprint)
-
-    def _peer(self, peer: tuple[str, tuple[str, ...]], fingerprint: str) -> UserInfo:
-        key = (*peer, fingerprint)
-        user = self._peers.get(key)
-        if user is None:
+            return authenticated(user or UserInfo(*peer, extra=extra))
+        user = authenticated(UserInfo(*peer, extra=extra))
+        if fingerprint:
             if len(self._peers) >= 1024:
                 self._peers.clear()
-            extra = {CREDENTIAL: (f"X509SHA256={fingerprint}",)} if fingerprint else {}
-            user = self._peers[key] = authenticated(UserInfo(*peer, extra=extra))
+            self._peers[fingerprint] = user
         return user
 
     def _token(self, token: str, request: Request) -> UserInfo:

@@ -33,24 +33,23 @@ class FrontProxy:
     extra: Sequence[str] = ("x-remote-extra-",)
 
     def user_of(self, request: Request) -> UserInfo | None:
-        """Whom the proxy vouches for; None when it says nothing. Raises `StatusError` 401 for who is no proxy."""
-        if request.peer is None or not self._is_proxy(request):
-            return None
+        """Whom a proxy vouches for; None when it says nothing. Raises `StatusError` 401 for a strange one."""
         name = next((value for key in self.user for value in values(request, key) if value), "")
         if not name:
             return None
-        if self.names and request.peer[0] not in self.names:
+        if self.names and (request.peer is None or request.peer[0] not in self.names):
             raise unauthorized()
         groups = tuple(group for key in self.group for group in values(request, key))
         uid = next((value for key in self.uid for value in values(request, key) if value), "")
         return UserInfo(name, groups, uid, self._extra(request))
 
-    def is_client(self, request: Request) -> bool:
-        """Whether a certificate may stand for its own subject."""
-        return not self._is_proxy(request) or request.peer_issuer in self.client_issuers
-
-    def _is_proxy(self, request: Request) -> bool:
+    def has(self, request: Request) -> bool:
+        """Whether a request comes with a proxy's certificate."""
         return request.peer_issuer in self.issuers
+
+    def is_client(self, request: Request) -> bool:
+        """Whether a proxy's certificate may stand for its own subject as well."""
+        return request.peer_issuer in self.client_issuers
 
     def _extra(self, request: Request) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
