@@ -295,12 +295,15 @@ class FakeInformers:
         self.held: dict[Resource, list[Change]] = defaultdict(list)
         api.listeners.append(self._changed)
 
-    def add(self, resource: Resource) -> FakeInformer:
+    def add(self, resource: Resource, *, metadata_only: bool = False) -> FakeInformer:
         informer = self.informers.get(resource)
         if informer is None:
             informer = self.informers[resource] = FakeInformer()
             self.relist(resource)
         return informer
+
+    def remove(self, resource: Resource) -> None:
+        self.informers.pop(resource, None)
 
     def _changed(self, change: Change) -> None:
         if change[0] in self.informers:

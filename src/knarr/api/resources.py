@@ -38,6 +38,8 @@ class Definition:
     storage_version: str
     #: `spec.conversion`.
     conversion: Mapping[str, Any]
+    #: It is being deleted, with all objects.
+    ends: bool = False
     #: Fields that no schema knows are kept.
     preserves: bool = False
     #: Changes when anything does that its objects are served by.

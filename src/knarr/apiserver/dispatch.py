@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from knarr.api.resources import Subresource
-from knarr.apimachinery.errors import page_not_found, service_unavailable
+from knarr.apimachinery.errors import StatusError, page_not_found, service_unavailable
 from knarr.apimachinery.gvk import GroupVersionKind
 from knarr.apiserver import (
     binding,
@@ -126,6 +126,9 @@ async def dispatch(ctx: Context, request: Request, info: RequestInfo) -> Respons
         raise page_not_found()
     if not _served(scope, request, info):
         raise method_not_allowed()
+    if verb == "create" and scope.resource.custom is not None and scope.resource.custom.definition.ends:
+        text = "create not allowed while custom resource definition is terminating"
+        raise StatusError(405, "MethodNotAllowed", text, {"group": scope.resource.group, "kind": scope.resource.plural})
     if scope.deprecation and scope.deprecation not in request.warnings:
         request.warnings.append(scope.deprecation)
     streams = verb in ("list", "watch")
@@ -142,7 +145,7 @@ async def dispatch(ctx: Context, request: Request, info: RequestInfo) -> Respons
 def _served(scope: Scope, request: Request, info: RequestInfo) -> bool:
     """Whether the method does something on this path."""
     verb = info.verb
-    if request.method in ("HEAD", "OPTIONS") or verb not in scope.resource.verbs:
+    if request.method in ("HEAD", "OPTIONS") or verb not in scope.verbs:
         return False
     if verb == "create" and info.name:
         return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from knarr.api import registry
-from knarr.api.custom import versions
+from knarr.api.custom import definition, versions
 from knarr.api.resources import Resource, Subresource
 from knarr.apimachinery import fields
 from knarr.apiserver import selectable, selectors, traits
@@ -47,6 +47,11 @@ class Scope:
     def converts(self) -> bool:
         """Whether objects are stored in another version than they are served in."""
         return self.stored is not self.resource
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """What can be done, be it that discovery does not say so any more."""
+        return self.resource.verbs if self.resource.custom is None else definition.VERBS
 
     @property
     def keep(self) -> Collection:

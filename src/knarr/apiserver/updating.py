@@ -32,7 +32,7 @@ from knarr.apiserver.hooks import begin
 from knarr.apiserver.negotiation import Form
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import Scope
-from knarr.apiserver.watch_cache import Entry
+from knarr.apiserver.watch_cache import Entry, OldEntry
 from knarr.storage.store import ConflictError, KeyExistsError, KeyNotFoundError
 
 #: Kinds that tell an empty list from none when they look for a change.
@@ -238,7 +238,7 @@ def _errors(one: Call, change: Change, obj: Object, old: Object) -> list[FieldEr
 async def _store(one: Call, obj: Object, old: Object, entry: Entry) -> Outcome:
     if managed_fields.same_but_times(obj, old):
         obj["metadata"]["managedFields"] = old["metadata"]["managedFields"]
-    if obj == old and not one.ctx.writer.stale(entry.key):
+    if obj == old and not (isinstance(entry, OldEntry) or one.ctx.writer.stale(entry.key)):
         return Outcome(obj, entry)
     scope = one.scope
     if should_delete(scope, obj, old):

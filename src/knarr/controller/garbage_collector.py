@@ -18,7 +18,7 @@ from knarr.api.semantics import owners
 from knarr.apimachinery.gvk import parse_api_version
 from knarr.apimachinery.types import Object
 from knarr.controller_runtime.changes import DONE, Change, Context, Delete, EventNote, Patch, Read, Result
-from knarr.controller_runtime.controller import Controller, KeysOf, Watch, key_of
+from knarr.controller_runtime.controller import Controller, Dynamic, KeysOf, Watch, key_of
 from knarr.controller_runtime.snapshot import OWNER, Key, Snapshot
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
@@ -32,8 +32,18 @@ def controller(resources: Sequence[Resource]) -> Controller:
     kinds = {(resource.group, resource.kind): resource for resource in resources}
 
     def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
+        if (key.resource.group, key.resource.kind) not in kinds:
+            # A custom resource that is served no more.
+            return DONE
         obj = snapshot.get(*key)
         return DONE if obj is None else _judge(_Case(key, obj, kinds, snapshot, context))
+
+    def add(resource: Resource) -> Watch:
+        kinds[resource.group, resource.kind] = resource
+        return Watch(resource, _woken(resource, kinds))
+
+    def remove(resource: Resource) -> None:
+        kinds.pop((resource.group, resource.kind), None)
 
     return Controller(
         name="generic-garbage-collector",
@@ -42,6 +52,7 @@ def controller(resources: Sequence[Resource]) -> Controller:
         writes=("delete, patch of everything",),
         reconcile=reconcile,
         workers=20,
+        dynamic=Dynamic(add, remove),
     )
 
 

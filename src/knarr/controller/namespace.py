@@ -17,7 +17,7 @@ from knarr.api.semantics import conditions
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
 from knarr.controller_runtime.changes import DONE, Change, Context, DeleteCollection, Failure, Read, Result, Update
-from knarr.controller_runtime.controller import Controller, Watch, itself
+from knarr.controller_runtime.controller import Controller, Dynamic, Watch, itself, nobody
 from knarr.controller_runtime.snapshot import Key, Snapshot
 
 _FINALIZER = "kubernetes"
@@ -28,6 +28,7 @@ Content: TypeAlias = Mapping[Resource, Sequence[Object]]
 
 def controller(resources: Sequence[Resource]) -> Controller:
     """The controller that empties namespaces of these (namespaced) resources."""
+    custom: dict[Resource, None] = {}
 
     def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
         namespace = snapshot.get(*key)
@@ -35,11 +36,17 @@ def controller(resources: Sequence[Resource]) -> Controller:
             return DONE
         if _FINALIZER not in (namespace["spec"].get("finalizers") or ()):
             return DONE
-        reads = tuple(Read(resource, key.name) for resource in resources)
-        if reads[0] not in context.live:
+        reads = tuple(Read(resource, key.name) for resource in (*resources, *custom))
+        if not all(read in context.live for read in reads):
             return Result(reads=reads)
         content = {read.resource: _items(context.live[read]) for read in reads}
         return _step(namespace, {resource: items for resource, items in content.items() if items}, context, reads)
+
+    def add(resource: Resource) -> Watch:
+        if not resource.namespaced:
+            return Watch(resource, nobody)
+        custom[resource] = None
+        return Watch(resource, _woken)
 
     # Events go at once and are many: not worth a watch.
     watches = [Watch(resource, _woken) for resource in resources if resource is not EVENTS]
@@ -50,6 +57,7 @@ def controller(resources: Sequence[Resource]) -> Controller:
         writes=("deletecollection of everything in a namespace", "update namespaces/status, namespaces/finalize"),
         reconcile=reconcile,
         workers=10,
+        dynamic=Dynamic(add, lambda resource: custom.pop(resource, None)),
     )
 
 

@@ -18,7 +18,7 @@ from knarr.api.semantics.quota_usage import IGNORED, Measure, measure
 from knarr.api.semantics.resource_lists import Resources, added, largest, only, parsed, shown, zeros
 from knarr.apimachinery.types import Object
 from knarr.controller_runtime.changes import DONE, Context, Result, Update
-from knarr.controller_runtime.controller import Controller, KeysOf, Watch, key_of
+from knarr.controller_runtime.controller import Controller, Dynamic, KeysOf, Watch, key_of, nobody
 from knarr.controller_runtime.snapshot import Key, Snapshot
 
 #: Seconds after which everything is counted again.
@@ -32,7 +32,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 def controller(resources: Iterable[Resource]) -> Controller:
     """The controller that counts objects of these resources."""
-    counted = tuple(item for item in resources if (item.plural, item.group) not in IGNORED)
+    counted = [item for item in resources if (item.plural, item.group) not in IGNORED]
     watches = [Watch(resource, _freed(resource)) for resource in counted if resource is not RESOURCEQUOTAS]
     freed = _freed(RESOURCEQUOTAS)
 
@@ -44,12 +44,22 @@ def controller(resources: Iterable[Resource]) -> Controller:
         quota = snapshot.get(*key)
         return DONE if quota is None else _counted(quota, counted, snapshot, context)
 
+    def add(resource: Resource) -> Watch:
+        if resource.namespaced:
+            counted.append(resource)
+        return Watch(resource, _freed(resource) if resource.namespaced else nobody)
+
+    def remove(resource: Resource) -> None:
+        if resource in counted:
+            counted.remove(resource)
+
     return Controller(
         name="resourcequota-controller",
         resource=RESOURCEQUOTAS,
         watches=(Watch(RESOURCEQUOTAS, of_quota, timed=True), *watches),
         writes=("update resourcequotas/status",),
         reconcile=reconcile,
+        dynamic=Dynamic(add, remove),
     )
 
 

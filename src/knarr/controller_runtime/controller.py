@@ -28,6 +28,17 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Dynamic:
+    """How a controller takes resources that come and go while it runs: custom ones.
+
+    `add` gives the watch of one. What the snapshot has of it is metadata alone.
+    """
+
+    add: Callable[[Resource], Watch]
+    remove: Callable[[Resource], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Controller:
     """One controller. `name` is its service account in `kube-system`, to which the bootstrap roles give rights.
 
@@ -44,6 +55,8 @@ class Controller:
     workers: int = 5
     #: Whose events these are (`source.component`); the name where it is empty.
     component: str = ""
+    #: Set for those that work on resources of any kind.
+    dynamic: Dynamic | None = None
     #: What tells controllers with the same service account apart; the name where it is empty.
     title: str = ""
 

@@ -12,6 +12,7 @@ from knarr.component_base import logs
 from knarr.controller_runtime.snapshot import index_values
 
 Callback: TypeAlias = Callable[[Object | None, Object | None], None]
+Trim: TypeAlias = Callable[[Object], Object]
 Place: TypeAlias = tuple[str, str]
 _log = logs.get("informers")
 
@@ -19,13 +20,15 @@ _log = logs.get("informers")
 class Informer:
     """Objects of a collection as the watch has shown them. What it gives must not be changed: copy first."""
 
-    def __init__(self, selection: Selection, *, keep_managed_fields: bool = False) -> None:
+    def __init__(self, selection: Selection, *, keep_managed_fields: bool = False, trim: Trim | None = None) -> None:
+        """`trim` gives what is kept of an object; all of it where there is none."""
         self.selection = selection
         #: Set when the first list has been taken over.
         self.synced = asyncio.Event()
         #: The revision the watch has reached.
         self.revision = 0
         self._keep_managed_fields = keep_managed_fields
+        self._trim = trim
         self._objects: dict[Place, Object] = {}
         self._namespaces: dict[str, dict[str, Object]] = {}
         self._lists: dict[str, list[Object]] = {}
@@ -111,7 +114,7 @@ class Informer:
     def _lean(self, obj: Object) -> Object:
         if not self._keep_managed_fields:
             obj["metadata"].pop("managedFields", None)
-        return obj
+        return obj if self._trim is None else self._trim(obj)
 
     def _set(self, place: Place, new: Object | None) -> None:
         old = self._objects.pop(place, None)

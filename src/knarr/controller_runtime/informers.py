@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from knarr.api.custom import definition
+from knarr.api.registry import CUSTOMRESOURCEDEFINITIONS
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
 from knarr.client.client import Client
@@ -13,6 +16,13 @@ from knarr.client.reflector import Reflector, Selection
 from knarr.component_base.clock import Clock, RealClock
 from knarr.component_base.tasks import Tasks
 from knarr.controller_runtime.informer import Informer
+
+#: Resources of which not everything is kept: definitions are large.
+_TRIMS = {CUSTOMRESOURCEDEFINITIONS: definition.outline}
+
+
+def _metadata(obj: Object) -> Object:
+    return {name: obj[name] for name in ("apiVersion", "kind", "metadata") if name in obj}
 
 
 class Informers:
@@ -25,6 +35,7 @@ class Informers:
         self._tasks = Tasks()
         self._informers: dict[Selection, Informer] = {}
         self._by_resource: dict[Resource, Informer] = {}
+        self._following: dict[Selection, asyncio.Task[Any]] = {}
         self._running = False
 
     def add(
@@ -36,17 +47,28 @@ class Informers:
         field_selector: str = "",
         label_selector: str = "",
         keep_managed_fields: bool = False,
+        metadata_only: bool = False,
     ) -> Informer:
-        """The informer of a selection; the same one each time."""
+        """The informer of a selection; the same one each time. `metadata_only`: nothing else is kept of objects."""
         selection = Selection(resource, namespace, field_selector, label_selector)
         informer = self._informers.get(selection)
         if informer is None:
-            informer = Informer(selection, keep_managed_fields=keep_managed_fields)
+            trim = _metadata if metadata_only else _TRIMS.get(resource)
+            informer = Informer(selection, keep_managed_fields=keep_managed_fields, trim=trim)
             self._informers[selection] = informer
             self._by_resource.setdefault(resource, informer)
             if self._running:
                 self._follow(informer)
         return informer
+
+    def remove(self, resource: Resource, /) -> None:
+        """Follow a resource no more; nothing is known of it from now on."""
+        informer = self._by_resource.pop(resource, None)
+        if informer is not None:
+            del self._informers[informer.selection]
+            task = self._following.pop(informer.selection, None)
+            if task is not None:
+                task.cancel()
 
     def run(self) -> None:
         """Begin to follow, in the background; what is added later is followed at once."""
@@ -65,7 +87,8 @@ class Informers:
 
     def _follow(self, informer: Informer) -> None:
         reflector = Reflector(self._client, informer.selection, informer, self._clock, self._spread)
-        self._tasks.forever(reflector.run, f"informer {informer.selection}")
+        name = f"informer {informer.selection}"
+        self._following[informer.selection] = self._tasks.forever(reflector.run, name)
 
     # Snapshot
 

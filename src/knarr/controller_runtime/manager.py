@@ -7,11 +7,13 @@ asked to be looked at later, or because its last round failed.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from knarr.api.registry import CUSTOMRESOURCEDEFINITIONS
 from knarr.api.resources import Resource
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
@@ -23,6 +25,7 @@ from knarr.component_base.tasks import Tasks
 from knarr.controller_runtime import queue_metrics
 from knarr.controller_runtime.changes import Ask, Context, Failure, Names, Read, Result
 from knarr.controller_runtime.controller import Controller, Watch, key_of
+from knarr.controller_runtime.custom_kinds import CustomKinds
 from knarr.controller_runtime.executor import Executor, Recorder, Round
 from knarr.controller_runtime.overlay import Overlay
 from knarr.controller_runtime.queue import WorkQueue
@@ -59,8 +62,12 @@ class Informer(Protocol):
 class Informers(Snapshot, Protocol):
     """The watches of a component."""
 
-    def add(self, resource: Resource, /) -> Informer:
-        """The informer of a resource, all namespaces; the same one each time."""
+    def add(self, resource: Resource, /, *, metadata_only: bool = False) -> Informer:
+        """The informer of a resource, all namespaces; the same one each time. `metadata_only`: nothing else is kept."""
+        ...
+
+    def remove(self, resource: Resource, /) -> None:
+        """Follow a resource no more."""
         ...
 
 
@@ -87,12 +94,19 @@ class Manager:
         self._tasks = Tasks()
         informers = surroundings.informers
         self._watched = {watch.resource: informers.add(watch.resource) for c in controllers for watch in c.watches}
-        self.overlay = Overlay(informers, lambda resource: self._watched[resource].revision)
+        self.overlay = Overlay(informers, self._revision)
+        #: Whom changes of resources wake that came while the manager ran.
+        self._late: dict[Resource, list[tuple[_Worker, Watch]]] = {}
         self._sightings = Sightings(surroundings.clock)
         self._metrics = QueueMetrics()
         shared = _Shared(surroundings, self.overlay, self._tasks, self._sightings, self._metrics)
         self.workers = [_Worker(controller, shared) for controller in controllers]
         self._sweeping = False
+
+    def _revision(self, resource: Resource) -> int:
+        """What the watch of a resource has reached; all of it for one that is watched no more."""
+        informer = self._watched.get(resource)
+        return informer.revision if informer is not None else sys.maxsize
 
     async def run(self) -> None:
         """Run the controllers until cancelled; an instance runs once. The watches belong to the caller."""
@@ -105,19 +119,48 @@ class Manager:
     async def start(self) -> None:
         """Begin when all watches have synced."""
         await asyncio.gather(*(informer.synced.wait() for informer in self._watched.values()))
-        for resource, informer in self._watched.items():
+        definitions = self._watched.get(CUSTOMRESOURCEDEFINITIONS)
+        followed = list(self._watched.items())
+        if definitions is not None and any(worker.controller.dynamic for worker in self.workers):
+            # Before anything is judged by the kinds there are.
+            definitions.listen(CustomKinds(self._follow, self._forget).on_change)
+        for resource, informer in followed:
             informer.listen(self._on_change(resource))
         for worker in self.workers:
             worker.start()
 
-    def _on_change(self, resource: Resource) -> Callable[[Object | None, Object | None], None]:
-        woken = [
+    def _follow(self, resource: Resource) -> None:
+        """Let the controllers of every kind have a resource that is new."""
+        informer = self._watched[resource] = self._surroundings.informers.add(resource, metadata_only=True)
+        dynamic = [(worker, worker.controller.dynamic) for worker in self.workers]
+        woken = [(worker, each.add(resource)) for worker, each in dynamic if each is not None]
+        self._late[resource] = woken
+        informer.listen(self._tell(resource, woken))
+
+    def _forget(self, resource: Resource) -> None:
+        for worker in self.workers:
+            if worker.controller.dynamic is not None:
+                worker.controller.dynamic.remove(resource)
+        self._late.pop(resource, None)
+        del self._watched[resource]
+        self._surroundings.informers.remove(resource)
+
+    def _woken_by(self, resource: Resource) -> list[tuple[_Worker, Watch]]:
+        if resource in self._late:
+            return self._late[resource]
+        return [
             (worker, watch)
             for worker in self.workers
             for watch in worker.controller.watches
             if watch.resource is resource
         ]
 
+    def _on_change(self, resource: Resource) -> Callable[[Object | None, Object | None], None]:
+        return self._tell(resource, self._woken_by(resource))
+
+    def _tell(
+        self, resource: Resource, woken: Sequence[tuple[_Worker, Watch]]
+    ) -> Callable[[Object | None, Object | None], None]:
         timed = any(watch.timed for _, watch in woken)
 
         def changed(old: Object | None, new: Object | None) -> None:
@@ -140,10 +183,10 @@ class Manager:
         while len(self.overlay):
             await self._surroundings.clock.sleep(_SWEEP)
             for key, obj in self.overlay.overtaken():
-                for worker in self.workers:
-                    for watch in worker.controller.watches:
-                        if watch.resource is key.resource:
-                            worker.wake(watch, obj, self._surroundings.informers.get(*key))
+                if key.resource not in self._watched:
+                    continue
+                for worker, watch in self._woken_by(key.resource):
+                    worker.wake(watch, obj, self._surroundings.informers.get(*key))
         self._sweeping = False
 
     def is_idle(self) -> bool:

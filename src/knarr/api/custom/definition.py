@@ -13,7 +13,8 @@ from knarr.api.custom import versions
 from knarr.api.resources import CustomVersion, Definition, Resource, Subresource
 from knarr.apimachinery.types import Object
 
-_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+#: What can be done with custom resources.
+VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 #: What can still be done while a definition is being deleted.
 _LAST_VERBS = ("delete", "deletecollection", "get", "list", "watch")
 _PART_VERBS = ("get", "patch", "update")
@@ -41,12 +42,40 @@ def define(crd: Object, body: bytes) -> Definition:
         body=body,
         storage_version=stored,
         conversion=spec.get("conversion") or {},
+        ends=condition(crd, "Terminating"),
         preserves=bool(spec.get("preserveUnknownFields")),
     )
     for at, version in enumerate(listed):
         custom = _version(found, crd, version, at)
         found.versions[version["name"]] = _resource(crd, version["name"], custom)
     return found
+
+
+def preferred(crd: Object) -> Resource | None:
+    """What components other than the server need to know of a definition that is served, in its best version."""
+    spec = crd["spec"]
+    names = [each["name"] for each in spec.get("versions") or () if each.get("served")]
+    if not is_served(crd) or not names:
+        return None
+    return Resource(
+        group=spec["group"],
+        version=max(names, key=versions.rank),
+        plural=spec["names"]["plural"],
+        kind=(_accepted(crd) or spec["names"])["kind"],
+        namespaced=spec.get("scope") == "Namespaced",
+        verbs=VERBS,
+        storage=storage(spec["group"], spec["names"]["plural"]),
+    )
+
+
+def outline(crd: Object) -> Object:
+    """A definition without its schemas."""
+    spec = crd["spec"]
+    versions_ = [
+        {name: each.get(name) for name in ("name", "served", "storage")} for each in spec.get("versions") or ()
+    ]
+    kept = {name: spec[name] for name in ("group", "names", "scope") if name in spec}
+    return {**crd, "spec": {**kept, "versions": versions_}}
 
 
 def storage(group: str, plural: str) -> str:
@@ -84,7 +113,7 @@ def _resource(crd: Object, version: str, custom: CustomVersion) -> Resource:
         plural=plural,
         kind=names["kind"],
         namespaced=spec.get("scope") == "Namespaced",
-        verbs=_LAST_VERBS if condition(crd, "Terminating") else _VERBS,
+        verbs=_LAST_VERBS if condition(crd, "Terminating") else VERBS,
         singular=names.get("singular", ""),
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
