@@ -292,6 +292,129 @@ def test_match_conditions_are_kept_and_changed(space: Space, kind: str) -> None:
 
 
 @pytest.mark.rootless
+def test_everything_but_skip_me_is_mutated(space: Space) -> None:
+    space.server.on("/mark", adding("marked"))
+    condition = [{"name": "skip-me", "expression": "object.metadata.name != 'skip-me'"}]
+    space.register("mutating", space.hook("/mark", matchConditions=condition))
+    assert space.make("skip-me", k="v")[1]["data"] == {"k": "v"}
+    assert space.make("other", k="v")[1]["data"] == {"k": "v", "marked": "yes"}
+
+
+@pytest.mark.rootless
+def test_what_fails_closed_refuses_everything(space: Space) -> None:
+    unreachable = {"service": {"name": "absent", "namespace": space.name}}
+    space.register("validating", space.hook("/closed", clientConfig=unreachable, failurePolicy="Fail"))
+    status, found = space.make("a")
+    assert (status, found["reason"]) == (500, "InternalError")
+    assert 'failed calling webhook "closed.k8s.io"' in found["message"]
+
+
+class Customs:
+    """A kind of custom resources in a namespace."""
+
+    def __init__(self, space: Space, versions: list[Any]) -> None:
+        self.rest = space.rest
+        self.group = f"{space.name.partition('-')[0]}.hooks.example.com"
+        names = {"plural": "gears", "singular": "gear", "kind": "Gear", "listKind": "GearList"}
+        self.definition = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gears.{self.group}"
+        crd = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": f"gears.{self.group}"},
+            "spec": {"group": self.group, "scope": "Namespaced", "names": names, "versions": versions},
+        }
+        self.rest.ok("POST", self.definition.rpartition("/")[0], crd)
+        self.space = space
+        until(lambda: self.rest("GET", self.path())[0] == 200, "the kind is served", 20)
+
+    def path(self, name: str = "", version: str = "v1") -> str:
+        base = f"/apis/{self.group}/{version}/namespaces/{self.space.name}/gears"
+        return f"{base}/{name}" if name else base
+
+    def rule(self, *operations: str, version: str = "v1") -> Any:
+        return {
+            "apiGroups": [self.group],
+            "apiVersions": [version],
+            "operations": list(operations),
+            "resources": ["gears"],
+        }
+
+    def obj(self, name: str, version: str = "v1", **data: str) -> Any:
+        head = {"apiVersion": f"{self.group}/{version}", "kind": "Gear"}
+        return {**head, "metadata": {"name": name}, "data": data}
+
+
+def version_of(name: str, *fields: str, stored: bool = True) -> Any:
+    """A version of a kind whose `data` has these fields; without any it keeps all."""
+    if fields:
+        data: Any = {"type": "object", "properties": {field: {"type": "string"} for field in fields}}
+        schema: Any = {"type": "object", "properties": {"data": data}}
+    else:
+        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    return {"name": name, "served": True, "storage": stored, "schema": {"openAPIV3Schema": schema}}
+
+
+@pytest.fixture
+def customs(space: Space, request: pytest.FixtureRequest) -> Iterator[Customs]:
+    made = Customs(space, getattr(request, "param", [version_of("v1")]))
+    yield made
+    made.rest("DELETE", made.definition)
+
+
+@pytest.mark.rootless
+def test_custom_resources_are_denied(space: Space, customs: Customs) -> None:
+    rest = space.rest
+    space.server.on("/deny", lambda request: {"allowed": (request["object"] or {}).get("data") == {"ok": "yes"}})
+    path = space.register("validating", space.hook("/deny", customs.rule("CREATE", "UPDATE", "DELETE")))
+    status, found = rest("POST", customs.path(), customs.obj("bad"))
+    assert status == 400 and 'admission webhook "deny.k8s.io" denied the request' in found["message"]
+    made = rest.ok("POST", customs.path(), customs.obj("good", ok="yes"))
+    assert rest("PUT", customs.path("good"), {**made, "data": {"ok": "no"}})[0] == 400
+    assert rest("DELETE", customs.path("good"))[0] == 400
+    assert space.server.asked["/deny"][-1]["oldObject"]["data"] == {"ok": "yes"}
+    rest.ok("DELETE", path)
+    rest.ok("DELETE", customs.path("good"))
+
+
+@pytest.mark.rootless
+@pytest.mark.parametrize(
+    ("customs", "kept"),
+    [
+        ([version_of("v1")], {"start": "yes", "one": "yes", "two": "yes"}),
+        ([version_of("v1", "start", "one")], {"start": "yes", "one": "yes"}),
+    ],
+    indirect=["customs"],
+)
+def test_custom_resources_are_mutated_and_pruned(space: Space, customs: Customs, kept: Any) -> None:
+    for number, key in enumerate(("one", "two")):
+        space.server.on(f"/add{number}", adding(key))
+    rule = customs.rule("CREATE")
+    space.register("mutating", space.hook("/add0", rule), space.hook("/add1", rule))
+    assert space.rest.ok("POST", customs.path(), customs.obj("a", start="yes"))["data"] == kept
+    assert space.rest.ok("GET", customs.path("a"))["data"] == kept
+
+
+@pytest.mark.rootless
+@pytest.mark.parametrize("customs", [[version_of("v1"), version_of("v2", stored=False)]], indirect=True)
+def test_custom_resources_of_another_stored_version_are_mutated(space: Space, customs: Customs) -> None:
+    rest = space.rest
+    space.server.on("/add", adding("added"))
+    rule = customs.rule("CREATE", "UPDATE")
+    space.register("mutating", space.hook("/add", rule, matchPolicy="Equivalent"))
+    assert rest.ok("POST", customs.path(), customs.obj("a", k="v"))["data"] == {"k": "v", "added": "yes"}
+    versions = [version_of("v1", stored=False), version_of("v2")]
+    rest.ok("PATCH", customs.definition, {"spec": {"versions": versions}}, Content_Type=MERGE)
+    patched = {"data": {"new": "value"}}
+    until(lambda: rest("GET", customs.path("a", "v2"))[0] == 200, "the other version is served", 20)
+    found = rest.ok("PATCH", customs.path("a", "v2"), patched, Content_Type=MERGE)
+    assert found["data"] == {"k": "v", "added": "yes", "new": "value"}
+    asked = space.server.asked["/add"][-1]
+    # The rule names v1: it is shown as that, whatever was asked for and is stored.
+    assert (asked["requestKind"]["version"], asked["kind"]["version"]) == ("v2", "v1")
+    assert asked["object"]["apiVersion"] == f"{customs.group}/v1"
+
+
+@pytest.mark.rootless
 def test_hostile_webhooks_harm_their_requests_alone(space: Space) -> None:
     def flood(handler: Any) -> None:
         handler.send_response(200)
