@@ -42,10 +42,16 @@ _SCHEMA = {
     "x-kubernetes-group-version-kind": [{"group": GROUP, "version": VERSION, "kind": "Flunder"}],
 }
 _ANSWERS = {"200": {"description": "OK"}}
+_FLUNDER = {"$ref": "#/definitions/com.example.wardle.v1alpha1.Flunder"}
+_LIST = {
+    "operationId": "listFlunders",
+    "x-kubernetes-action": "list",
+    "x-kubernetes-group-version-kind": {"group": GROUP, "version": VERSION, "kind": "Flunder"},
+}
 _V3 = {
     "openapi": "3.0.0",
     "info": {"title": "wardle", "version": "v1"},
-    "paths": {f"{BASE}/flunders": {"get": {"operationId": "listFlunders", "responses": _ANSWERS}}},
+    "paths": {f"{BASE}/flunders": {"get": {**_LIST, "responses": _ANSWERS}}},
     "components": {"schemas": {"com.example.wardle.v1alpha1.Flunder": _SCHEMA}},
 }
 _V2 = {
@@ -53,9 +59,17 @@ _V2 = {
     "info": {"title": "wardle", "version": "v1"},
     "paths": {
         "/healthz": {"get": {"operationId": "wardleHealth", "responses": _ANSWERS}},
-        f"{BASE}/flunders": {"get": {"operationId": "listFlunders", "responses": _ANSWERS}},
+        f"{BASE}/flunders": {
+            "get": {
+                "operationId": "listFlunders",
+                "responses": {"200": {"description": "OK", "schema": _FLUNDER}},
+            }
+        },
     },
-    "definitions": {"com.example.wardle.v1alpha1.Flunder": _SCHEMA},
+    "definitions": {
+        "com.example.wardle.v1alpha1.Flunder": _SCHEMA,
+        "com.example.wardle.v1alpha1.Unused": {"type": "object"},
+    },
 }
 _DOCUMENTS: dict[str, Any] = {
     BASE: RESOURCES,

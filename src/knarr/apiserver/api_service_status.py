@@ -9,7 +9,8 @@ from knarr.apimachinery import timestamps
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.apiserver import availability, loopback
-from knarr.apiserver.aggregation import checks, documents, routes
+from knarr.apiserver.aggregation import checks, documents, openapi, routes
+from knarr.apiserver.aggregation.aggregator import Told
 from knarr.apiserver.aggregation.checks import CheckError
 from knarr.apiserver.availability import Verdict, judge
 from knarr.apiserver.context import Context
@@ -22,6 +23,7 @@ _SERVICE_NAME = "kubernetes.io/service-name"
 _TYPE = "Available"
 #: Seconds until a server that failed is asked again at first, and until one is asked again anyway.
 _FIRST_PAUSE, _RECHECK = 0.25, 30.0
+_OPENAPI = ("/openapi/v3", "/openapi/v2")
 
 
 class ApiServiceStatus:
@@ -98,7 +100,10 @@ class ApiServiceStatus:
             return availability.failed(str(error))
         self._pauses.pop(name, None)
         self._later(name, _RECHECK)
-        aggregator.told(route, documents.resources(found))
+        v3, v2 = await asyncio.gather(*(checks.optional(aggregator.backends, route, path) for path in _OPENAPI))
+        # It may be large, or meant to be: others are served meanwhile.
+        part = await asyncio.to_thread(openapi.part, v2, route) if v2 is not None else None
+        aggregator.told(route, Told(documents.resources(found), openapi.index(v3, route), part))
         return availability.PASSED
 
     def _later(self, name: str, pause: float) -> None:

@@ -18,6 +18,7 @@ from knarr.apimachinery.types import Object
 from knarr.apiserver import negotiation, responses
 from knarr.apiserver.aggregation import documents
 from knarr.apiserver.aggregation.documents import Other
+from knarr.apiserver.aggregation.nobody import Nobody
 from knarr.apiserver.negotiation import MEDIA_TYPES
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import ServedResources
@@ -38,16 +39,6 @@ class Others(Protocol):
         ...
 
 
-class NoOthers:
-    """There are no other servers."""
-
-    generation = 0
-
-    def others(self) -> list[Other]:
-        """Nothing."""
-        return []
-
-
 class Document(NamedTuple):
     """One answer, ready to send."""
 
@@ -63,7 +54,7 @@ class Discovery:
         """`address` gives `host:port` under which clients of this network reach the server."""
         self._served = served
         self._address = address
-        self._others: Others = others or NoOthers()
+        self._others: Others = others or Nobody()
         self._generation = (-1, -1)
         self._documents: dict[tuple[str, bool], Document] = {}
 

@@ -13,13 +13,15 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator
 from email.utils import formatdate
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import orjson
 
 from knarr.api.openapi import document, roots, schemas
 from knarr.api.openapi.stream import pieces
 from knarr.api.resources import Resource
+from knarr.apiserver.aggregation import openapi
+from knarr.apiserver.aggregation.openapi import Part
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import ServedResources
 from knarr.component_base.clock import Clock
@@ -48,13 +50,35 @@ class _Kept(NamedTuple):
     packed: bytes
 
 
+class Others(Protocol):
+    """Other API servers behind this one."""
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change."""
+        ...
+
+    def openapi_v3(self) -> dict[str, str]:
+        """Their documents by name, with URLs."""
+        ...
+
+    def openapi_v2(self) -> list[Part]:
+        """Their parts of the one document."""
+        ...
+
+    async def document(self, request: Request, name: str) -> Response | None:
+        """One of their documents. Raises `StatusError` 503."""
+        ...
+
+
 class OpenApi:
     """Answers the paths below `/openapi/`; None for those it does not know."""
 
-    def __init__(self, served: ServedResources, clock: Clock) -> None:
+    def __init__(self, served: ServedResources, clock: Clock, others: Others) -> None:
         self._clock = clock
         self._served = served
-        self._generation = -1
+        self._others = others
+        self._generation = (-1, -1)
         #: Documents by name, in their order; those of group-versions with their resources.
         self._parts: dict[str, list[Resource]] = {}
         self._kept: dict[str, _Kept] = {}
@@ -62,9 +86,10 @@ class OpenApi:
 
     def _refresh(self) -> None:
         """See what is served by now; documents that would be others are forgotten."""
-        if self._generation == self._served.generation:
+        generation = (self._served.generation, self._others.generation)
+        if self._generation == generation:
             return
-        self._generation = self._served.generation
+        self._generation = generation
         before, self._parts = self._parts, _parts(scope.resource for scope in self._served)
         for name in [key for key in self._kept if key.startswith(_V2) or before.get(key) != self._parts.get(key)]:
             del self._kept[name]
@@ -82,13 +107,16 @@ class OpenApi:
         if not path.startswith(f"{_V3}/"):
             return None
         name = path.removeprefix(f"{_V3}/")
+        if name in self._others.openapi_v3():
+            return await self._others.document(request, name)
         if name not in self._parts:
             return Response(404, b"", "")
         return await self._group(request, name) if _negotiate(accept, _V3_TYPES) else _not_acceptable()
 
     def _index(self, request: Request) -> Response:
         """Every document with a hash. The hash is that of what a document is made of: it need not be made for it."""
-        entries = {name: {"serverRelativeURL": self._url(name)} for name in self._parts}
+        urls = {name: self._url(name) for name in self._parts} | self._others.openapi_v3()
+        entries = {name: {"serverRelativeURL": urls[name]} for name in sorted(urls)}
         body = orjson.dumps({"paths": entries})
         etag = _quoted(hashlib.sha512(body).hexdigest().upper())
         headers = {"ETag": etag, "Vary": _VARY}
@@ -131,6 +159,7 @@ class OpenApi:
         parts = self._parts
         custom = [each for part in parts.values() for each in part if each.custom is not None]
         whole = v2.document(lambda: (document.items(*part) for part in parts.items()), custom)
+        whole = openapi.merged(whole, self._others.openapi_v2())
         packed, digest = await _pack(gnostic.encode(whole) if key.endswith(_GNOSTIC) else pieces(whole))
         return _Kept(digest, packed)
 

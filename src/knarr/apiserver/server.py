@@ -151,7 +151,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     look_at(ctx.metrics, served, checks, ctx.flow_control)
     keys = PublishedKeys(signer, config.authentication.jwks_uri)
     nonresource = NonResource(Discovery(served, lambda: address, ctx.aggregator), checks, ctx.metrics, keys)
-    nonresource.openapi = _openapi(served, clock)
+    nonresource.openapi = _openapi(ctx, clock)
     server = ApiServer(ctx, Pipeline(ctx, nonresource), checks, tasks)
     uses.handler = server.handler
     settings = bootstrap.Settings(
@@ -214,7 +214,7 @@ async def _keep_available(ctx: Context, handler: Handler, tasks: Tasks) -> None:
     ctx.cache.listen(available.on_change)
 
 
-def _openapi(served: ServedResources, clock: Clock) -> Callable[[Request], Awaitable[Response | None]]:
+def _openapi(ctx: Context, clock: Clock) -> Callable[[Request], Awaitable[Response | None]]:
     """Answers OpenAPI documents. What makes them is loaded when somebody asks for one."""
     made: list[OpenApi] = []
 
@@ -222,7 +222,7 @@ def _openapi(served: ServedResources, clock: Clock) -> Callable[[Request], Await
         if not made:
             from knarr.apiserver.openapi import OpenApi
 
-            made.append(OpenApi(served, clock))
+            made.append(OpenApi(ctx.served, clock, ctx.aggregator))
         return await made[0](request)
 
     return answer

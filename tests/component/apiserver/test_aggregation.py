@@ -10,12 +10,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import orjson
 from tests.component.apiserver.world import NAMESPACE, World, eventually, running
 from tests.extension_api import BASE, GROUP, VERSION, ExtensionApi, serving
 
 from knarr.api import registry
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
+from knarr.apiserver import loopback
+from knarr.apiserver.request import Request
 from knarr.client.client import Client
 from knarr.component_base import certificates
 from knarr.component_base.certificates import Authority, Leaf
@@ -58,6 +61,14 @@ class Setting:
                 if conditions[0].get("reason") == reason:
                     return dict(conditions[0])
                 await asyncio.sleep(0.01)
+
+    async def raw(self, path: str, accept: str) -> Object:
+        """A document, asked for as the server itself would be by a client of its own."""
+        request = Request("GET", path, {}, {"accept": accept}, trusted=loopback.LOOPBACK)
+        response = await self.world.api.handler(request)
+        assert isinstance(response.body, bytes)
+        found: Object = orjson.loads(response.body)
+        return found
 
     async def get(self, path: str, client: Client | None = None) -> tuple[int, bytes]:
         answer = await (client or self.client).transport.request("GET", path, {})
@@ -154,9 +165,36 @@ def test_discovery_and_the_end_of_it(tmp_path: Path) -> None:
         assert group["preferredVersion"] == {"groupVersion": f"{GROUP}/{VERSION}", "version": VERSION}
         listed = await at.client._call("GET", BASE)
         assert [one["name"] for one in listed["resources"]] == ["flunders", "flunders/echo"]
+        accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+        whole = await at.raw("/apis", accept)
+        version = next(one for one in whole["items"] if one["metadata"]["name"] == GROUP)["versions"][0]
+        assert (version["version"], version["freshness"]) == (VERSION, "Current")
+        flunders = version["resources"][0]
+        assert flunders["responseKind"] == {"group": GROUP, "version": VERSION, "kind": "Flunder"}
+        assert (flunders["scope"], flunders["shortNames"]) == ("Namespaced", ["fl"])
+        assert [one["subresource"] for one in flunders["subresources"]] == ["echo"]
         await at.client.delete(registry.APISERVICES, NAME)
         assert (await at.client.transport.request("GET", "/apis", {})).body == before
         assert (await at.get(BASE))[0] == 404
+
+    run(tmp_path, test)
+
+
+def test_openapi_has_the_part_of_the_other_server(tmp_path: Path) -> None:
+    async def test(at: Setting) -> None:
+        await at.register()
+        await at.condition("Passed")
+        name = "com.example.wardle.v1alpha1.Flunder"
+        paths = (await at.client._call("GET", "/openapi/v3"))["paths"]
+        assert paths[BASE[1:]] == {"serverRelativeURL": f"/openapi/v3{BASE}?hash=ABC"}
+        assert list(paths) == sorted(paths)
+        document = await at.client._call("GET", f"/openapi/v3{BASE}")
+        assert list(document["components"]["schemas"]) == [name]
+        whole = await at.client._call("GET", "/openapi/v2")
+        assert f"{BASE}/flunders" in whole["paths"] and "/api/v1/pods" not in document["paths"]
+        # Only what is of the group-version is taken over, with the types it needs.
+        assert "wardleHealth" not in str(whole["paths"].get("/healthz"))
+        assert name in whole["definitions"] and name.replace("Flunder", "Unused") not in whole["definitions"]
 
     run(tmp_path, test)
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from knarr.api.registry import RESOURCES
+from knarr.apiserver.aggregation.nobody import Nobody
 from knarr.apiserver.openapi import OpenApi
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import ServedResources
@@ -23,7 +24,7 @@ OLD_FORM = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 def served() -> OpenApi:
     served = ServedResources(WatchCache())
     served.add_all(resource for resource in RESOURCES if resource.group == "policy")
-    return OpenApi(served, FakeClock())
+    return OpenApi(served, FakeClock(), Nobody())
 
 
 async def answer(api: OpenApi, request: Request) -> Response | None:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from knarr.apimachinery.types import Object
 from knarr.apiserver.aggregation.backends import Backends, Identify
 from knarr.apiserver.aggregation.documents import Other
+from knarr.apiserver.aggregation.openapi import Part
 from knarr.apiserver.aggregation.proxy import Proxy
 from knarr.apiserver.aggregation.routes import Route, Routes
 from knarr.apiserver.attributes import Reader
-from knarr.apiserver.request import Request, Response
+from knarr.apiserver.request import Request, Response, UserInfo
 from knarr.apiserver.watch_cache import Collection
 
 _PATH_SAFE = "/:@!$&'()*+,;=~"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What another server says of itself: resources, where its v3 document is, its part of the v2 document."""
+
+    resources: tuple[Object, ...] = ()
+    openapi_v3: str = ""
+    openapi_v2: Part | None = None
 
 
 class Aggregator:
@@ -23,7 +34,7 @@ class Aggregator:
         self.routes = Routes(collection)
         self.backends = Backends(reader, identify)
         self._proxy = Proxy(self.backends)
-        self._told: dict[str, tuple[Object, ...]] = {}
+        self._told: dict[str, Told] = {}
         self._told_changes = 0
 
     def route(self, path: str) -> Route | None:
@@ -39,20 +50,43 @@ class Aggregator:
         """Whether a request's body is passed on as it comes in."""
         return self.routes.of(path) is not None
 
-    # discovery
+    # documents
 
-    def told(self, route: Route, resources: tuple[Object, ...]) -> None:
-        """What a server has said it serves."""
-        if self._told.get(route.name) != resources:
-            self._told[route.name] = resources
+    def told(self, route: Route, what: Told) -> None:
+        """What a server has said of itself."""
+        if self._told.get(route.name) != what:
+            self._told[route.name] = what
             self._told_changes += 1
 
     @property
     def generation(self) -> int:
-        """Grows with every change of `others`."""
+        """Grows with every change of what the others say."""
         return self.routes.generation + self._told_changes
 
     def others(self) -> list[Other]:
         """The group-versions of other servers."""
-        found = self.routes.all.values()
-        return [Other(route, self._told.get(route.name, ()), route.available) for route in found]
+        return [Other(route, told.resources, route.available) for route, told in self._known()]
+
+    def openapi_v3(self) -> dict[str, str]:
+        """The v3 documents that others have: name (`apis/g/v`) → URL with its hash."""
+        return {route.path[1:]: told.openapi_v3 for route, told in self._known() if told.openapi_v3}
+
+    def openapi_v2(self) -> list[Part]:
+        """What others add to the v2 document."""
+        return [told.openapi_v2 for _, told in self._known() if told.openapi_v2 is not None]
+
+    async def document(self, request: Request, name: str) -> Response | None:
+        """The v3 document of another server. Raises `StatusError` 503."""
+        route = self.routes.of(f"/{name}")
+        if route is None:
+            return None
+        query = f"?{request.raw_query}" if request.raw_query else ""
+        asked = replace(request, user=_AGGREGATOR)
+        return await self._proxy.answer(asked, route, f"/openapi/v3{route.path}{query}")
+
+    def _known(self) -> list[tuple[Route, Told]]:
+        return [(route, self._told.get(route.name, _NOTHING)) for route in self.routes.all.values()]
+
+
+_NOTHING = Told()
+_AGGREGATOR = UserInfo("system:aggregator")

@@ -60,5 +60,13 @@ async def document(asked: Backends, route: Route, path: str) -> Any:
         return None
 
 
+async def optional(asked: Backends, route: Route, path: str) -> Any:
+    """A document that a server need not have; None where it has none."""
+    try:
+        return await document(asked, route, path)
+    except CheckError:
+        return None
+
+
 def _missing(url: str, why: str) -> CheckError:
     return CheckError(f"failing or missing response from {url}: {why}")
