@@ -218,4 +218,4 @@ class _Round:
 
 
 def _failure(invocation: Invocation, message: str) -> Failure:
-    return Failure(invocation.policy.name, invocation.binding["metadata"]["name"], message, "Invalid")
+    return Failure(invocation.policy.name, invocation.binding.name, message, "Invalid")

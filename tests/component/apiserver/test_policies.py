@@ -314,3 +314,18 @@ def test_what_is_asked_of_the_scale_subresource_is_changed_there(tmp_path: Path)
         assert (await client.get(deployments, "d", NAMESPACE))["spec"]["replicas"] == 3
 
     story(tell, tmp_path)
+
+
+def test_custom_resources_are_changed_by_their_schema(tmp_path: Path) -> None:
+    part = 'Object.spec.parts{name: "wheel"}'
+
+    async def tell(world: World, client: Client) -> None:
+        await define(world, client)
+        await mutate(client, "wheel", WIDGET_RULE, f"Object{{spec: Object.spec{{parts: [{part}]}}}}")
+        made = await client.create(WIDGETS, widget("a", parts=[{"name": "seat", "weight": 1}]), NAMESPACE)
+        assert made["spec"]["parts"] == [{"name": "seat", "weight": 1}, {"name": "wheel", "weight": 7}]
+        await mutate(client, "args", WIDGET_RULE, 'Object{spec: Object.spec{args: ["x"]}}')
+        error = await refused(client.create(WIDGETS, widget("b"), NAMESPACE))
+        assert error.message.endswith("may not mutate atomic arrays, maps or structs: .spec.args")
+
+    story(tell, tmp_path)

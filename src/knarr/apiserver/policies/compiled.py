@@ -37,6 +37,17 @@ class Mutation:
 
 
 @dataclass(frozen=True, slots=True)
+class Binding:
+    """A binding of either kind; `criteria` narrow its policy down."""
+
+    name: str
+    policy: str
+    criteria: Criteria | None
+    param_ref: Object | None
+    actions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A policy of either kind; validating ones have rules and annotations, mutating ones mutations."""
 
@@ -52,6 +63,19 @@ class Policy:
     reinvoked: bool = False
     #: Whether any rule has an expression for its message.
     speaks: bool = False
+
+
+def binding(obj: Object) -> Binding:
+    """A binding of a ValidatingAdmissionPolicy or MutatingAdmissionPolicy."""
+    spec = obj["spec"]
+    resources = spec.get("matchResources")
+    return Binding(
+        name=obj["metadata"]["name"],
+        policy=spec.get("policyName", ""),
+        criteria=None if resources is None else of_resources(resources),
+        param_ref=spec.get("paramRef"),
+        actions=tuple(spec.get("validationActions") or ()),
+    )
 
 
 def validating(obj: Object) -> Policy:

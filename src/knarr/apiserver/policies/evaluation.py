@@ -100,6 +100,10 @@ class Session:
     def run(self, expression: Expression) -> Outcome:
         """Evaluate one. Raises `OutOfBudgetError`, `TooDearError`."""
         began = perf_counter()
+        problem = expression.program.problem
+        if problem:
+            # Stored before it was checked as it is today.
+            return Outcome(error=f"compilation error: {problem}")
         try:
             value = self._value(expression)
         except self._cel.BudgetExceeded as error:
@@ -123,6 +127,9 @@ class Session:
 
     def _maker(self, name: str, expression: Expression) -> Callable[[], Any]:
         def make() -> Any:
+            problem = expression.program.problem
+            if problem:
+                raise self._cel.EvaluationError(f'composited variable "{name}" fails to compile: {problem}')
             try:
                 return self._value(expression)
             except self._cel.EvaluationError as error:

@@ -15,8 +15,8 @@ from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.matching import rules
-from knarr.apiserver.matching.criteria import Criteria, Equivalents, Match, of_resources
-from knarr.apiserver.policies.compiled import Policy
+from knarr.apiserver.matching.criteria import Criteria, Equivalents, Match
+from knarr.apiserver.policies.compiled import Binding, Policy
 from knarr.apiserver.policies.index import Hook
 from knarr.apiserver.policies.params import ConfigurationError, Params
 
@@ -41,14 +41,14 @@ class Invocation(NamedTuple):
     """A policy with one binding and one set of parameters, None where it has none."""
 
     policy: Policy
-    binding: Object
+    binding: Binding
     match: Match
     param: Object | None
 
     @property
     def names(self) -> tuple[str, str]:
         """Those of policy and binding."""
-        return self.policy.name, self.binding["metadata"]["name"]
+        return self.policy.name, self.binding.name
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ class Selector:
     params: Params
     equivalents: Equivalents
 
-    def select(self, hooks: Sequence[Hook[Policy]], attributes: Attributes) -> Iterator[Invocation | Unusable]:
+    def select(self, hooks: Sequence[Hook], attributes: Attributes) -> Iterator[Invocation | Unusable]:
         """The invocations for a request."""
         if attributes.kind_key in EXCLUDED:
             return
@@ -91,16 +91,14 @@ class Selector:
                 yield from self._bound(policy, binding, match, attributes)
 
     def _bound(
-        self, policy: Policy, binding: Object, match: Match, attributes: Attributes
+        self, policy: Policy, binding: Binding, match: Match, attributes: Attributes
     ) -> Iterator[Invocation | Unusable]:
-        spec = binding["spec"]
         try:
-            resources = spec.get("matchResources")
-            if resources is not None and self._match(of_resources(resources), attributes) is None:
+            if binding.criteria is not None and self._match(binding.criteria, attributes) is None:
                 return
-            params = self.params.collect(policy.param_kind, spec.get("paramRef"), rules.namespace_of(attributes))
+            params = self.params.collect(policy.param_kind, binding.param_ref, rules.namespace_of(attributes))
         except ConfigurationError as error:
-            yield Unusable(policy, binding["metadata"]["name"], f"failed to configure binding: {error}")
+            yield Unusable(policy, binding.name, f"failed to configure binding: {error}")
             return
         for param in params:
             yield Invocation(policy, binding, match, param)
@@ -109,5 +107,5 @@ class Selector:
         """As what a request matches. Raises `ConfigurationError` where that cannot be told."""
         try:
             return criteria.match(attributes, self.equivalents)
-        except (StatusError, ValueError) as error:
+        except StatusError as error:
             raise ConfigurationError(str(error)) from error

@@ -14,10 +14,9 @@ from typing import Any
 import orjson
 
 from knarr.apimachinery.errors import StatusError
-from knarr.apimachinery.types import Object
 from knarr.apiserver.admission.plugin import refuse
 from knarr.apiserver.attributes import Attributes
-from knarr.apiserver.policies.compiled import Policy
+from knarr.apiserver.policies.compiled import Binding, Policy
 from knarr.apiserver.policies.evaluation import Expression, Outcome, OutOfBudgetError, Session
 from knarr.apiserver.policies.metrics import PolicyMetrics
 
@@ -162,13 +161,13 @@ class Effects:
         self._metrics = metrics
         self._values: dict[str, list[str]] = {}
 
-    def take(self, policy: Policy, binding: Object, judgement: Judgement) -> None:
+    def take(self, policy: Policy, binding: Binding, judgement: Judgement) -> None:
         """Do what a binding wants done about a judgement."""
-        name, actions = binding["metadata"]["name"], binding["spec"].get("validationActions") or ()
+        name = binding.name
         for index, decision in enumerate(judgement.decisions):
             if not decision.denied and decision.message:
                 self._metrics.validation((policy.name, name), decision.message, "allow", decision.seconds)
-            for action in actions if decision.denied else ():
+            for action in binding.actions if decision.denied else ():
                 denied = Denial(policy.name, name, decision.message, decision.reason)
                 self._act(action, denied, index, binding)
                 self._metrics.validation((policy.name, name), decision.message, action.lower(), decision.seconds)
@@ -180,7 +179,7 @@ class Effects:
             self.denials.append(Denial(policy.name, name, message))
             self._metrics.validation((policy.name, name), message, "deny", 0.0)
 
-    def _act(self, action: str, denied: Denial, index: int, binding: Object) -> None:
+    def _act(self, action: str, denied: Denial, index: int, binding: Binding) -> None:
         if action == "Deny":
             self.denials.append(denied)
         elif action == "Audit":
@@ -195,13 +194,13 @@ class Effects:
             self._attributes.annotations.setdefault(key, ", ".join(values))
 
 
-def _failure(denied: Denial, index: int, binding: Object) -> str:
+def _failure(denied: Denial, index: int, binding: Binding) -> str:
     """The audit annotation of a failed rule."""
     failure = {
         "message": denied.message,
-        "policy": binding["spec"]["policyName"],
+        "policy": binding.policy,
         "binding": denied.binding,
         "expressionIndex": index,
-        "validationActions": list(binding["spec"]["validationActions"]),
+        "validationActions": list(binding.actions),
     }
     return orjson.dumps([failure]).decode()

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knarr.api import registry
-from knarr.apimachinery.types import Object
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.policies import compiled, validating
-from knarr.apiserver.policies.compiled import Policy
+from knarr.apiserver.policies.compiled import Binding, Policy
 from knarr.apiserver.policies.conditions import ConditionsError
 from knarr.apiserver.policies.evaluation import TooDearError
 from knarr.apiserver.policies.metrics import PolicyMetrics
@@ -90,6 +89,13 @@ def test_variables_are_evaluated_when_they_are_asked_for_and_fail_who_asks() -> 
     assert found[1][:2] == (True, f"expression 'variables.none == 'x'' resulted in error: {error}")
 
 
+def test_what_does_not_compile_any_more_follows_the_failure_policy_too() -> None:
+    variables = [{"name": "bad", "expression": "nothing"}]
+    found = decisions(policy("object.", "variables.bad", variables=variables))
+    assert found[0][1].startswith("compilation error: compilation failed: ERROR: <input>:1:8: Syntax error")
+    assert 'composited variable "bad" fails to compile: compilation failed' in found[1][1]
+
+
 def test_a_rule_that_never_ends_is_aside_from_the_quick_ones_and_broken_off() -> None:
     endless = policy(ENDLESS, "true")
     with pytest.raises(TooDearError):
@@ -163,8 +169,8 @@ def attributes() -> tuple[Attributes, list[str]]:
     return made, warnings
 
 
-def binding(*actions: str, name: str = "b") -> Object:
-    return {"metadata": {"name": name}, "spec": {"policyName": "p", "validationActions": list(actions)}}
+def binding(*actions: str) -> Binding:
+    return Binding("b", "p", None, None, actions)
 
 
 DENIED = Judgement((Decision(denied=False), Decision(True, "no", "Forbidden")))
