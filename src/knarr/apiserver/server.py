@@ -17,11 +17,11 @@ from knarr.apiserver.aggregation.aggregator import Aggregator
 from knarr.apiserver.aggregation.backends import Identify
 from knarr.apiserver.api_service_status import ApiServiceStatus
 from knarr.apiserver.audit.auditor import Auditor
-from knarr.apiserver.authn import settings as authn
-from knarr.apiserver.authn.settings import AuthenticationSettings
+from knarr.apiserver.authn import building as authn
+from knarr.apiserver.authn.settings import Around, AuthenticationSettings
 from knarr.apiserver.authz.building import Building
 from knarr.apiserver.authz.chain import FOLLOWED, AuthorizerChain
-from knarr.apiserver.authz.configuration import AuthorizationSettings
+from knarr.apiserver.authz.settings import AuthorizationSettings
 from knarr.apiserver.cache_reader import CacheReader, decode
 from knarr.apiserver.context import Connector, Context
 from knarr.apiserver.custom.controller import DefinitionController
@@ -135,7 +135,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     tasks = Tasks()
     signer = config.authentication.signer(config.signing_keys)
     uses = TokenUses(clock, tasks)
-    ctx = _context(config, store, cache, authn.Around(signer, CacheReader(cache), clock, tasks, uses.note))
+    ctx = _context(config, store, cache, Around(signer, CacheReader(cache), clock, tasks, uses.note))
     served = ctx.served
     following = await cache_follower.follow(store, cache, tasks, clock)
     custom = follow_definitions(served, cache)
@@ -228,7 +228,7 @@ def _openapi(ctx: Context, clock: Clock) -> Callable[[Request], Awaitable[Respon
     return answer
 
 
-def _context(config: ServerConfig, store: Store, cache: WatchCache, around: authn.Around) -> Context:
+def _context(config: ServerConfig, store: Store, cache: WatchCache, around: Around) -> Context:
     served = ServedResources(cache)
     served.add_all(registry.RESOURCES)
     reader, clock = CacheReader(cache), around.clock

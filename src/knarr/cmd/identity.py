@@ -7,19 +7,17 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from knarr.apiserver.authn.authenticator import Anonymous
 from knarr.apiserver.authn.front_proxy import FrontProxy
-from knarr.apiserver.authn.jwt import configuration as configuration_of_users
 from knarr.apiserver.authn.settings import AuthenticationSettings, TokenWebhook
-from knarr.apiserver.authz import configuration
-from knarr.apiserver.authz.configuration import AuthorizationSettings, HookSpec
-from knarr.apiserver.authz.webhook import Terms
-from knarr.apiserver.outside import Webhook
+from knarr.apiserver.authz.settings import AuthorizationSettings, HookSpec, Terms, from_modes
 from knarr.apiserver.tokens import ISSUER, TokenTerms
-from knarr.cmd import oidc
 from knarr.component_base.clock import Clock
+
+if TYPE_CHECKING:
+    from knarr.apiserver.authn.jwt.spec import Issuer
 
 
 class FlagError(Exception):
@@ -64,6 +62,8 @@ def _settings(arguments: argparse.Namespace, trusted: Authorities, clock: Clock)
     if path is not None:
         version = f"authentication.k8s.io/{arguments.authentication_token_webhook_version}"
         keep = arguments.authentication_token_webhook_cache_ttl
+        from knarr.apiserver.outside import Webhook
+
         webhook = TokenWebhook(Webhook.named_by(path, clock), version, keep)
     static = arguments.token_auth_file
     return AuthenticationSettings(
@@ -79,9 +79,17 @@ def _settings(arguments: argparse.Namespace, trusted: Authorities, clock: Clock)
         webhook=webhook,
         anonymous=Anonymous(arguments.anonymous_auth),
         proxy=_front_proxy(arguments, trusted),
-        issuers_of_jwt=oidc.issuers(arguments),
+        issuers_of_jwt=_issuers(arguments),
         file=_configuration(arguments),
     )
+
+
+def _issuers(arguments: argparse.Namespace) -> tuple[Issuer, ...]:
+    if not arguments.oidc_issuer_url and not arguments.oidc_client_id:
+        return ()
+    from knarr.cmd import oidc
+
+    return oidc.issuers(arguments)
 
 
 def _configuration(arguments: argparse.Namespace) -> Path | None:
@@ -91,7 +99,9 @@ def _configuration(arguments: argparse.Namespace) -> Path | None:
         return None
     if arguments.oidc_issuer_url:
         raise ValueError("authentication-config file and oidc-* flags are mutually exclusive")
-    configuration_of_users.load(path, tuple(arguments.service_account_issuer) or (ISSUER,))
+    from knarr.apiserver.authn.jwt import configuration
+
+    configuration.load(path, tuple(arguments.service_account_issuer) or (ISSUER,))
     return path
 
 
@@ -109,6 +119,8 @@ def _authorization(arguments: argparse.Namespace) -> AuthorizationSettings:
     if file is not None:
         if modes is not None or path is not None:
             raise ValueError("--authorization-config can not be specified with --authorization-mode or -webhook-*")
+        from knarr.apiserver.authz import configuration
+
         return configuration.load(file)
     if path is not None:
         terms = Terms(
@@ -117,7 +129,7 @@ def _authorization(arguments: argparse.Namespace) -> AuthorizationSettings:
             arguments.authorization_webhook_cache_unauthorized_ttl,
         )
         hook = HookSpec(path, terms)
-    return configuration.from_modes(("Node", "RBAC") if modes is None else modes, hook)
+    return from_modes(("Node", "RBAC") if modes is None else modes, hook)
 
 
 def _longest(seconds: float) -> int:

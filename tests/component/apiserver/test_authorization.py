@@ -18,6 +18,7 @@ from knarr.api import registry
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.apiserver.authz import configuration
+from knarr.apiserver.authz.settings import from_modes
 from knarr.apiserver.request import Request
 from knarr.client.client import Client
 from knarr.component_base import kubeconfig
@@ -267,13 +268,13 @@ def test_a_wrong_configuration_is_refused(tmp_path: Path, authorizers: list[Obje
 )
 def test_wrong_modes_are_refused(modes: list[str], why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        configuration.from_modes(modes, None)
+        from_modes(modes, None)
 
 
 def test_modes_decide_in_their_order(tmp_path: Path) -> None:
     async def main() -> None:
         for modes, code in ((["AlwaysDeny", "RBAC"], 403), (["AlwaysDeny", "AlwaysAllow"], 404)):
-            settings = configuration.from_modes(modes, None)
+            settings = from_modes(modes, None)
             async with running(tmp_path, authorization=settings) as world:
                 assert (await outcome(world.client("jane", "dev"), "x"))[0] == code
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from knarr.apiserver import config_files
-from knarr.apiserver.authz import configuration
+from knarr.apiserver.authz import settings as kinds
 from knarr.apiserver.authz.chain import AuthorizerChain
-from knarr.apiserver.authz.configuration import AuthorizationSettings, AuthorizerSpec
 from knarr.apiserver.authz.links import AlwaysAllow, AlwaysDeny, Link
-from knarr.apiserver.authz.webhook import WebhookAuthorizer
-from knarr.apiserver.outside import Webhook
+from knarr.apiserver.authz.settings import AuthorizationSettings, AuthorizerSpec
 from knarr.component_base.clock import Clock
 from knarr.component_base.tasks import Tasks
 
@@ -31,20 +28,26 @@ class Building:
         """Take over changes of the settings' file, from now on."""
         path = settings.file
         if path is not None:
+            from knarr.apiserver import config_files
+            from knarr.apiserver.authz import configuration
+
             self.tasks.forever(
                 lambda: config_files.follow(path, lambda: self.use(configuration.load(path)), self.clock),
                 "authorization configuration",
             )
 
     def _link(self, spec: AuthorizerSpec) -> Link:
-        if spec.type == configuration.NODE:
+        if spec.type == kinds.NODE:
             return self.chain.node
-        if spec.type == configuration.RBAC:
+        if spec.type == kinds.RBAC:
             return self.chain.rbac
-        if spec.type == configuration.ALWAYS_ALLOW:
+        if spec.type == kinds.ALWAYS_ALLOW:
             return AlwaysAllow()
         if spec.webhook is None:
             return AlwaysDeny()
+        from knarr.apiserver.authz.webhook import WebhookAuthorizer
+        from knarr.apiserver.outside import Webhook
+
         hook = spec.webhook
         if hook.kubeconfig is None:
             raise ValueError(f"authorizer {spec.name} names no kubeconfig")

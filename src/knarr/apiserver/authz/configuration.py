@@ -1,4 +1,4 @@
-"""Which authorizers there are: by kube-apiserver's modes, or by an AuthorizationConfiguration.
+"""Which authorizers there are by an AuthorizationConfiguration.
 
 Source: https://kubernetes.io/docs/reference/access-authn-authz/authorization/#using-configuration-file-for-authorization
 """
@@ -6,7 +6,6 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/authorization/#u
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,18 @@ from knarr.apimachinery import durations
 from knarr.apimachinery.types import Object
 from knarr.apiserver import config_files
 from knarr.apiserver.authz import conditions
-from knarr.apiserver.authz.webhook import Terms
+from knarr.apiserver.authz.settings import (
+    LONGEST,
+    MODES,
+    WEBHOOK,
+    AuthorizationSettings,
+    AuthorizerSpec,
+    HookSpec,
+    Terms,
+)
 
 KIND = "AuthorizationConfiguration"
 VERSIONS = ("v1", "v1beta1", "v1alpha1")
-NODE, RBAC, WEBHOOK, ALWAYS_ALLOW, ALWAYS_DENY = "Node", "RBAC", "Webhook", "AlwaysAllow", "AlwaysDeny"
-MODES = (ALWAYS_ALLOW, ALWAYS_DENY, WEBHOOK, RBAC, NODE)
-#: The longest that a webhook may take, in seconds.
-_LONGEST = 30.0
 _MOST_CONDITIONS = 64
 _WEBHOOK_FIELDS = (
     "authorizedTTL",
@@ -35,50 +38,6 @@ _WEBHOOK_FIELDS = (
     "connectionInfo",
     "matchConditions",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class HookSpec:
-    """A webhook: where its kubeconfig is (None: the cluster itself), how it is asked, and for which requests."""
-
-    kubeconfig: Path | None
-    terms: Terms = Terms()
-    timeout: float = _LONGEST
-
-
-@dataclass(frozen=True, slots=True)
-class AuthorizerSpec:
-    """One authorizer."""
-
-    type: str
-    name: str = ""
-    webhook: HookSpec | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AuthorizationSettings:
-    """The authorizers in their order, and the file they stand in, if there is one."""
-
-    authorizers: tuple[AuthorizerSpec, ...] = field(default=(AuthorizerSpec(NODE), AuthorizerSpec(RBAC)))
-    file: Path | None = None
-
-
-def from_modes(modes: Sequence[str], hook: HookSpec | None) -> AuthorizationSettings:
-    """What `--authorization-mode` says. Raises `ValueError`."""
-    if not modes:
-        raise ValueError("at least one authorization-mode must be passed")
-    for mode in modes:
-        if mode not in MODES:
-            raise ValueError(f'authorization-mode "{mode}" is not a valid mode')
-    if len(set(modes)) != len(modes):
-        raise ValueError(f"authorization-mode {list(modes)} has mode specified more than once")
-    if WEBHOOK in modes and hook is None:
-        raise ValueError("authorization-mode Webhook's authorization config file not passed")
-    if WEBHOOK not in modes and hook is not None:
-        raise ValueError("cannot specify --authorization-webhook-config-file without mode Webhook")
-    return AuthorizationSettings(
-        tuple(AuthorizerSpec(mode, mode.lower(), hook if mode == WEBHOOK else None) for mode in modes)
-    )
 
 
 def load(path: Path) -> AuthorizationSettings:
@@ -116,7 +75,7 @@ def _hook(item: Any, path: str, folder: Path) -> HookSpec:
     version = _one_of(found, "subjectAccessReviewVersion", path, ("v1", "v1beta1"))
     policy = _one_of(found, "failurePolicy", path, ("NoOpinion", "Deny"))
     timeout = _seconds(found, "timeout", path)
-    if not 0 < timeout <= _LONGEST:
+    if not 0 < timeout <= LONGEST:
         raise ValueError(f"{path}.timeout: Invalid value: must be greater than 0s and at most 30s")
     wanted = _conditions(found.get("matchConditions"), f"{path}.matchConditions")
     if wanted:

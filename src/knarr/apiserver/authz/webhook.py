@@ -5,14 +5,13 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/webhook/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import orjson
 
 from knarr.apimachinery import fields, labels
 from knarr.apimachinery.types import Object
 from knarr.apiserver.authz import conditions
 from knarr.apiserver.authz.decision import Decision, RuleList
+from knarr.apiserver.authz.settings import Terms
 from knarr.apiserver.outside import OutsideError, Webhook
 from knarr.apiserver.pending import Answers
 from knarr.apiserver.request import RequestInfo, UserInfo
@@ -33,18 +32,6 @@ _OPERATORS = {
 }
 _BOTH = "webhook subject access review returned both allow and deny response"
 _log = logs.get("authz")
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How a webhook is asked: its API version, for how many seconds answers hold, whether it denies when it fails."""
-
-    api_version: str = "authorization.k8s.io/v1"
-    keep_allowed: float = 300.0
-    keep_refused: float = 30.0
-    denies_on_error: bool = False
-    #: What must hold of a review's spec, or the webhook is not asked.
-    conditions: tuple[str, ...] = ()
 
 
 class WebhookAuthorizer:
