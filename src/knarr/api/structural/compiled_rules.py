@@ -49,6 +49,14 @@ class RuleTree:
         made = {wanted: self._environment(wanted) for wanted in {bool(rule.get("optionalOldSelf")) for rule in given}}
         return tuple(_rule(rule, made[bool(rule.get("optionalOldSelf"))], self.node) for rule in given)
 
+    def compiled(self, rule: Object, name: str) -> Program:
+        """The program of a rule (`rule`), or of what makes its message (`messageExpression`)."""
+        return program(rule[name], self._environment(bool(rule.get("optionalOldSelf"))))
+
+    def asks_old(self, rule: Object) -> bool:
+        """Whether a rule asks for the old value; of one that does not compile nothing is known."""
+        return _asks(self.compiled(rule, "rule").root, "oldSelf")
+
     def _environment(self, optional_old: bool) -> Environment:  # noqa: FBT001
         return schema_environment(self.node.schema, root=self._whole, optional_old=optional_old)
 

@@ -82,6 +82,14 @@ def broken(tree: RuleTree, obj: Object, old: Object | None, warn: Warn) -> Error
     return runner.errors
 
 
+def broken_by_default(tree: RuleTree, value: Any, path: str) -> Errors:
+    """The errors of all rules that a default breaks, as if it stood there before; `path` is where it stands."""
+    runner = _Runner(Budget(), lambda _text: None)
+    with suppress(_Stop):
+        runner.value(tree, Place(path, value, value, None))
+    return runner.errors
+
+
 class _Runner:
     """The rules of one object: errors so far, and what is left to spend."""
 

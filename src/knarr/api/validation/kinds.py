@@ -8,7 +8,7 @@ from importlib import import_module
 from knarr.api.resources import Resource
 from knarr.api.validation.kind import Kind
 
-#: (group, plural) -> the module here; its `Kind` bears the plural in capitals.
+#: (group, plural) -> the module here; its `Kind` bears the plural in capitals. Definitions have a package of their own.
 _KINDS: dict[tuple[str, str], str] = {
     ("", "configmaps"): "core_simple",
     ("", "endpoints"): "endpoints",
@@ -31,7 +31,7 @@ _KINDS: dict[tuple[str, str], str] = {
     ("admissionregistration.k8s.io", "validatingadmissionpolicies"): "admission_policies",
     ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): "admission_policies",
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): "admission",
-    ("apiextensions.k8s.io", "customresourcedefinitions"): "custom_resources",
+    ("apiextensions.k8s.io", "customresourcedefinitions"): "..definitions.definition",
     ("apiregistration.k8s.io", "apiservices"): "aggregation",
     ("apps", "controllerrevisions"): "workloads",
     ("apps", "daemonsets"): "workloads",
@@ -88,7 +88,7 @@ _COVERED = frozenset(_KINDS)
 @cache
 def _load(group: str, plural: str) -> Kind:
     module, name = _KINDS[group, plural], plural.upper()
-    found = getattr(import_module(f"knarr.api.validation.{module}"), name)
+    found = getattr(import_module(module if module.startswith(".") else f".{module}", "knarr.api.validation"), name)
     if not isinstance(found, Kind):
         raise TypeError(f"{module}.{name} is not the rules of a kind")
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from knarr.api.validation.regexes import go_problem
+from knarr.apimachinery.go_regex import problem as go_problem
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,19 @@
-"""CustomResourceDefinitions: names, versions, conversion, columns. Their schemas are judged where they are compiled."""
+"""CustomResourceDefinitions: names, versions, conversion, columns, selectable fields; their schemas are `schema`'s.
+
+Source: k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from knarr.api.definitions.schema import Leniency, check_root, leniency, unrecognized_formats
+from knarr.api.structural.rule_paths import field_path
 from knarr.api.validation import names
 from knarr.api.validation.admission import check_service, check_url
 from knarr.api.validation.checks import IMMUTABLE, Errors, items, one_of, required_one_of, required_text, texts
 from knarr.api.validation.go_values import internal
 from knarr.api.validation.kind import Kind
-from knarr.api.validation.schemas import check_root, selectable_problem
 from knarr.apimachinery import field
 from knarr.apimachinery.types import Object
 
@@ -32,6 +36,9 @@ _SHARED_PATHS = {
     "selectableFields": "spec.selectableFields",
 }
 _PER_VERSION = tuple(_SHARED_PATHS)
+_SELECTABLE = ("string", "boolean", "integer")
+_SELECTABLE_TYPES = "string, boolean or integer. Enum string fields and strings with formats are allowed."
+_MOST_SELECTABLE = 8
 
 
 def _create(errors: Errors, obj: Object) -> None:
@@ -42,10 +49,10 @@ def _create(errors: Errors, obj: Object) -> None:
         errors.append(field.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
     _check_spec(errors, spec)
     _check_stored(errors, obj, spec)
-    _check_approval(errors, obj, group)
+    _check_approval(errors, obj)
 
 
-def _check_spec(errors: Errors, spec: Object) -> None:
+def _check_spec(errors: Errors, spec: Object, before: Object | None = None) -> None:
     group = spec.get("group", "")
     if not group:
         errors.append(field.required("spec.group"))
@@ -56,10 +63,11 @@ def _check_spec(errors: Errors, spec: Object) -> None:
     required_one_of(errors, "spec.scope", spec.get("scope", ""), _SCOPES)
     versions = items(spec, "versions")
     shared = {name for name in _PER_VERSION if _is_shared(versions, name)}
-    _check_versions(errors, spec.get("versions"), shared)
+    told = _Versions(errors, versions, before)
+    _check_versions(told, spec.get("versions"), shared)
     _check_names(errors, spec.get("names") or {}, "spec.names")
     if shared:
-        _check_details(errors, {name: versions[0].get(name) for name in shared}, _SHARED_PATHS, versions[0])
+        _check_details(told, {name: versions[0].get(name) for name in shared}, _SHARED_PATHS, versions[0])
     if spec.get("conversion") is not None:
         _check_conversion(errors, spec["conversion"], "spec.conversion")
 
@@ -72,8 +80,30 @@ def _is_shared(versions: Sequence[Object], name: str) -> bool:
     return first is not None and all(version.get(name) == first for version in versions)
 
 
-def _check_versions(errors: Errors, given: Sequence[Object] | None, shared: set[str]) -> None:
-    versions = given or ()
+def _schema(version: Object) -> Object | None:
+    found: Object | None = (version.get("schema") or {}).get("openAPIV3Schema")
+    return found
+
+
+class _Versions:
+    """The versions of a definition, where their errors go, and what the stored definition excuses."""
+
+    def __init__(self, errors: Errors, versions: Sequence[Object], before: Object | None) -> None:
+        self.errors = errors
+        self.any_status = any("status" in (version.get("subresources") or {}) for version in versions)
+        self._before = {version.get("name", ""): _schema(version) for version in items(before or {}, "versions")}
+
+    def leniency(self, version: Object) -> Leniency | None:
+        """What is not asked of a version's schema."""
+        stored = [schema for schema in self._before.values() if schema is not None]
+        if not stored:
+            return None
+        same = self._before.get(version.get("name", "")) == _schema(version)
+        return leniency(stored, unchanged=same)
+
+
+def _check_versions(told: _Versions, given: Sequence[Object] | None, shared: set[str]) -> None:
+    versions, errors = given or (), told.errors
     seen: list[str] = []
     for at, version in enumerate(versions):
         path, name = f"spec.versions[{at}]", version.get("name", "")
@@ -81,7 +111,7 @@ def _check_versions(errors: Errors, given: Sequence[Object] | None, shared: set[
         seen.append(name)
         _check_warning(errors, version, f"{path}.deprecationWarning")
         own = {key: version.get(key) for key in _PER_VERSION if key not in shared}
-        _check_details(errors, own, {key: f"{path}.{key}" for key in _PER_VERSION}, version)
+        _check_details(told, own, {key: f"{path}.{key}" for key in _PER_VERSION}, version)
     shown = None if given is None else [_inner(version, shared) for version in versions]
     if len(set(seen)) != len(seen):
         errors.append(field.invalid("spec.versions", shown, "must contain unique version names"))
@@ -100,14 +130,17 @@ def _inner(version: Object, shared: set[str]) -> Object:
     return {key: shown[key] for key in order} | {key: value for key, value in shown.items() if key not in order}
 
 
-def _check_details(errors: Errors, details: Object, paths: Mapping[str, str], version: Object) -> None:
+def _check_details(told: _Versions, details: Object, paths: Mapping[str, str], version: Object) -> None:
     """What a version may say by itself: only the keys of `details` are looked at, each at its path."""
+    errors = told.errors
     if "schema" in details:
-        path, schema = f"{paths['schema']}.openAPIV3Schema", (details["schema"] or {}).get("openAPIV3Schema")
+        path, schema = f"{paths['schema']}.openAPIV3Schema", _schema(version)
         if schema is None:
             errors.append(field.required(path))
         else:
-            check_root(errors, schema, path)
+            own = paths is not _SHARED_PATHS
+            has_status = "status" in (version.get("subresources") or {}) if own else told.any_status
+            check_root(errors, schema, path, told.leniency(version), has_status=has_status)
     scale = (details.get("subresources") or {}).get("scale")
     if scale is not None:
         _check_scale(errors, scale, f"{paths['subresources']}.scale")
@@ -135,18 +168,26 @@ def _check_warning(errors: Errors, version: Object, path: str) -> None:
 
 
 def _check_selectable(errors: Errors, version: Object, path: str) -> None:
-    chosen = [selectable.get("jsonPath", "") for selectable in items(version, "selectableFields")]
+    chosen: set[str] = set()
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
-    for at, target in enumerate(chosen):
-        here = f"{path}[{at}].jsonPath"
+    for at, selectable in enumerate(items(version, "selectableFields")):
+        here, target = f"{path}[{at}].jsonPath", selectable.get("jsonPath", "")
         if not target:
             errors.append(field.required(here))
-        elif target in chosen[:at]:
+            continue
+        found = field_path(schema, target, brackets=False)
+        if found.problem:
+            errors.append(field.invalid(here, target, f"is an invalid path: {found.problem}"))
+            continue
+        if found.text.removeprefix(".").partition(".")[0] == "metadata":
+            errors.append(field.invalid(here, target, "must not point to fields in metadata"))
+        if (found.schema or {}).get("type") not in _SELECTABLE:
+            errors.append(field.invalid(here, target, f"must point to a field of type {_SELECTABLE_TYPES}"))
+        if found.text in chosen:
             errors.append(field.duplicate(here, target))
-        else:
-            wrong = selectable_problem(schema, target)
-            if wrong:
-                errors.append(field.invalid(here, target, wrong))
+        chosen.add(found.text)
+    if len(chosen) > _MOST_SELECTABLE:
+        errors.append(field.too_many(path, len(chosen), _MOST_SELECTABLE))
 
 
 def _check_scale(errors: Errors, scale: Object, path: str) -> None:
@@ -268,21 +309,34 @@ def _check_stored(errors: Errors, obj: Object, spec: Object) -> None:
         errors.append(field.invalid(f"{path}[{at}]", name, wrong))
 
 
-def _check_approval(errors: Errors, obj: Object, group: str) -> None:
+def _check_approval(errors: Errors, obj: Object, old: Object | None = None) -> None:
+    """Groups of Kubernetes need a reference to an approval; what was stored without one stays."""
+    group = (obj.get("spec") or {}).get("group", "")
     if not any(group == end or group.endswith(f".{end}") for end in _PROTECTED):
         return
-    value = ((obj.get("metadata") or {}).get("annotations") or {}).get(_APPROVAL, "")
+    state, value = _approval(obj)
     path = f"metadata.annotations[{_APPROVAL}]"
-    if not value:
+    if old is not None and _approval(old)[0] == state:
+        return
+    if state == "missing":
         errors.append(field.required(path, _APPROVAL_WANTED))
-    elif not value.startswith(("https://", "http://", "unapproved")):
+    elif state == "invalid":
         wrong = "protected groups must have approval annotation value that is a URL or starts with unapproved"
         errors.append(field.invalid(path, value, wrong))
 
 
+def _approval(obj: Object) -> tuple[str, str]:
+    value = ((obj.get("metadata") or {}).get("annotations") or {}).get(_APPROVAL) or ""
+    if not value:
+        return "missing", value
+    if value.startswith("unapproved"):
+        return "bypassed", value
+    return "approved" if value.startswith(("https://", "http://")) else "invalid", value
+
+
 def _update(errors: Errors, obj: Object, old: Object) -> None:
     spec, before = obj.get("spec") or {}, old.get("spec") or {}
-    _check_spec(errors, spec)
+    _check_spec(errors, spec, before)
     _check_stored(errors, obj, spec)
     # Who has got no names yet may still change some.
     fixed = _is_established(old)
@@ -293,6 +347,7 @@ def _update(errors: Errors, obj: Object, old: Object) -> None:
     for key in ("kind", "plural") if fixed else ("plural",):
         if new.get(key) != had.get(key):
             errors.append(field.invalid(f"spec.names.{key}", new.get(key), IMMUTABLE))
+    _check_approval(errors, obj, old)
 
 
 def _is_established(obj: Object) -> bool:
@@ -300,4 +355,16 @@ def _is_established(obj: Object) -> bool:
     return any(each.get("type") == "Established" and each.get("status") == "True" for each in conditions)
 
 
-CUSTOMRESOURCEDEFINITIONS = Kind(_create, _update, standard_finalizers=False)
+def _warnings(obj: Object, old: Object | None) -> list[str]:
+    """Formats that nobody checks; of an update those that the stored definition has not."""
+    known = set() if old is None else set(_unchecked(old))
+    return [f"unrecognized format {field.quote(name)}" for name in _unchecked(obj) if name not in known]
+
+
+def _unchecked(obj: Object) -> list[str]:
+    schemas = [_schema(version) for version in items(obj.get("spec") or {}, "versions")]
+    found = {name for schema in schemas if schema is not None for name in unrecognized_formats(schema)}
+    return sorted(found)
+
+
+CUSTOMRESOURCEDEFINITIONS = Kind(_create, _update, warnings=_warnings, standard_finalizers=False)

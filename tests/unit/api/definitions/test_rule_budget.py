@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.validation.schemas import check_root
+from knarr.api.definitions.schema import check_root
 from knarr.apimachinery.field import FieldError
 
 HINT = "try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings"

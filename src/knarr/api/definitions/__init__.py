@@ -1,0 +1,1 @@
+"""CustomResourceDefinitions as objects: what is wrong with one, its schemas and their rules included."""
