@@ -58,10 +58,9 @@ class ApiServiceStatus:
 
     def _changed(self, namespace: str, name: str) -> None:
         """A Service or its endpoints: most are no API's."""
-        for each in self._ctx.reader.list("apiservices", _GROUP):
-            reference = each["spec"].get("service")
-            if reference and (reference.get("namespace"), reference.get("name")) == (namespace, name):
-                self._tasks.start(self._look_at(each["metadata"]["name"]), "api-service")
+        for route in self._ctx.aggregator.routes.all.values():
+            if (route.service.namespace, route.service.name) == (namespace, name):
+                self._tasks.start(self._look_at(route.name), "api-service")
 
     async def _look_at(self, name: str) -> None:
         """Look at one, one look at a time: what comes meanwhile leads to another."""

@@ -140,9 +140,10 @@ class Bootstrap:
         }
 
     async def _api_services(self) -> None:
-        groups = [(group, version) for group, versions in self._ctx.served.groups.items() for version in versions]
+        own = (scope.resource for scope in self._ctx.served if scope.resource.custom is None)
+        groups = dict.fromkeys((resource.group, resource.version) for resource in own)
         # The aggregator does not register itself.
-        groups = [item for item in groups if item[0] != "apiregistration.k8s.io"]
+        groups = {item: None for item in groups if item[0] != "apiregistration.k8s.io"}
         await self._ensure(system.api_services(groups))
 
     # writes

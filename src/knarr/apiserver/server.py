@@ -26,6 +26,7 @@ from knarr.apiserver.cache_reader import CacheReader, decode
 from knarr.apiserver.context import Connector, Context
 from knarr.apiserver.custom.controller import DefinitionController
 from knarr.apiserver.custom.registry import follow_definitions
+from knarr.apiserver.custom_api_services import CustomApiServices
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.event_expiry import EventExpiry
 from knarr.apiserver.field_managers import FieldManagers
@@ -168,6 +169,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
         await repair_numbers()
         DefinitionController(ctx, custom, server.handler, tasks).start()
         await _keep_available(ctx, server.handler, tasks)
+        CustomApiServices(ctx, server.handler, tasks).start()
         if not isinstance(store, Expiring):
             tasks.forever(EventExpiry(ctx).run, "event-expiry")
     except (StatusError, StoreError):

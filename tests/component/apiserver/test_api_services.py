@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.component.apiserver.world import NAMESPACE, running
+import pytest
+from tests.component.apiserver.test_custom_resources import definition, version
+from tests.component.apiserver.world import NAMESPACE, World, eventually, running
 
-from knarr.api.registry import APISERVICES, SERVICES
+from knarr.api.registry import APISERVICES, CUSTOMRESOURCEDEFINITIONS, SERVICES
+from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.client.client import Client
 
@@ -46,5 +49,37 @@ def test_a_service_that_comes_and_goes_is_told(tmp_path: Path) -> None:
             assert found["lastTransitionTime"] == missing["lastTransitionTime"]
             await client.delete(SERVICES, "agg", NAMESPACE)
             await reason(client, "v1.other.example.com", "ServiceNotFound")
+
+    asyncio.run(main())
+
+
+def has(world: World, name: str) -> bool:
+    return world.api.ctx.reader.get("apiservices", "apiregistration.k8s.io", "", name) is not None
+
+
+def test_versions_of_custom_resources_are_registered_and_forgotten(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            client = world.client()
+            versions = version(), version("v1beta1", storage=False)
+            await client.create(CUSTOMRESOURCEDEFINITIONS, definition(*versions))
+            await eventually(lambda: has(world, "v1.example.com") and has(world, "v1beta1.example.com"))
+            assert (await reason(client, "v1.example.com", "Local"))["status"] == "True"
+            found = await client.get(APISERVICES, "v1.example.com")
+            assert found["metadata"]["labels"] == {"kube-aggregator.kubernetes.io/automanaged": "true"}
+            assert found["spec"]["groupPriorityMinimum"] == 1000 and found["spec"]["versionPriority"] == 100
+            # Who deletes one finds another in its place.
+            await client.delete(APISERVICES, "v1.example.com")
+            await eventually(lambda: has(world, "v1.example.com"))
+            assert (await client.get(APISERVICES, "v1.example.com"))["metadata"]["uid"] != found["metadata"]["uid"]
+            crd = await client.get(CUSTOMRESOURCEDEFINITIONS, "widgets.example.com")
+            crd["spec"]["versions"][1]["served"] = False
+            await client.update(CUSTOMRESOURCEDEFINITIONS, crd)
+            await eventually(lambda: not has(world, "v1beta1.example.com"))
+            await client.delete(CUSTOMRESOURCEDEFINITIONS, "widgets.example.com")
+            await eventually(lambda: not has(world, "v1.example.com"))
+            with pytest.raises(StatusError):
+                await client.get(APISERVICES, "v1.example.com")
+            assert has(world, "v1.apps")
 
     asyncio.run(main())

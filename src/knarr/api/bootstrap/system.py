@@ -11,6 +11,10 @@ from knarr.apimachinery.types import Object
 #: Namespaces, in the order they are made.
 NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
 
+#: Says that the server keeps an APIService itself: from its start, or as long as there is what it tells of.
+AUTOMANAGED = "kube-aggregator.kubernetes.io/automanaged"
+#: The priority of groups of custom resources.
+CUSTOM_PRIORITY = 1000
 #: Of API groups: (priority of the group, priority of the version) as kube-apiserver registers them.
 GROUP_PRIORITY: dict[str, int] = {
     "": 18000,
@@ -167,7 +171,7 @@ def api_services(groups: Iterable[tuple[str, str]]) -> Iterator[Object]:
     """The APIService objects of the built-in groups and versions."""
     for group, version in groups:
         spec: Object = {
-            "groupPriorityMinimum": GROUP_PRIORITY.get(group, 1000),
+            "groupPriorityMinimum": GROUP_PRIORITY.get(group, CUSTOM_PRIORITY),
             "version": version,
             "versionPriority": _version_priority(group, version),
         }
@@ -178,10 +182,25 @@ def api_services(groups: Iterable[tuple[str, str]]) -> Iterator[Object]:
             "kind": "APIService",
             "metadata": {
                 "name": f"{version}.{group}",
-                "labels": {"kube-aggregator.kubernetes.io/automanaged": "onstart"},
+                "labels": {AUTOMANAGED: "onstart"},
             },
             "spec": spec,
         }
+
+
+def custom_api_service(group: str, version: str) -> Object:
+    """The APIService of a version of custom resources: it comes and goes with them."""
+    return {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": f"{version}.{group}", "labels": {AUTOMANAGED: "true"}},
+        "spec": {
+            "group": group,
+            "version": version,
+            "groupPriorityMinimum": CUSTOM_PRIORITY,
+            "versionPriority": 100,
+        },
+    }
 
 
 def _version_priority(group: str, version: str) -> int:

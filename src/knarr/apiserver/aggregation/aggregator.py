@@ -42,7 +42,7 @@ class Aggregator:
         return self.routes.of(path)
 
     async def answer(self, request: Request, route: Route) -> Response:
-        """The other server's answer. Raises `StatusError` 503."""
+        """The other server's answer, 503 when it cannot be reached."""
         target = quote(request.path, safe=_PATH_SAFE) + (f"?{request.raw_query}" if request.raw_query else "")
         return await self._proxy.answer(request, route, target)
 
@@ -76,7 +76,7 @@ class Aggregator:
         return [told.openapi_v2 for _, told in self._known() if told.openapi_v2 is not None]
 
     async def document(self, request: Request, name: str) -> Response | None:
-        """The v3 document of another server. Raises `StatusError` 503."""
+        """The v3 document of another server."""
         route = self.routes.of(f"/{name}")
         if route is None:
             return None

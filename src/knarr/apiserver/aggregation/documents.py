@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from knarr.api.bootstrap.system import CUSTOM_PRIORITY
 from knarr.apimachinery.types import Object
 from knarr.apiserver.aggregation.routes import Route
 
@@ -89,7 +90,7 @@ def merged_groups(
 
     `priorities` are those of own groups; a group that is not named has that of custom resources.
     """
-    out = [(group, list(versions), int(priorities.get(group, _CUSTOM))) for group, versions in own]
+    out = [(group, list(versions), int(priorities.get(group, CUSTOM_PRIORITY))) for group, versions in own]
     ordered = sorted(others, key=lambda one: (-one.route.group_priority, one.route.group, -one.route.version_priority))
     for other in ordered:
         group, version, priority = other.route.group, other.route.version, other.route.group_priority
@@ -100,6 +101,3 @@ def merged_groups(
         at = next((at for at, (name, _, rank) in enumerate(out) if (-rank, name) > (-priority, group)), len(out))
         out.insert(at, (group, [version], priority))
     return [(group, versions) for group, versions, _ in out]
-
-
-_CUSTOM = 1000

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from knarr.apimachinery.errors import StatusError, service_unavailable
+from knarr.apimachinery.errors import StatusError
 from knarr.apiserver import responses
 from knarr.apiserver.aggregation import backends
 from knarr.apiserver.aggregation.backends import Backends
@@ -30,7 +30,7 @@ class Proxy:
         self._backends = backends
 
     async def answer(self, request: Request, route: Route, target: str) -> Response:
-        """The other server's answer for `target`, the escaped path with its query. Raises `StatusError` 503."""
+        """The other server's answer for `target`, the escaped path with its query; 503 when it cannot be reached."""
         if request.user is None:
             raise LookupError("who asks is known before a request goes anywhere")
         if not route.available:
@@ -47,7 +47,7 @@ class Proxy:
                 return await self._upgraded(request, address, target, headers)
             return await self._carried(request, address, target, headers)
         except ConnectionError as error:
-            raise service_unavailable(f"error trying to reach service: {error}") from error
+            return responses.text(f"error trying to reach service: {error}\n", 503, dict(_NO_SNIFF))
 
     async def _carried(self, request: Request, address: Address, target: str, headers: backends.Headers) -> Response:
         body = request.body if request.stream is None else request.stream

@@ -16,6 +16,7 @@ from knarr.apiserver.webhooks import endpoints
 from knarr.apiserver.webhooks.endpoints import ServicePort
 
 _AVAILABLE = "Available"
+_SERVICE = b'"service":{'
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ class Routes:
         return found.get((parts[2], parts[3])) if len(parts) > 3 else None
 
     def _make(self) -> list[Route]:
-        found = (decode(self._collection, entry) for entry in self._collection.range(self._collection.prefix))
+        # Most are this server's own, of which there may be a thousand: they are told by their bytes.
+        entries = (one for one in self._collection.range(self._collection.prefix) if _SERVICE in one.body)
+        found = (decode(self._collection, entry) for entry in entries)
         return [route(one) for one in found if one["spec"].get("service") and one["spec"].get("group")]
 
 
