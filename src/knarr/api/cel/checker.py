@@ -83,10 +83,8 @@ class _Checker:
         known = self.scope.get(name)
         if known is not None:
             return known
-        if name in types.SIMPLE or name in ("list", "map"):
-            return types.type_of(types.parse(name))
-        made = self.declared.constructed(name) or types.parse(name)
-        return None if made.kind == "dyn" else types.type_of(made)
+        made = types.NAMED.get(name) or self.declared.constructed(name)
+        return None if made is None else types.type_of(made)
 
     def _ident(self, node: Node) -> Type:
         found = self.named(node.name)

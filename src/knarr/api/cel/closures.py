@@ -48,6 +48,11 @@ def constant(value: Any) -> Closure:
     return lambda frame: value
 
 
+def copied(value: Any) -> Closure:
+    """A list or a map of literals: each time another, as whoever gets the result may change it."""
+    return lambda frame: value.copy()
+
+
 def variable(name: str, place: int, cost: int) -> Closure:
     """The value of a variable."""
 

@@ -163,7 +163,7 @@ class Compiler:
 
     def _list(self, node: Node) -> Closure:
         if _constants(node):
-            return closures.constant([part.value for part in node.below])
+            return closures.copied([part.value for part in node.below])
         given = [self.value(part) for part in node.below]
         if node.optional:
             return closures.optional_list(given, frozenset(node.optional))
@@ -176,6 +176,9 @@ class Compiler:
         return made
 
     def _map(self, node: Node) -> Closure:
+        if _constants(node):
+            pairs = zip(node.below[::2], node.below[1::2], strict=True)
+            return closures.copied({_key(key.value): part.value for key, part in pairs})
         given = [self.value(part) for part in node.below]
         entries = list(zip(given[::2], given[1::2], strict=True))
         optional = frozenset(node.optional)

@@ -127,8 +127,15 @@ def _library(node: Node, overload: str, given: Sequence[Argument]) -> Estimate |
     if node.name in _NOMINAL:
         return Estimate(1)
     made = _LIBRARIES.get(node.name)
-    # Kubernetes counts functions without a receiver as if they did nothing, where it looks for one.
-    return None if made is None or (node.name in _OF_RECEIVERS and not node.targeted) else made(given, overload)
+    return None if made is None else made(given, overload)
+
+
+def _parsed(given: Sequence[Argument], overload: str) -> Estimate:
+    return Estimate(1 if overload == "cidr_ip" else _read(given[0].size))
+
+
+def _parsed_twice(given: Sequence[Argument], overload: str) -> Estimate:
+    return Estimate(_read(given[0].size, 2 * _TEXT))
 
 
 def _kept(given: Sequence[Argument], overload: str) -> Estimate:
@@ -199,9 +206,11 @@ def _held(given: Sequence[Argument], overload: str) -> Estimate:
 
 def _equal(given: Sequence[Argument], overload: str) -> Estimate | None:
     left, right = given[0].node.type, given[1].node.type
-    if left == right and left.kind == "opaque" and left.name.startswith(("kubernetes.", "net.")):
-        return Estimate(8 if left.name == "kubernetes.NamedFormat" else 1)
-    return None
+    if left != right or left.kind != "opaque" or not left.name.startswith(("kubernetes.", "net.")):
+        return None
+    if left.name == "kubernetes.URL":
+        return Estimate(_read(given[1].known or exactly(1)))
+    return Estimate(7 if left.name == "kubernetes.NamedFormat" else 1)
 
 
 _LIBRARIES: dict[str, Callable[[Sequence[Argument], str], Estimate | None]] = {
@@ -209,6 +218,8 @@ _LIBRARIES: dict[str, Callable[[Sequence[Argument], str], Estimate | None]] = {
     **dict.fromkeys(("fieldSelector", "labelSelector"), _selector),
     **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), _aggregate),
     **dict.fromkeys(("url", "jsonpatch.escapeKey", "lowerAscii", "upperAscii", "substring", "trim"), _kept),
+    **dict.fromkeys(("ip", "cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver"), _parsed),
+    "ip.isCanonical": _parsed_twice,
     "replace": _replaced,
     "split": _split,
     "join": _joined,
@@ -216,14 +227,6 @@ _LIBRARIES: dict[str, Callable[[Sequence[Argument], str], Estimate | None]] = {
     "validate": _validated,
     **dict.fromkeys(("containsIP", "containsCIDR"), _held),
     "_==_": _equal,
-}
-_OF_RECEIVERS = frozenset(_LIBRARIES) - {
-    "check",
-    "fieldSelector",
-    "labelSelector",
-    "url",
-    "jsonpatch.escapeKey",
-    "_==_",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from knarr.api.cel.budget import BudgetExceeded, EvaluationError
 from knarr.api.cel.closures import LIMIT, SPENT, Closure, Frame
 from knarr.api.cel.nodes import Node
-from knarr.api.cel.values import no_overload, type_name
+from knarr.api.cel.values import Duration, Timestamp, Uint, no_overload, type_name
 
 
 class Compiling(Protocol):
@@ -19,6 +19,20 @@ class Compiling(Protocol):
     def value(self, node: Node) -> Closure: ...  # noqa: D102 - see the compiler
     def raw(self, node: Node, cost: int = 1) -> Closure: ...  # noqa: D102
     def place(self) -> int: ...  # noqa: D102
+
+
+#: What Go calls values that one might think can be gone through.
+_GO_TYPES: dict[type, str] = {
+    bool: "types.Bool",
+    int: "types.Int",
+    Uint: "types.Uint",
+    float: "types.Double",
+    str: "types.String",
+    bytes: "types.Bytes",
+    type(None): "types.Null",
+    Timestamp: "types.Timestamp",
+    Duration: "types.Duration",
+}
 
 
 class _Parts:
@@ -42,7 +56,7 @@ class _Parts:
         held, first, second = self.range(frame), self.first, self.second
         limit = frame[LIMIT]
         if not isinstance(held, list | dict):
-            raise EvaluationError(f"got '{type_name(held)}', expected iterable type")
+            raise EvaluationError(f"got '{_GO_TYPES.get(type(held), type_name(held))}', expected iterable type")
         if second:
             pairs: Iterable[Any] = enumerate(held) if isinstance(held, list) else held.items()
             for frame[first], frame[second] in pairs:

@@ -27,6 +27,9 @@ EARLIEST, LATEST = -62135596800 * 10**9, 253402300799 * 10**9 + 999_999_999
 _NUMBERS = frozenset({int, float, Uint})
 _INTEGERS = frozenset({int, Uint})
 _LISTS = frozenset({list, SetList, MapList})
+#: Values that the operators are there for at all; of others Go says which operator is not.
+_ADDED = frozenset({bytes, float, Duration, int, list, SetList, MapList, str, Timestamp, Uint})
+_SUBTRACTED = frozenset({int, float, Uint, Duration, Timestamp})
 _PLAIN = frozenset({str, bool, bytes, type(None)})
 
 
@@ -98,6 +101,10 @@ def compare(left: Any, right: Any) -> int:
     return 1 if left > right else -1 if left < right else 0
 
 
+def _unknown(name: str, kind: type, kinds: frozenset[type]) -> EvaluationError:
+    return no_overload() if kind in kinds else EvaluationError(f"no such overload: {name}")
+
+
 def _checked(value: int) -> int:
     if _LEAST <= value <= _MOST:
         return value
@@ -139,7 +146,7 @@ def add(left: Any, right: Any) -> Any:
         return _duration(int(left) + int(right))
     if pair in ((Timestamp, Duration), (Duration, Timestamp)):
         return timestamp(int(left) + int(right))
-    raise no_overload()
+    raise _unknown("_+_", kind, _ADDED)
 
 
 def _added(left: Any, right: Any) -> Any:
@@ -166,7 +173,7 @@ def subtract(left: Any, right: Any) -> Any:
         return _duration(int(left) - int(right))
     if pair == (Timestamp, Duration):
         return timestamp(int(left) - int(right))
-    raise no_overload()
+    raise _unknown("_-_", kind, _SUBTRACTED)
 
 
 def multiply(left: Any, right: Any) -> Any:
@@ -178,7 +185,7 @@ def multiply(left: Any, right: Any) -> Any:
         return left * right
     if kind is Uint and other is Uint:
         return _unsigned(int(left) * int(right))
-    raise no_overload()
+    raise _unknown("_*_", kind, _NUMBERS)
 
 
 def divide(left: Any, right: Any) -> Any:
@@ -187,7 +194,7 @@ def divide(left: Any, right: Any) -> Any:
     if kind is float and other is float:
         return _divided(left, right)
     if kind is not other or kind not in _INTEGERS:
-        raise no_overload()
+        raise _unknown("_/_", kind, _NUMBERS)
     if right == 0:
         raise EvaluationError("division by zero")
     found = abs(left) // abs(right)
@@ -209,7 +216,7 @@ def modulo(left: Any, right: Any) -> Any:
     """`left % right`, with the sign of the left."""
     kind, other = type(left), type(right)
     if kind is not other or kind not in _INTEGERS:
-        raise no_overload()
+        raise _unknown("_%_", kind, _INTEGERS)
     if right == 0:
         raise EvaluationError("modulus by zero")
     found = abs(left) % abs(right)

@@ -154,11 +154,13 @@ class _Parser:
         dot = self.next()
         optional = self.take("?") is not None
         token = self.next()
-        if token.kind not in ("name", "quoted") or token.value in ("in", "true", "false", "null"):
+        if token.kind == "quoted":
+            raise SyntaxFault(token.at, "unsupported syntax: '`'")
+        if token.kind != "name" or token.value in ("in", "true", "false", "null"):
             raise SyntaxFault(dot.at, "Syntax error: no viable alternative at input '.'")
         if optional:
             return call(dot.at, "_?._", node, constant(token.at, token.value))
-        opened = self.take("(") if token.kind == "name" else None
+        opened = self.take("(")
         if opened is None:
             return Node("select", dot.at, token.value, [node])
         found = Node("call", opened.at, token.value, [node, *self.listed(")")], targeted=True)
@@ -259,7 +261,9 @@ class _Parser:
             if self.take("?"):
                 optional.append(len(names))
             token: Any = self.next()
-            if token.kind not in ("name", "quoted"):
+            if token.kind == "quoted":
+                raise SyntaxFault(token.at, "unsupported syntax: '`'")
+            if token.kind != "name":
                 raise SyntaxFault(token.at, f"Syntax error: mismatched input '{token.value}'")
             names.append((token.value, self.need(":").at))
             node.below.append(self.expression())

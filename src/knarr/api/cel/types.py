@@ -68,6 +68,12 @@ OPAQUE = {
     "Decision": "kubernetes.authorization.Decision",
 }
 _FULL = frozenset(OPAQUE.values())
+#: Types that expressions may name.
+NAMED = {kind.kind: kind for kind in (BOOL, BYTES, DOUBLE, INT, STRING, TYPE, UINT)}
+NAMED |= {"null_type": NULL, "google.protobuf.Timestamp": TIMESTAMP, "google.protobuf.Duration": DURATION}
+NAMED |= {name: Type("opaque", name) for name in _FULL}
+NAMED |= {"list": Type("list", params=(DYN,)), "map": Type("map", params=(DYN, DYN))}
+NAMED["optional_type"] = Type("opaque", "optional_type", (DYN,))
 
 
 def list_of(item: Type) -> Type:

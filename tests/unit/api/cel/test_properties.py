@@ -126,7 +126,6 @@ _TOKENS = st.sampled_from(
         "// c\n",
         " ",
         "'a\\q'",
-        "`a-b`",
         "@",
         "$",
         "=",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from knarr.api.cel.values import Lazy, MapList, SetList, no_overload
+from knarr.api.cel.budget import EvaluationError
+from knarr.api.cel.values import Lazy, MapList, SetList, no_overload, type_name
 
 Implementation = Callable[..., Any]
 _Made = TypeVar("_Made", bound=Implementation)
@@ -44,7 +45,18 @@ class Function:
         for wanted, made in self.general:
             if len(wanted) == len(plain) and all(want in (ANY, kind) for want, kind in zip(wanted, plain, strict=True)):
                 return made
-        raise no_overload(self.name, *values)
+        raise _unknown(self.name, values)
+
+
+#: What conversions make.
+_CONVERSIONS = {name: name for name in ("bool", "bytes", "double", "int", "string", "uint")}
+_CONVERSIONS |= {"duration": "google.protobuf.Duration", "timestamp": "google.protobuf.Timestamp"}
+
+
+def _unknown(name: str, values: tuple[Any, ...]) -> EvaluationError:
+    if name in _CONVERSIONS:
+        return EvaluationError(f"type conversion error from '{type_name(values[0])}' to '{_CONVERSIONS[name]}'")
+    return EvaluationError("no such overload: size") if name == "size" else no_overload(name, *values)
 
 
 def _plain(kind: type) -> type:
