@@ -318,6 +318,21 @@ def test_defaults_set_by_mutation_are_seen_by_validation(space: Space) -> None:
     assert space.create("deployments", deployment("e", team="blue"))[1]["metadata"]["labels"] == {"team": "blue"}
 
 
+def test_commands_in_pods_are_judged_by_what_they_ask_for(space: Space) -> None:
+    rule = {**PODS, "resources": ["pods/exec"], "operations": ["CONNECT"]}
+    checks = ["!has(object.tty) || !object.tty", "object.command[0] != 'rm' || request.name == 'scratch'"]
+    space.policy("validating", "exec", rule, validations=[{"expression": check} for check in checks])
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
+    assert space.create("pods", pod)[0] == 201
+    path = space.path("pods", "p")
+    for query, check in (("command=ls&tty=true", checks[0]), ("command=rm&command=-r", checks[1])):
+        code, body = space.rest("POST", f"{path}/exec?{query}")
+        assert code == 422
+        assert denied(space, "exec", f"failed expression: {check}") in body["message"]
+    code, body = space.rest("POST", f"{path}/exec?command=ls")
+    assert "ValidatingAdmissionPolicy" not in body["message"]
+
+
 def test_a_policy_that_is_taken_away_is_forgotten_at_once(space: Space) -> None:
     space.policy("validating", "never", CONFIG_MAPS, validations=[{"expression": "false"}])
     assert space.create("configmaps", {"metadata": {"name": "a"}})[0] == 422

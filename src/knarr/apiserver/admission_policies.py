@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from knarr.apimachinery.errors import not_found
 from knarr.apimachinery.types import Object
@@ -166,7 +167,7 @@ class _Round:
     async def run(self, invocations: Sequence[Invocation]) -> list[tuple[Policy, Failure]]:
         """Carry out the invocations in their order; gives what failed. Raises `StatusError`."""
         attributes, notes = self._attributes, self._notes
-        if attributes.again and notes.last != attributes.object:
+        if attributes.again and notes.last != _print(attributes.object):
             notes.changed()
         failures = []
         for invocation in invocations:
@@ -175,7 +176,8 @@ class _Round:
             # Who wants to be asked again is asked again after own changes, too.
             notes.changed()
             attributes.reinvoke = True
-        notes.last = copy.deepcopy(attributes.object)
+        if not attributes.again:
+            notes.last = _print(attributes.object)
         return failures
 
     async def _one(self, invocation: Invocation) -> list[Failure]:
@@ -215,6 +217,11 @@ class _Round:
         self._changed = True
         self._notes.changed()
         self._variables.forget()
+
+
+def _print(obj: Object | None) -> bytes:
+    """What tells whether an object has changed since."""
+    return orjson.dumps(obj, option=orjson.OPT_SORT_KEYS)
 
 
 def _failure(invocation: Invocation, message: str) -> Failure:

@@ -31,6 +31,9 @@ class BodyKind:
 
     def canonical(self, obj: Any, *, strict: bool) -> Object:
         """The object as the server would have decoded it, with defaults. Raises `StatusError`."""
+        if self.schema is None:
+            # Options of a connection: they have no table.
+            return dict(obj)
         try:
             new, problems = kinds.normalise(self._resource, obj)
         except kinds.DecodeError as error:

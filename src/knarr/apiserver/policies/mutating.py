@@ -93,14 +93,14 @@ def mutate(
 
 
 def _mutated(mutation: Mutation, obj: Object, kind: Kind, session: Session) -> Object:
-    if kind.schema is None:
-        text = "There can be a delay between when CustomResourceDefinitions are created and when they are available."
-        raise StatusError(503, "ServiceUnavailable", f"Resource kind {kind} not found. {text}")
     outcome = session.run(mutation.expression)
     if outcome.error:
         raise ValueError(outcome.error)
     if mutation.kind == "JSONPatch":
         return kind.canonical(patches.patched(obj, patches.operations(outcome.value)), strict=True)
+    if kind.schema is None:
+        why = f"no corresponding type for {kind}"
+        raise ValueError(f"error applying patch: failed to convert patch object to typed object: {why}")
     return kind.canonical(patches.configured(kind.schema, obj, patches.plain(outcome.value)), strict=False)
 
 
@@ -112,8 +112,8 @@ class Reinvocation:
     """
 
     def __init__(self) -> None:
-        #: The object as the policies left it.
-        self.last: Object | None = None
+        #: The object as the policies left it, as JSON.
+        self.last = b""
         self._asked: set[tuple[str, ...]] = set()
         self._again: set[tuple[str, ...]] = set()
 
