@@ -5,7 +5,6 @@ Only expressions that are right: what is wrong with another is for `syntax` to s
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from knarr.api.cel import macros
@@ -13,11 +12,13 @@ from knarr.api.cel.lexer import SyntaxFault, Token, tokens
 from knarr.api.cel.nodes import Node, call, constant, ident
 from knarr.api.cel.values import Uint
 
-_LEVELS = (
-    {"==": "_==_", "!=": "_!=_", "<": "_<_", "<=": "_<=_", ">": "_>_", ">=": "_>=_", "in": "@in"},
-    {"+": "_+_", "-": "_-_"},
-    {"*": "_*_", "/": "_/_", "%": "_%_"},
-)
+#: Operators with two sides: how tightly they bind, and what they are called.
+_BINARY = {
+    **{mark: (1, f"_{mark}_") for mark in ("==", "!=", "<", "<=", ">", ">=")},
+    "in": (1, "@in"),
+    **{mark: (2, f"_{mark}_") for mark in ("+", "-")},
+    **{mark: (3, f"_{mark}_") for mark in ("*", "/", "%")},
+}
 #: Words that are no names of variables or functions.
 _RESERVED = frozenset(
     [
@@ -83,29 +84,38 @@ class _Parser:
         self.depth += 1
         if self.depth > _DEEPEST:
             raise SyntaxFault(-1, f"expression recursion limit exceeded: {_DEEPEST}")
-        node = self.logical("||", "_||_", lambda: self.logical("&&", "_&&_", lambda: self.binary(0)))
+        node = self.disjunction()
         asked = self.take("?")
         if asked is not None:
-            chosen = self.logical("||", "_||_", lambda: self.logical("&&", "_&&_", lambda: self.binary(0)))
+            chosen = self.disjunction()
             self.need(":")
             node = call(asked.at, "_?_:_", node, chosen, self.expression())
         self.depth -= 1
         return node
 
-    def logical(self, mark: str, name: str, inner: Callable[[], Node]) -> Node:
-        terms, places = [inner()], []
-        while (found := self.take(mark)) is not None:
+    def disjunction(self) -> Node:
+        terms, places = [self.conjunction()], []
+        while (found := self.take("||")) is not None:
             places.append(found.at)
-            terms.append(inner())
-        return _balanced(name, terms, places)
+            terms.append(self.conjunction())
+        return _balanced("_||_", terms, places)
 
-    def binary(self, level: int) -> Node:
-        if level == len(_LEVELS):
-            return self.unary()
-        node, names = self.binary(level + 1), _LEVELS[level]
-        while self.token.kind in ("mark", "name") and self.token.value in names:
-            token = self.next()
-            node = call(token.at, names[token.value], node, self.binary(level + 1))
+    def conjunction(self) -> Node:
+        terms, places = [self.binary(1)], []
+        while (found := self.take("&&")) is not None:
+            places.append(found.at)
+            terms.append(self.binary(1))
+        return _balanced("_&&_", terms, places)
+
+    def binary(self, least: int) -> Node:
+        """Operands and the operators between them that bind so tightly at least."""
+        node = self.unary()
+        while self.token.kind in ("mark", "name"):
+            level, name = _BINARY.get(self.token.value, (0, ""))
+            if level < least:
+                break
+            at = self.next().at
+            node = call(at, name, node, self.binary(level + 1))
             self._deepen(node)
         return node
 

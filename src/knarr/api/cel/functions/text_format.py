@@ -178,6 +178,34 @@ _CLAUSES: dict[str, Callable[[Any, int], str]] = {
 }
 
 
-def clauses() -> Iterable[str]:
-    """The letters of all clauses."""
-    return _CLAUSES
+_INTEGERS = frozenset({"int", "uint"})
+_ANY = _INTEGERS | {"list", "map", "double", "bool", "string", "timestamp", "bytes", "duration", "type", "null"}
+#: By clause: the types that it takes, and what is said of others.
+ALLOWED: dict[str, tuple[frozenset[str], str]] = {
+    "s": (_ANY, f"string clause can only be used on {_STRING}"),
+    "d": (_INTEGERS, "decimal clause can only be used on integers"),
+    "f": (frozenset({"double", "string"}), "fixed-point clause can only be used on doubles"),
+    "e": (frozenset({"double", "string"}), "scientific clause can only be used on doubles"),
+    "b": (_INTEGERS | {"bool"}, "only integers and bools can be formatted as binary"),
+    "o": (_INTEGERS, "octal clause can only be used on integers"),
+    **dict.fromkeys(
+        ("x", "X"),
+        (_INTEGERS | {"string", "bytes"}, "only integers, byte buffers, and strings can be formatted as hex"),
+    ),
+}
+
+
+def clauses(text: str, count: int) -> Iterable[str]:
+    """The letters of a text's clauses. Raises `EvaluationError` for what is none, or for more than there are values."""
+    at = used = 0
+    while (at := text.find("%", at)) >= 0:
+        if text.startswith("%%", at):
+            at += 2
+            continue
+        if used >= count:
+            raise EvaluationError(f"index {used} out of range")
+        if at + 1 == len(text):
+            raise EvaluationError("unexpected end of string")
+        match = _CLAUSE.match(text, at + 1)
+        yield _parsed(match)[1]
+        at, used = at + 1 + len(match[0] if match else ""), used + 1
