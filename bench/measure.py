@@ -64,7 +64,7 @@ class Connection:
     """One keep-alive connection."""
 
     def __init__(self, access: kubeconfig.Access, context: ssl.SSLContext) -> None:
-        self._url, self._context = urlsplit(access.server), context
+        self._url, self._context, self._token = urlsplit(access.server), context, access.token
 
     async def open(self) -> Connection:
         host, port = self._url.hostname or "", self._url.port or 443
@@ -75,10 +75,11 @@ class Connection:
         """Send one request, read the whole answer; gives the status."""
         data = b"" if body is None else json.dumps(body).encode()
         head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
+        head += f"Authorization: Bearer {self._token}\r\n" if self._token else ""
         head += f"Content-Type: {kind}\r\nContent-Length: {len(data)}\r\n\r\n"
         self._writer.write(head.encode() + data)
         status, length = await self._head()
-        await self._reader.readexactly(length)
+        self.body = await self._reader.readexactly(length)
         return status
 
     async def newest(self, path: str) -> str:

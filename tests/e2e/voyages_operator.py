@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 import kopf
-from kubernetes import client, config  # type: ignore[import-untyped]
+from kubernetes import client, config
 
 GROUP, VERSION, PLURAL = "knarr.example.com", "v1", "voyages"
 
@@ -17,7 +17,7 @@ GROUP, VERSION, PLURAL = "knarr.example.com", "v1", "voyages"
 @kopf.on.startup()
 def begin(settings: kopf.OperatorSettings, **_: Any) -> None:
     """Reach the cluster; serve the webhook on loopback and register it."""
-    config.load_kube_config(os.environ["KUBECONFIG"])
+    config.load_kube_config(os.environ["KUBECONFIG"])  # type: ignore[no-untyped-call]
     folder = os.environ["VOYAGES_TLS"]
     settings.admission.managed = f"auto.{GROUP}"
     settings.admission.server = kopf.WebhookServer(
