@@ -13,7 +13,7 @@ from knarr.api.resources import Resource
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.errors import StatusError, already_exists, invalid
 from knarr.apimachinery.types import Object
-from knarr.apiserver import admin_access, bodies, kinds, metadata, names, options, read, revision_data
+from knarr.apiserver import admin_access, bodies, kinds, metadata, names, options, projection, read, revision_data
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz import escalation
 from knarr.apiserver.context import Context
@@ -86,7 +86,7 @@ async def create(ctx: Context, scope: Scope, request: Request, form: Form) -> Re
     entry = await create_object(one, obj)
     if entry is None:
         return read.object_response(ctx, scope, obj, request, form, 201)
-    return read.entry_response(ctx, scope, entry, request, form, 201)
+    return read.entry_response(ctx, scope, await projection.viewed(scope, entry), request, form, 201)
 
 
 async def create_object(one: Call, obj: Object) -> Entry | None:
@@ -199,7 +199,7 @@ async def write(one: Call, obj: Object) -> Entry | None:
         return None
     if meta.pop("resourceVersion", None):
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
-    stored = kinds.convert(obj, scope.resource, scope.stored) if scope.converts else obj
+    stored = await projection.stored_form(scope, obj)
     if revision_data.concerns(scope.resource):
         stored = revision_data.verbatim(one.request, stored)
     return await one.ctx.writer.create(scope, key, stored)

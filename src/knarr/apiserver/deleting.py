@@ -63,6 +63,7 @@ async def delete(ctx: Context, scope: Scope, request: Request, form: Form) -> Re
     wanted = read_options(request)
     one = _call(ctx, scope, request, wanted)
     found, deleted = await delete_object(one, one.info.namespace, one.info.name, wanted)
+    found = await projection.viewed(scope, found)
     return _respond(one, found, form, deleted=deleted, wanted=wanted)
 
 
@@ -70,8 +71,9 @@ async def delete_collection(ctx: Context, scope: Scope, request: Request, form: 
     """Answer a DELETE on a collection: what was there, each deleted. Raises `StatusError`."""
     wanted = read_options(request)
     one = _call(ctx, scope, request, wanted)
-    opts, ask = listing.parse(scope, one.info, request)
-    page = await listing.page_of(ctx, scope, one.info.namespace, opts, ask)
+    shown = scope if scope.converter is None else await scope.converter.reading()
+    opts, ask = listing.parse(shown, one.info, request)
+    page = await listing.page_of(ctx, shown, one.info.namespace, opts, ask)
     await one.ctx.admission.admit(one.attributes("DELETE", None, None, ""))
     for entry in page.entries:
         head = entry.head.metadata
@@ -80,7 +82,7 @@ async def delete_collection(ctx: Context, scope: Scope, request: Request, form: 
         except StatusError as error:
             if error.code != 404:
                 raise
-    return listing.respond_page(ctx, scope, request, form, page, scope.prefix(one.info.namespace))
+    return listing.respond_page(ctx, shown, request, form, page, scope.prefix(one.info.namespace))
 
 
 def _call(ctx: Context, scope: Scope, request: Request, wanted: Object) -> Call:
@@ -202,7 +204,7 @@ async def delete_object(one: Call, namespace: str, name: str, wanted: Object) ->
 
 async def _attempt(one: Call, entry: Entry, wanted: Object) -> tuple[Entry, bool]:
     ctx, scope = one.ctx, one.scope
-    old = projection.served(scope, entry)
+    old = projection.served(scope, await projection.viewed(scope, entry))
     attributes = one.attributes("DELETE", None, old, old["metadata"]["name"])
     attributes.namespace = old["metadata"].get("namespace", "")
     attributes.options = {**wanted, **_OPTIONS}
@@ -213,9 +215,11 @@ async def _attempt(one: Call, entry: Entry, wanted: Object) -> tuple[Entry, bool
         return entry, False
     if plan.action == "remove":
         return await _remove(one, entry, old), True
+    if one.opts.dry_run and scope.converter is not None:
+        return await projection.viewed(scope, entry), plan.action == "mark-and-remove"
     if one.opts.dry_run:
         return dry_entry(scope, entry, plan.obj), plan.action == "mark-and-remove"
-    stored = kinds.convert(plan.obj, scope.resource, scope.stored) if scope.converts else plan.obj
+    stored = await projection.stored_form(scope, plan.obj)
     if plan.obj != old:
         entry = await ctx.writer.update(scope, entry, stored)
     if plan.action == "keep":

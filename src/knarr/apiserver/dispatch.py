@@ -93,7 +93,7 @@ def quick(ctx: Context, request: Request, info: RequestInfo) -> Response | None:
     if info.subresource or request.method != "GET" or ctx.shared_store:
         return None
     scope = find_scope(ctx, info)
-    if scope is None or scope.collection is None:
+    if scope is None or scope.collection is None or scope.converter is not None:
         return None
     request.resource = scope.resource
     verb = info.verb
@@ -118,17 +118,15 @@ async def dispatch(ctx: Context, request: Request, info: RequestInfo) -> Respons
     if ctx.shared_store and (request.method != "GET" or info.subresource):
         # What other servers have written counts: every decision of a write is about the present.
         await read.reach(ctx, await ctx.store.revision(), read.PATIENCE)
+    if scope.converter is not None and info.verb in ("get", "list", "watch"):
+        scope = await scope.converter.reading()
     if info.subresource:
         return await _subresource(ctx, scope, request, info)
     verb = info.verb
     plural = scope.resource.plural
     if scope.collection is None and info.name and "get" not in scope.resource.verbs:
         raise page_not_found()
-    if not _served(scope, request, info):
-        raise method_not_allowed()
-    if verb == "create" and scope.resource.custom is not None and scope.resource.custom.definition.ends:
-        text = "create not allowed while custom resource definition is terminating"
-        raise StatusError(405, "MethodNotAllowed", text, {"group": scope.resource.group, "kind": scope.resource.plural})
+    _check_served(scope, request, info)
     if scope.deprecation and scope.deprecation not in request.warnings:
         request.warnings.append(scope.deprecation)
     streams = verb in ("list", "watch")
@@ -140,6 +138,16 @@ async def dispatch(ctx: Context, request: Request, info: RequestInfo) -> Respons
     if handler is None:
         raise page_not_found()
     return await handler(ctx, scope, request, form)
+
+
+def _check_served(scope: Scope, request: Request, info: RequestInfo) -> None:
+    """Raises `StatusError` 405 for what cannot be done here."""
+    if not _served(scope, request, info):
+        raise method_not_allowed()
+    resource = scope.resource
+    if info.verb == "create" and resource.custom is not None and resource.custom.definition.ends:
+        text = "create not allowed while custom resource definition is terminating"
+        raise StatusError(405, "MethodNotAllowed", text, {"group": resource.group, "kind": resource.plural})
 
 
 def _served(scope: Scope, request: Request, info: RequestInfo) -> bool:

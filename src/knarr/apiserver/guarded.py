@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from knarr.apimachinery.errors import MODIFIED, StatusError, conflict, not_found
 from knarr.apimachinery.types import Object
-from knarr.apiserver import kinds, projection
+from knarr.apiserver import projection
 from knarr.apiserver.context import Context
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Entry
@@ -37,12 +37,12 @@ async def change(ctx: Context, target: Target, edit: Edit, *, dry_run: bool = Fa
     for _ in range(_ATTEMPTS):
         if entry is None:
             raise not_found(scope.resource.plural, scope.resource.group, target.name)
-        old = projection.served(scope, entry)
+        old = projection.served(scope, await projection.viewed(scope, entry))
         _check(target, key, old)
         obj = edit(old)
         if dry_run:
             return None
-        stored = kinds.convert(obj, scope.resource, scope.stored) if scope.converts else obj
+        stored = await projection.stored_form(scope, obj)
         try:
             return await ctx.writer.update(scope, entry, stored)
         except ConflictError as error:

@@ -157,6 +157,8 @@ def _lazily(entries: Iterable[Entry], match: Match) -> Iterator[Entry]:
 
 
 async def _past_page(ctx: Context, scope: Scope, namespace: str, opts: ListOptions, ask: Ask) -> Page:
+    if not scope.keep.has_history:
+        raise _too_old(ctx, opts, ask, scope.prefix(namespace))
     prefix = scope.prefix(namespace)
     everything = opts.selectors.is_everything
     try:

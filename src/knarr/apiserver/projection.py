@@ -11,7 +11,7 @@ from knarr.apiserver import kinds
 from knarr.apiserver.cache_reader import decode
 from knarr.apiserver.negotiation import PARTIAL, PARTIAL_LIST, Form
 from knarr.apiserver.served import Scope
-from knarr.apiserver.watch_cache import Entry
+from knarr.apiserver.watch_cache import Entry, Viewed
 
 _META_VERSION = "meta.k8s.io/v1"
 PARTIALS = frozenset({PARTIAL, PARTIAL_LIST})
@@ -36,7 +36,7 @@ def single(scope: Scope, entry: Entry, form: Form) -> bytes:
     """One object as JSON, as itself or as metadata (not as a Table)."""
     if form.kind in PARTIALS:
         return partial(entry)
-    if scope.converts:
+    if scope.converts or isinstance(entry, Viewed):
         return orjson.dumps(served(scope, entry))
     return scope.keep.single(entry)
 
@@ -77,10 +77,26 @@ def body(scope: Scope, entry: Entry, form: Form) -> bytes:
 
 def served(scope: Scope, entry: Entry) -> Object:
     """A fresh copy of the object in the served version, with its kind."""
+    if isinstance(entry, Viewed):
+        return entry.whole()
     obj = decode(scope.keep, entry)
     if scope.resource.custom is not None:
         return kinds.restored(obj, scope.resource) if scope.converts else obj
     return kinds.convert(obj, scope.stored, scope.resource) if scope.converts else obj
+
+
+async def viewed(scope: Scope, entry: Entry) -> Entry:
+    """An entry that `served` and `single` can show, where a webhook converts. Raises `StatusError`."""
+    if scope.converter is None or isinstance(entry, Viewed):
+        return entry
+    return await scope.converter.view(entry)
+
+
+async def stored_form(scope: Scope, obj: Object) -> Object:
+    """An object of the served version as it is stored. Raises `StatusError`."""
+    if scope.converter is not None:
+        return await scope.converter.stored_form(obj)
+    return kinds.convert(obj, scope.resource, scope.stored) if scope.converts else obj
 
 
 def list_head(scope: Scope, form: Form) -> tuple[str, str]:

@@ -4,23 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from knarr.api import registry
 from knarr.api.custom import definition, versions
 from knarr.api.resources import Resource, Subresource
 from knarr.apimachinery import fields
+from knarr.apimachinery.types import Object
 from knarr.apiserver import selectable, selectors, traits
 from knarr.apiserver.matching import criteria
 from knarr.apiserver.messages import Messages
 from knarr.apiserver.selectable import Getter
 from knarr.apiserver.traits import Traits
-from knarr.apiserver.watch_cache import Collection, WatchCache
+from knarr.apiserver.watch_cache import Collection, Entry, WatchCache
 
 _DEPRECATED = {
     ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
     ("", "v1", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
 }
+
+
+class Converter(Protocol):
+    """Converts the objects of one served version, where that needs waiting. All raise `StatusError`."""
+
+    async def reading(self) -> Scope:
+        """The version as a scope to read from, up to date."""
+        ...
+
+    async def view(self, entry: Entry) -> Entry:
+        """A stored entry as the version shows it."""
+        ...
+
+    async def stored_form(self, obj: Object) -> Object:
+        """An object of the version as it is stored."""
+        ...
 
 
 Getters: TypeAlias = dict[str, Getter]
@@ -42,6 +59,9 @@ class Scope:
     #: Warned of with every answer.
     deprecation: str = ""
     messages: Messages = field(default_factory=Messages)
+
+    #: Set where a webhook converts: reads are of what it gives, not of the collection.
+    converter: Converter | None = None
 
     @property
     def converts(self) -> bool:

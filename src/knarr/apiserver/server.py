@@ -25,6 +25,7 @@ from knarr.apiserver.authz.settings import AuthorizationSettings
 from knarr.apiserver.cache_reader import CacheReader, decode
 from knarr.apiserver.context import Connector, Context
 from knarr.apiserver.custom.controller import DefinitionController
+from knarr.apiserver.custom.conversion import Webhooks
 from knarr.apiserver.custom.registry import follow_definitions
 from knarr.apiserver.custom_api_services import CustomApiServices
 from knarr.apiserver.discovery import Discovery
@@ -139,7 +140,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     ctx = _context(config, store, cache, Around(signer, CacheReader(cache), clock, tasks, uses.note))
     served = ctx.served
     following = await cache_follower.follow(store, cache, tasks, clock)
-    custom = follow_definitions(served, cache)
+    custom = follow_definitions(served, cache, Webhooks(ctx.webhook_client, tasks))
     checks.store_answers = lambda: not following.broken
     checks.done(health.STORE)
     _let_decide(ctx, config, tasks)

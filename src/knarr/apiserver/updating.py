@@ -140,12 +140,14 @@ async def _create(one: Call, change: Change) -> Outcome:
     metadata.wipe_system_fields(obj)
     obj["metadata"].pop("resourceVersion", None)
     entry = await creating.create_object(one, obj)
+    if entry is not None:
+        entry = await projection.viewed(one.scope, entry)
     return Outcome(obj, entry, created=True)
 
 
 async def _attempt(one: Call, change: Change, entry: Entry) -> Outcome:
     ctx, scope = one.ctx, one.scope
-    old = projection.served(scope, entry)
+    old = projection.served(scope, await projection.viewed(scope, entry))
     _check_uid(one, change, entry, old)
     obj = await change.make(old)
     warn = one.request.warnings.append
@@ -239,7 +241,7 @@ async def _store(one: Call, obj: Object, old: Object, entry: Entry) -> Outcome:
     if managed_fields.same_but_times(obj, old):
         obj["metadata"]["managedFields"] = old["metadata"]["managedFields"]
     if obj == old and not (isinstance(entry, OldEntry) or one.ctx.writer.stale(entry.key)):
-        return Outcome(obj, entry)
+        return Outcome(obj, await projection.viewed(one.scope, entry))
     scope = one.scope
     if should_delete(scope, obj, old):
         if one.opts.dry_run:
@@ -251,10 +253,11 @@ async def _store(one: Call, obj: Object, old: Object, entry: Entry) -> Outcome:
         return Outcome(obj, None, deleted=True)
     if one.opts.dry_run:
         return Outcome(obj, None)
-    stored = kinds.convert(obj, scope.resource, scope.stored) if scope.converts else obj
+    stored = await projection.stored_form(scope, obj)
     if revision_data.concerns(scope.resource):
         stored = revision_data.verbatim(one.request, stored)
-    return Outcome(obj, await one.ctx.writer.update(scope, entry, stored))
+    written = await one.ctx.writer.update(scope, entry, stored)
+    return Outcome(obj, await projection.viewed(scope, written))
 
 
 def should_delete(scope: Scope, obj: Object, old: Object) -> bool:

@@ -83,6 +83,21 @@ class OldEntry(Entry):
         self.api_version = api_version
 
 
+class Viewed(Entry):
+    """An object as another version than the stored one shows it."""
+
+    __slots__ = ("api_version", "kind")
+
+    def __init__(self, entry: Entry, kind: str, api_version: str) -> None:
+        super().__init__(entry.key, entry.revision, entry.body, entry.head)
+        self.kind = kind
+        self.api_version = api_version
+
+    def whole(self) -> Object:
+        """A fresh copy of the object, with `kind` and `apiVersion`."""
+        return {**self.decode(), "kind": self.kind, "apiVersion": self.api_version}
+
+
 def at_revision(entry: Entry, revision: int) -> Entry:
     """The same object under another revision, as the deletion of its last state shows it."""
     body = entry.body.replace(b'"%d"' % entry.revision, b'"%d"' % revision, 1)
@@ -295,6 +310,20 @@ class Collection:
     def unfollow(self, follower: Follower) -> None:
         """Tell of changes no longer."""
         self._followers.pop(follower, None)
+
+    @property
+    def has_history(self) -> bool:
+        """Whether the store's history shows the same objects."""
+        return True
+
+    def shown_at(self, revision: int) -> int:
+        """The revision up to which this has all changes when the cache is at `revision`."""
+        return revision
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether anybody is told of changes."""
+        return bool(self._followers)
 
     def cut(self) -> None:
         """End all watches: what they show is no more what is served."""

@@ -68,7 +68,7 @@ class CacheStream:
         snapshot = list(collection.range(one.prefix)) if initial else []
         backlog = collection.since(start, one.prefix) if start and not initial else []
         #: What the client has seen, or will have when the first chunks are sent.
-        self._revision = max(one.ctx.cache.revision, start)
+        self._revision = max(collection.shown_at(one.ctx.cache.revision), start)
         self._first = self._first_chunks(snapshot, backlog)
         self._due = False
         self._over = False
@@ -176,7 +176,7 @@ class CacheStream:
         one = self._one
         if self.sink is None or self._fanout is not None or one.later is not None:
             return
-        if self._revision > one.ctx.cache.revision:
+        if self._revision > one.scope.keep.shown_at(one.ctx.cache.revision):
             return
         self._fanout = one.ctx.fanouts.join(self._key(), self, self._make)
         one.scope.keep.unfollow(self._watcher)
@@ -205,7 +205,7 @@ class CacheStream:
     def _beat(self) -> bytes:
         """A bookmark when it is time for one, else nothing: the server notices then that a client is gone."""
         one, now = self._one, self._one.ctx.clock.monotonic()
-        self._revision = max(self._revision, one.ctx.cache.revision)
+        self._revision = max(self._revision, one.scope.keep.shown_at(one.ctx.cache.revision))
         self._over = now >= one.deadline
         wanted = one.opts.bookmarks and (self._over or now >= self._bookmark_at)
         if now >= self._bookmark_at:

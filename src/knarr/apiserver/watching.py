@@ -62,6 +62,8 @@ async def watch(ctx: Context, scope: Scope, request: Request, form: Form) -> Res
     elif not text and ctx.shared_store:
         await reach(ctx, await ctx.store.revision(), PATIENCE)
     old = not sends_initial(opts) and start and start < scope.keep.kept_since
+    if old and not scope.keep.has_history:
+        raise expired(f"too old resource version: {start} ({scope.keep.kept_since})")
     stream: AsyncIterator[bytes] = _from_history(one, start) if old else CacheStream(one, start)
     media = form.media if form.media == JSON else f"{form.media};stream=watch"
     return Response(200, stream, media, {"Cache-Control": "no-cache, private"})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -18,6 +18,7 @@ from knarr.api.resources import Definition, Resource
 from knarr.apimachinery.types import Object
 from knarr.apiserver.cache_reader import decode
 from knarr.apiserver.custom import selecting
+from knarr.apiserver.custom.conversion import View, Webhooks
 from knarr.apiserver.served import ServedResources
 from knarr.apiserver.watch_cache import Change, Collection, Entry, OldEntry, WatchCache
 
@@ -35,14 +36,17 @@ class Known:
     waits: bool = False
     found: Definition | None = None
     collection: Collection | None = None
+    #: Its versions, where a webhook converts.
+    views: list[View] = field(default_factory=list)
 
 
 class CustomResources:
     """Keeps `ServedResources` what the definitions say."""
 
-    def __init__(self, served: ServedResources, cache: WatchCache) -> None:
+    def __init__(self, served: ServedResources, cache: WatchCache, webhooks: Webhooks | None = None) -> None:
         self._served = served
         self._cache = cache
+        self._webhooks = webhooks
         self._known: dict[str, Known] = {}
 
     def load(self) -> None:
@@ -110,6 +114,7 @@ class CustomResources:
         served = [resource for resource in found.versions.values() if resource.custom and resource.custom.served]
         collection = self._cache.add(stored, stored.api_version)
         paths = tuple(dict.fromkeys(path for each in found.versions.values() for path in _selectable(each)))
+        _close(known)
         collection.redefine(stored, selecting.head_of(paths))
         if before is not None:
             collection.cut()
@@ -118,7 +123,11 @@ class CustomResources:
                     self._served.remove(resource)
         as_shown = stored if _is_shown_as_stored(found, collection, stored, first=first) else replace(stored)
         for resource in served:
-            self._served.add_custom(resource, as_shown, collection, selecting.getters(_selectable(resource)))
+            scope = self._served.add_custom(resource, as_shown, collection, selecting.getters(_selectable(resource)))
+            if found.calls_webhook and self._webhooks is not None:
+                view = View(self._webhooks, found, collection, scope)
+                scope.converter = view
+                known.views.append(view)
         known.collection = collection
 
     def _withdraw(self, known: Known) -> None:
@@ -130,14 +139,21 @@ class CustomResources:
         if known.collection is not None:
             known.collection.cut()
             self._cache.remove(known.collection)
+        _close(known)
         known.found = known.collection = None
 
 
-def follow_definitions(served: ServedResources, cache: WatchCache) -> CustomResources:
+def follow_definitions(served: ServedResources, cache: WatchCache, webhooks: Webhooks) -> CustomResources:
     """Serve what the definitions in a cache say, now and from now on."""
-    found = CustomResources(served, cache)
+    found = CustomResources(served, cache, webhooks)
     found.load()
     return found
+
+
+def _close(known: Known) -> None:
+    for view in known.views:
+        view.close()
+    known.views.clear()
 
 
 def _is_shown_as_stored(found: Definition, collection: Collection, stored: Resource, *, first: bool) -> bool:
