@@ -25,6 +25,7 @@ _TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "i
 _FORMATS_OF = {int: "int64", float: "float64"}
 _INTEGER_OR_STRING = ("integer", "string")
 _NOWHERE = "<nil>"
+_BOUNDS = {"multipleOf": "MultipleOf", "minimum": "Minimum boundary", "maximum": "Maximum boundary"}
 _ANY = "must validate at least one schema (anyOf)"
 _ONE = "must validate one and only one schema (oneOf)."
 _ALL = "must validate all the schemas (allOf)"
@@ -38,6 +39,11 @@ def faults(node: Node, value: Any, *, old: Any = None, update: bool = False, pre
     """
     checker = _Checker(prefix)
     return checker.value(node.schema, value, "", Correlation(node, old, value) if update else None)[0]
+
+
+def fits(schema: Object, value: Any) -> bool:
+    """Whether a value fits a schema, as thoroughly."""
+    return not _Checker("").restricted(schema, value, "", None)[0]
 
 
 def types_of(schema: Object) -> tuple[str, ...]:
@@ -221,22 +227,26 @@ class _Checker:
         self._range(errors, schema, value, "Checked", path)
         factor, most, least = (schema.get(key) for key in ("multipleOf", "maximum", "minimum"))
         if factor is not None:
-            self._range(errors, schema, factor, "MultipleOf", path)
-            if not numbers.is_multiple(value, factor):
-                shown = int(factor) if type(value) is int and factor == int(factor) else factor
-                self._number_fault(errors, value, path, f"a multiple of {numbers.shown(shown)}")
+            bound = self._native(errors, schema, value, "multipleOf", path)
+            if not numbers.is_multiple(value, bound):
+                self._number_fault(errors, value, path, f"a multiple of {numbers.shown(bound)}")
         if least is not None:
-            self._range(errors, schema, least, "Minimum boundary", path)
             self._bound(errors, schema, value, path, low=True)
         if most is not None:
-            self._range(errors, schema, most, "Maximum boundary", path)
             self._bound(errors, schema, value, path, low=False)
         return 1
 
+    def _native(self, errors: Errors, schema: Object, value: float, key: str, path: str) -> float:
+        """A bound as it is compared: with an integer only its whole part is, where the type could hold it."""
+        bound: float = schema[key]
+        before = len(errors)
+        self._range(errors, schema, bound, _BOUNDS[key], path)
+        whole = int(bound)
+        return whole if type(value) is int and len(errors) == before and (whole or key != "multipleOf") else bound
+
     def _bound(self, errors: Errors, schema: Object, value: float, path: str, *, low: bool) -> None:
         key = "Minimum" if low else "Maximum"
-        bound = schema[key.lower()]
-        bound = int(bound) if type(value) is int and bound == int(bound) else bound
+        bound = self._native(errors, schema, value, key.lower(), path)
         exclusive = bool(schema.get(f"exclusive{key}"))
         beyond = value < bound if low else value > bound
         if beyond or (exclusive and value == bound):

@@ -19,11 +19,12 @@ class Node:
     """A schema of the skeleton: `schema` as the definition has it; `field`, `items`, `extra` lead to the values inside.
 
     `embedded`: an object of its own, with `apiVersion`, `kind` and metadata. `preserve`: unknown fields stay.
+    `children` has the nodes that were made so far, by their field's name.
     """
 
     __slots__ = (
         "_below",
-        "_children",
+        "children",
         "_defaults",
         "default",
         "embedded",
@@ -40,7 +41,7 @@ class Node:
         self.default = schema.get("default")
         self.preserve = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
         self.embedded = bool(schema.get("x-kubernetes-embedded-resource")) if embedded is None else embedded
-        self._children: dict[str, Node] = {}
+        self.children: dict[str, Node] = {}
         self._below: dict[str, bool] = {}
         self._defaults: tuple[tuple[str, Node], ...] | None = None
 
@@ -51,9 +52,9 @@ class Node:
 
     def field(self, name: str) -> Node | None:
         """The node of a declared field."""
-        found = self._children.get(name)
+        found = self.children.get(name)
         if found is None and name in self.properties:
-            found = self._children[name] = Node(self.properties[name])
+            found = self.children[name] = Node(self.properties[name])
         return found
 
     @property
@@ -78,9 +79,9 @@ class Node:
     def _inner(self, key: str) -> Node | None:
         # No field is called so: a slash is not in the names of keywords.
         slot = f"/{key}"
-        found = self._children.get(slot)
+        found = self.children.get(slot)
         if found is None and isinstance(self.schema.get(key), dict):
-            found = self._children[slot] = Node(self.schema[key])
+            found = self.children[slot] = Node(self.schema[key])
         return found
 
     @property

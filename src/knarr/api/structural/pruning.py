@@ -18,6 +18,7 @@ META_FIELDS = frozenset({"apiVersion", "kind", "metadata"})
 #: Where a value stands: its parent's place and its name or index. Written out only for a complaint.
 Place: TypeAlias = tuple[Any, "str | int"]
 
+_CONTAINERS = (dict, list)
 #: The schema of values of which nothing is known: no field inside stays.
 _NOTHING = Node({})
 
@@ -48,7 +49,11 @@ def _value(node: Node, value: Any, place: Place | None, unknown: list[Place], *,
 
 def _object(node: Node, value: Object, place: Place | None, unknown: list[Place], *, keep: bool) -> Object:
     out: Object | None = None
+    children = node.children
     for name, item in value.items():
+        if item is not None and type(item) not in _CONTAINERS and name in children:
+            # Most members are scalars of a known field: no call for them.
+            continue
         new = _member(node, name, item, (place, name), unknown, keep)
         if new is item:
             continue
@@ -76,7 +81,7 @@ def _member(node: Node, name: str, item: Any, place: Place, unknown: list[Place]
             return ...
     if item is None:
         return ... if child is not _NOTHING and not child.nullable and child.default is None else None
-    if type(item) not in (dict, list):
+    if type(item) not in _CONTAINERS:
         return item
     if node.embedded and name in META_FIELDS:
         return _without_nulls(child, item)
@@ -91,7 +96,7 @@ def _items(node: Node, value: list[Any], place: Place | None, unknown: list[Plac
         below = _NOTHING
     out: list[Any] | None = None
     for index, item in enumerate(value):
-        new = _value(below, item, (place, index), unknown, keep=keep) if type(item) in (dict, list) else item
+        new = _value(below, item, (place, index), unknown, keep=keep) if type(item) in _CONTAINERS else item
         if new is not item:
             out = list(value) if out is None else out
             out[index] = new

@@ -18,6 +18,8 @@ _SCALARS: list[dict[str, Any]] = [
     {"type": "integer", "minimum": 1, "exclusiveMinimum": True},
     {"type": "integer", "default": 3},
     {"type": "number", "multipleOf": 0.5},
+    {"type": "number", "maximum": 1.5, "exclusiveMaximum": True},
+    {"type": "integer", "maximum": 1.5},
     {"type": "boolean", "nullable": True},
     {"x-kubernetes-int-or-string": True},
     {"x-kubernetes-preserve-unknown-fields": True},

@@ -180,3 +180,40 @@ def test_fields_are_owned_as_far_down_as_the_schema_says() -> None:
             "f:open": {"f:x": {".": {}, "f:y": {}}},
         }
     }
+
+
+def test_integers_are_compared_with_the_whole_part_of_a_bound() -> None:
+    schema = _schema(v={"type": "number", "minimum": 5.5}, w={"type": "integer", "maximum": 5.5})
+    assert _causes(schema, {"v": 5}) == []
+    assert [path for path, _ in _causes(schema, {"v": 5.25})] == ["spec.v"]
+    assert _causes(schema, {"w": 5}) == [
+        ("<nil>", 'Invalid value: "": Maximum boundary value must be of type integer (default format) in spec.w')
+    ]
+
+
+def test_a_schema_as_deep_as_a_body_can_be_is_bounded() -> None:
+    openapi: dict[str, Any] = {"type": "string", "maxLength": 1, "default": "x"}
+    obj: Any = "long"
+    for _ in range(120):
+        openapi = {"type": "object", "properties": {"a": openapi}, "allOf": [{"maxProperties": 2}]}
+        obj = {"a": obj, "b": None}
+    schema = Schema.compile(openapi)
+    accepted, unknown = schema.accept(obj)
+    assert len(unknown) == 120
+    assert [error.reason for error in schema.validate(accepted)][0] == "FieldValueTooLong"
+    assert schema.validate(accepted, accepted) == []
+
+
+def test_many_alternatives_within_alternatives_cost_no_more_than_their_number() -> None:
+    inner: dict[str, Any] = {"minLength": 3}
+    for _ in range(12):
+        inner = {"oneOf": [inner, {"maxLength": 0}], "anyOf": [{"minLength": 1}]}
+    schema = _schema(v={"type": "string", **inner})
+    assert _causes(schema, {"v": "abc"}) == []
+    assert _causes(schema, {"v": "ab"})
+
+
+def test_patterns_that_backtrack_elsewhere_are_linear() -> None:
+    schema = _schema(v={"type": "string", "pattern": "^(a|a)*(a|aa)+$"})
+    assert _causes(schema, {"v": "a" * 100_000}) == []
+    assert _causes(schema, {"v": "a" * 100_000 + "b"})
