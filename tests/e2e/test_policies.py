@@ -343,14 +343,39 @@ def test_a_policy_that_is_taken_away_is_forgotten_at_once(space: Space) -> None:
 # type checking
 
 
+def checked(space: Space, name: str) -> Any:
+    """A policy with its status, once it is there."""
+    path = f"{GROUP}/v1/validatingadmissionpolicies/{space.name}-{name}"
+    until(lambda: "status" in space.rest.ok("GET", path), "the policy is checked", 20)
+    return space.rest.ok("GET", path)
+
+
 def test_expressions_that_do_not_fit_the_kinds_are_told_in_the_status(space: Space) -> None:
     rules = [{"expression": "object.spec.replicas > 1"}, {"expression": "object.spec.replica > 1"}]
     space.policy("validating", "typed", DEPLOYMENTS, validations=rules)
-    path = f"{GROUP}/v1/validatingadmissionpolicies/{space.name}-typed"
-    until(lambda: "status" in space.rest.ok("GET", path), "the policy is checked", 20)
-    found = space.rest.ok("GET", path)
+    found = checked(space, "typed")
     status = found["status"]
     assert status["observedGeneration"] == found["metadata"]["generation"]
     (warning,) = status["typeChecking"]["expressionWarnings"]
     assert warning["fieldRef"] == "spec.validations[1].expression"
     assert warning["warning"].startswith("apps/v1, Kind=Deployment: ERROR: <input>:1:12: undefined field 'replica'")
+    managers = {item["manager"] for item in found["metadata"]["managedFields"] if item.get("subresource") == "status"}
+    assert managers == {"validatingadmissionpolicy-status-controller"}
+
+
+def test_expressions_about_custom_resources_are_checked_against_their_schemas(space: Space) -> None:
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"at": {"type": "string"}}}}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": "alarms", "kind": "Alarm"}
+    crd = {"group": "policies.example.com", "scope": "Namespaced", "names": names, "versions": [version]}
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    space.make(path, {"metadata": {"name": "alarms.policies.example.com"}, "spec": crd})
+    published = "apis/policies.example.com/v1"
+    until(lambda: published in space.rest.ok("GET", "/openapi/v3")["paths"], "the schema is published", 20)
+    rule = {"apiGroups": ["policies.example.com"], "apiVersions": ["v1"], "resources": ["alarms"]}
+    checks = ["object.spec.at != '' && size(object.metadata.labels) > 0", "object.spec.on == ''"]
+    space.policy("validating", "alarm", rule, validations=[{"expression": check} for check in checks])
+    warnings = checked(space, "alarm")["status"]["typeChecking"]["expressionWarnings"]
+    text = "policies.example.com/v1, Kind=Alarm: ERROR: <input>:1:12: undefined field 'on'"
+    assert [item["fieldRef"] for item in warnings] == ["spec.validations[1].expression"]
+    assert warnings[0]["warning"].startswith(text)

@@ -40,6 +40,10 @@ class Client:
         """Read a collection: the `…List` object. Options are query parameters (`labelSelector`, `limit`, …)."""
         return await self._call("GET", resource.path(namespace), options)
 
+    async def document(self, path: str) -> Object:
+        """What stands under a path that names no resource: OpenAPI, discovery."""
+        return await self._call("GET", path, {})
+
     async def create(
         self,
         resource: Resource,

@@ -110,6 +110,16 @@ class Ask(NamedTuple):
     body: bytes
 
 
+class Document(NamedTuple):
+    """A live read of what stands under a path that names no resource: OpenAPI, discovery."""
+
+    path: str
+
+
+#: What a reconciler may have looked up before it decides.
+Lookup = Read | Ask | Document
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why the last round of this key ended early."""
@@ -140,7 +150,7 @@ class Context:
     #: When the watch showed the present version of an object; for watches that are `timed`.
     seen: Callable[[Resource, str, str], datetime | None] = lambda resource, namespace, name: None
     #: Answers of the reads asked for in the round before: the object (or the list object), None where it is absent.
-    live: Mapping[Read | Ask, Object | None] = field(default_factory=dict)
+    live: Mapping[Lookup, Object | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +164,7 @@ class Result:
     changes: tuple[Change, ...] = ()
     events: tuple[EventNote, ...] = ()
     requeue_after: float | None = None
-    reads: tuple[Read | Ask, ...] = ()
+    reads: tuple[Lookup, ...] = ()
 
 
 DONE = Result()

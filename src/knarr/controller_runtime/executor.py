@@ -24,10 +24,11 @@ from knarr.controller_runtime.changes import (
     Create,
     Delete,
     DeleteCollection,
+    Document,
     EventNote,
     Failure,
+    Lookup,
     Patch,
-    Read,
     Update,
 )
 from knarr.controller_runtime.overlay import Overlay
@@ -84,17 +85,19 @@ class Executor:
                 return replace(min(failed, key=lambda outcome: outcome.stale), again=ended.again)
         return ended
 
-    async def read(self, reads: Sequence[Read | Ask]) -> dict[Read | Ask, Object | None]:
+    async def read(self, reads: Sequence[Lookup]) -> dict[Lookup, Object | None]:
         """Live answers. Raises `StatusError` for a failure other than absence."""
         answers = await asyncio.gather(*(self._read(read) for read in reads))
         return dict(zip(reads, answers, strict=True))
 
-    async def _read(self, read: Read | Ask) -> Object | None:
+    async def _read(self, read: Lookup) -> Object | None:
         pause = _FIRST_PAUSE
         while True:
             try:
                 if isinstance(read, Ask):
                     return await self.client.create(read.resource, orjson.loads(read.body))
+                if isinstance(read, Document):
+                    return await self.client.document(read.path)
                 if read.name:
                     return await self.client.get(read.resource, read.name, read.namespace)
                 return await self.client.list(read.resource, read.namespace)

@@ -23,7 +23,7 @@ from knarr.component_base.clock import Clock
 from knarr.component_base.metrics import Family
 from knarr.component_base.tasks import Tasks
 from knarr.controller_runtime import queue_metrics
-from knarr.controller_runtime.changes import Ask, Context, Failure, Names, Read, Result
+from knarr.controller_runtime.changes import Context, Failure, Lookup, Names, Result
 from knarr.controller_runtime.controller import Controller, Watch, key_of
 from knarr.controller_runtime.custom_kinds import CustomKinds
 from knarr.controller_runtime.executor import Executor, Recorder, Round
@@ -321,7 +321,7 @@ class _Worker:
 
     async def _rounds(self, key: Key) -> None:
         """Reconcile a key, again with answers as long as it asks for live reads."""
-        live: dict[Read | Ask, Object | None] = {}
+        live: dict[Lookup, Object | None] = {}
         delayed = self._promised.get(key, float("inf")) <= self._clock.monotonic() + _JITTER
         for _ in range(_MOST_READS):
             result = self._decide(key, live, delayed=delayed)
@@ -340,7 +340,7 @@ class _Worker:
             live = await self._read(key, result.reads)
         self._retry(key)
 
-    def _decide(self, key: Key, live: dict[Read | Ask, Object | None], *, delayed: bool) -> Result:
+    def _decide(self, key: Key, live: dict[Lookup, Object | None], *, delayed: bool) -> Result:
         failure = self._failures.pop(key, None)
         context = Context(self._clock.now(), self._names, failure, delayed, self._seen, live)
         result = self.controller.reconcile(key, self._overlay, context)
@@ -354,7 +354,7 @@ class _Worker:
             )
         return result
 
-    async def _read(self, key: Key, reads: Sequence[Read | Ask]) -> dict[Read | Ask, Object | None]:
+    async def _read(self, key: Key, reads: Sequence[Lookup]) -> dict[Lookup, Object | None]:
         try:
             return await self._executor.read(reads)
         except StatusError as error:

@@ -14,21 +14,30 @@ CRON: Object = {
     "spec": {
         "group": "example.com",
         "names": {"plural": "crons", "singular": "cron", "kind": "Cron"},
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "properties": {"spec": {"type": "object", "properties": {"at": {"type": "string"}}}},
-                    }
-                },
-            },
-            {"name": "v2", "served": False},
-        ],
+        "versions": [{"name": "v1", "served": True}, {"name": "v2", "served": False}],
     }
 }
+_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+#: What the server publishes of it.
+DOCUMENT: Object = {
+    "components": {
+        "schemas": {
+            "com.example.v1.Cron": {
+                "type": "object",
+                "properties": {
+                    "metadata": {"allOf": [{"$ref": f"#/components/schemas/{_META}"}]},
+                    "spec": {"type": "object", "properties": {"at": {"type": "string"}}},
+                },
+                "x-kubernetes-group-version-kind": [{"group": "example.com", "version": "v1", "kind": "Cron"}],
+            },
+            _META: {
+                "type": "object",
+                "properties": {"labels": {"type": "object", "additionalProperties": {"type": "string"}}},
+            },
+        }
+    }
+}
+KINDS = Kinds([CRON], {"example.com/v1": DOCUMENT})
 
 
 def rule(groups: list[str], versions: list[str], resources: list[str]) -> Object:
@@ -37,7 +46,7 @@ def rule(groups: list[str], versions: list[str], resources: list[str]) -> Object
 
 def kinds_of(*rules: Object) -> list[str]:
     policy = {"spec": {"matchConstraints": {"resourceRules": rules}}}
-    return [f"{kind.api_version} {kind.kind}" for kind in to_check(policy, Kinds([CRON]))]
+    return [f"{kind.api_version} {kind.kind}" for kind in to_check(policy, KINDS)]
 
 
 @pytest.mark.parametrize(
@@ -67,8 +76,13 @@ def test_a_rule_that_names_very_many_is_checked_in_part() -> None:
     assert len(kinds_of(given, rule(["apps"], ["v1"], ["deployments"]))) == 10
 
 
-def test_custom_resources_have_what_every_object_has() -> None:
-    schema: Any = Kinds([CRON]).schema(GroupVersionKind("example.com", "v1", "Cron"))
-    assert set(schema["properties"]) == {"apiVersion", "kind", "metadata", "spec"}
+def test_schemas_of_custom_resources_are_those_that_are_published() -> None:
+    cron = GroupVersionKind("example.com", "v1", "Cron")
+    schema: Any = KINDS.schema(cron)
+    assert set(schema["properties"]) == {"metadata", "spec"}
     assert "labels" in schema["properties"]["metadata"]["properties"]
-    assert Kinds([]).schema(GroupVersionKind("example.com", "v1", "Cron")) is None
+    unread = Kinds([CRON], {})
+    assert unread.schema(cron) is None
+    assert unread.unread([cron, GroupVersionKind("apps", "v1", "Deployment")]) == {"example.com/v1"}
+    assert KINDS.unread([cron]) == set()
+    assert Kinds([CRON], {"example.com/v1": None}).unread([cron]) == set()

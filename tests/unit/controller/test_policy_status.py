@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.controller.test_policy_kinds import CRON
+from tests.unit.controller.test_policy_kinds import KINDS
 
 from knarr.apimachinery.types import Object
 from knarr.controller.policy_status import checking
-from knarr.controller.policy_status.kinds import Kinds
 
 DEPLOYMENTS = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"]}
 BOTH = {**DEPLOYMENTS, "resources": ["deployments", "replicasets"]}
@@ -19,7 +18,7 @@ CRONS = {"apiGroups": ["example.com"], "apiVersions": ["v1"], "resources": ["cro
 def warnings(rule: Object, *expressions: str, **spec: Any) -> dict[str, str]:
     validations = [{"expression": text} for text in expressions]
     policy = {"spec": {"matchConstraints": {"resourceRules": [rule]}, "validations": validations, **spec}}
-    return {item["fieldRef"]: item["warning"] for item in checking.warnings(policy, Kinds([CRON]))}
+    return {item["fieldRef"]: item["warning"] for item in checking.warnings(policy, KINDS)}
 
 
 @pytest.mark.parametrize(

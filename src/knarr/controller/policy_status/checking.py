@@ -24,7 +24,8 @@ _PREFIX = "compilation failed: "
 def warnings(policy: Object, kinds: Kinds) -> list[Object]:
     """The `expressionWarnings` of a policy's status."""
     spec = policy["spec"]
-    params = _params(spec, kinds)
+    param_kind = _param_kind(spec)
+    params = None if param_kind is None else kinds.schema(param_kind)
     environments = [
         (kind, _environment(spec, schema, params))
         for kind in to_check(policy, kinds)
@@ -37,11 +38,17 @@ def warnings(policy: Object, kinds: Kinds) -> list[Object]:
     ]
 
 
-def _params(spec: Object, kinds: Kinds) -> Object | None:
+def needed(policy: Object, kinds: Kinds) -> list[GroupVersionKind]:
+    """The kinds whose schemas a policy is checked against."""
+    params = _param_kind(policy["spec"])
+    return [*to_check(policy, kinds), *([params] if params is not None else [])]
+
+
+def _param_kind(spec: Object) -> GroupVersionKind | None:
     kind = spec.get("paramKind")
     if kind is None:
         return None
-    return kinds.schema(GroupVersionKind(*parse_api_version(kind.get("apiVersion", "")), kind.get("kind", "")))
+    return GroupVersionKind(*parse_api_version(kind.get("apiVersion", "")), kind.get("kind", ""))
 
 
 def _expressions(spec: Object) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Checks the expressions of each ValidatingAdmissionPolicy once for every change of it.
 
-Input: a policy, the CustomResourceDefinitions. Output: its status, applied. What is found changes nothing of what the
-policy does. Source: pkg/controller/validatingadmissionpolicystatus.
+Input: a policy, the CustomResourceDefinitions, the published schemas of their resources, which are read when a policy
+names them. Output: its status, applied. What is found changes nothing of what the policy does.
+Source: pkg/controller/validatingadmissionpolicystatus.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from knarr.api.registry import CUSTOMRESOURCEDEFINITIONS, VALIDATINGADMISSIONPOL
 from knarr.apimachinery.types import Object
 from knarr.controller.policy_status import checking
 from knarr.controller.policy_status.kinds import Kinds
-from knarr.controller_runtime.changes import DONE, Context, Patch, Result
+from knarr.controller_runtime.changes import DONE, Context, Document, Patch, Result
 from knarr.controller_runtime.controller import Controller, Watch, itself, nobody
 from knarr.controller_runtime.snapshot import Key, Snapshot
 
+_OPENAPI = "/openapi/v3/apis/"
 _NAME = "validatingadmissionpolicy-status-controller"
 
 
@@ -25,7 +27,14 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
     generation = policy["metadata"].get("generation", 0)
     if generation <= (policy.get("status") or {}).get("observedGeneration", 0):
         return DONE
-    warnings = checking.warnings(policy, Kinds(snapshot.list(CUSTOMRESOURCEDEFINITIONS)))
+    documents = {
+        read.path.removeprefix(_OPENAPI): found for read, found in context.live.items() if isinstance(read, Document)
+    }
+    kinds = Kinds(snapshot.list(CUSTOMRESOURCEDEFINITIONS), documents)
+    unread = kinds.unread(checking.needed(policy, kinds))
+    if unread:
+        return Result(reads=tuple(Document(_OPENAPI + version) for version in sorted(unread)))
+    warnings = checking.warnings(policy, kinds)
     status: Object = {"observedGeneration": generation, "typeChecking": {}}
     if warnings:
         status["typeChecking"]["expressionWarnings"] = warnings

@@ -16,50 +16,43 @@ from knarr.apimachinery.types import Object
 
 #: So many kinds of a rule are checked; more than that are likely to be a mistake.
 _MOST = 10
-_TEXT: Object = {"type": "string"}
 
 
 class Kinds:
-    """The kinds that are served: the built-in ones, and those of CustomResourceDefinitions."""
+    """The kinds that are served: the built-in ones, and those of CustomResourceDefinitions.
 
-    def __init__(self, definitions: Iterable[Object]) -> None:
-        self._custom: dict[tuple[str, str, str], tuple[GroupVersionKind, Object | None]] = {}
-        for definition in definitions:
-            self._custom |= _defined(definition)
-        self._schemas = dict(self._custom.values())
+    `documents` has the OpenAPI of group-versions with custom resources, as far as it has been read.
+    """
+
+    def __init__(self, definitions: Iterable[Object], documents: Mapping[str, Object | None]) -> None:
+        self._custom = {key: kind for definition in definitions for key, kind in _defined(definition)}
+        self._documents = documents
 
     def of_resource(self, group: str, version: str, name: str) -> GroupVersionKind | None:
         """The kind of a resource, named by its plural or singular."""
         for item in registry.RESOURCES:
             if (item.group, item.version) == (group, version) and name in (item.plural, item.singular):
                 return item.gvk
-        found = self._custom.get((group, version, name))
-        return None if found is None else found[0]
+        return self._custom.get((group, version, name))
 
     def schema(self, kind: GroupVersionKind) -> Object | None:
         """The schema of a kind's objects, None where there is none. Read-only."""
-        return resolved.of_kind(*kind) or self._schemas.get(kind)
+        document = self._documents.get(kind.api_version)
+        return resolved.of_kind(*kind) if document is None else resolved.in_document(document, kind)
+
+    def unread(self, kinds: Iterable[GroupVersionKind]) -> set[str]:
+        """The group-versions of custom resources among some kinds whose documents must be read first."""
+        custom = frozenset(self._custom.values())
+        return {kind.api_version for kind in kinds if kind in custom and kind.api_version not in self._documents}
 
 
-def _defined(definition: Object) -> Mapping[tuple[str, str, str], tuple[GroupVersionKind, Object | None]]:
+def _defined(definition: Object) -> Iterator[tuple[tuple[str, str, str], GroupVersionKind]]:
     spec = definition["spec"]
     names, group = spec["names"], spec["group"]
-    found = {}
     for version in spec.get("versions") or ():
         if version.get("served"):
-            kind = GroupVersionKind(group, version["name"], names["kind"])
-            schema = (version.get("schema") or {}).get("openAPIV3Schema")
             for name in (names["plural"], names.get("singular") or names["kind"].lower()):
-                found[group, version["name"], name] = (kind, _published(schema))
-    return found
-
-
-def _published(schema: Object | None) -> Object | None:
-    """A custom resource's schema with what every object has."""
-    if schema is None:
-        return None
-    head = {"apiVersion": _TEXT, "kind": _TEXT, "metadata": resolved.metadata()}
-    return {**schema, "properties": {**(schema.get("properties") or {}), **head}}
+                yield (group, version["name"], name), GroupVersionKind(group, version["name"], names["kind"])
 
 
 def to_check(policy: Object, kinds: Kinds) -> list[GroupVersionKind]:
