@@ -80,7 +80,7 @@ def _refused(status: int, content_type: str, body: bytes) -> str:
     text = body[:_QUOTED].decode("utf-8", "replace").strip()
     said = text if not content_type or content_type.startswith("text/") else "unknown"
     if status in _VERBATIM:
-        return said
+        return said or "unknown"
     if status in _MEANINGS:
         return _MEANINGS[status]
     if status >= 500:
