@@ -144,7 +144,6 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     checks.store_answers = lambda: not following.broken
     checks.done(health.STORE)
     _let_decide(ctx, config, tasks)
-    _ask_outside(ctx, config.admission, tasks)
     repair_numbers = _give_numbers(ctx, config, tasks)
     for listener in (FlowStatus(ctx, tasks).on_change, ctx.flow_control.on_change, _follower(ctx)):
         cache.listen(listener)
@@ -165,6 +164,8 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     try:
         beginning = bootstrap.Bootstrap(ctx, server.handler, settings, checks)
         await beginning.run()
+        # Not before: what a server needs to begin must not depend on what only a running one leads to.
+        _ask_outside(ctx, config.admission, tasks)
         server.leave, server.trust = beginning.leave, beginning.trust
         tasks.forever(beginning.keep, "system-objects")
         await repair_numbers()

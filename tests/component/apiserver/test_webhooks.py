@@ -17,6 +17,7 @@ from knarr.api import registry
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.client.client import MERGE_PATCH, Client
+from knarr.storage.memory import MemoryStore
 
 _GROUP = "admissionregistration.k8s.io"
 MUTATING = registry.resource("mutatingwebhookconfigurations", _GROUP)
@@ -418,6 +419,41 @@ def test_a_webhook_that_hangs_is_left_in_time_and_delays_nobody_else(tmp_path: P
         assert asyncio.get_running_loop().time() - began < 5
 
     run(tmp_path, test)
+
+
+class Lasting(MemoryStore):
+    """One that outlives its first server."""
+
+    async def close(self) -> None:
+        """Stay open."""
+
+
+def test_a_server_starts_though_a_webhook_would_refuse_everything(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = Lasting()
+        classes = registry.resource("priorityclasses", "scheduling.k8s.io")
+        async with running(tmp_path, store) as world:
+            client = world.client()
+            everything = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}
+            await client.delete(classes, "system-node-critical")
+            closed = {
+                "name": "closed.example.com",
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "clientConfig": {"url": "https://127.0.0.1:1/"},
+                "rules": [everything],
+            }
+            await validate(client, "closed", closed)
+            assert (await refused(create(client))).code == 500
+        async with running(tmp_path, store) as world:
+            client = world.client()
+            assert await client.get(classes, "system-node-critical")
+            assert (await refused(create(client))).code == 500
+            # The way out is open.
+            await client.delete(VALIDATING, "closed")
+            await create(client)
+
+    asyncio.run(main())
 
 
 def test_certificates_are_checked(tmp_path: Path) -> None:
