@@ -208,9 +208,13 @@ async def _attempt(one: Call, entry: Entry, wanted: Object) -> tuple[Entry, bool
     attributes = one.attributes("DELETE", None, old, old["metadata"]["name"])
     attributes.namespace = old["metadata"].get("namespace", "")
     attributes.options = {**wanted, **_OPTIONS}
-    await ctx.admission.admit(attributes)
+    # An eviction has been admitted as what it is.
+    direct = not one.info.subresource
+    if direct:
+        await ctx.admission.admit(attributes)
     plan = _plan(one, old, wanted)
-    await ctx.admission.validate(attributes)
+    if direct:
+        await ctx.admission.validate(attributes)
     if plan.action == "nothing":
         return entry, False
     if plan.action == "remove":

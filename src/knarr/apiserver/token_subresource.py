@@ -21,6 +21,7 @@ async def create(ctx: Context, scope: Scope, request: Request, form: Form) -> Re
     creating.manage_fields(one, _TOKEN_REQUEST, body)
     attributes = one.attributes("CREATE", body, None, one.info.name)
     await ctx.admission.admit(attributes)
+    await ctx.admission.validate_outside(attributes)
 
     def admit(complete: Object) -> None:
         attributes.object = complete

@@ -299,6 +299,32 @@ def test_a_condition_that_fails_is_dealt_with_as_the_policy_says(tmp_path: Path,
     run(tmp_path, test)
 
 
+def test_subresources_are_shown_as_what_is_sent_to_them(tmp_path: Path) -> None:
+    async def test(_world: World, client: Client, server: WebhookServer) -> None:
+        server.on("/see", lambda _: {})
+        parts = ["pods/binding", "pods/eviction", "pods/status", "serviceaccounts/token"]
+        rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": parts}
+        await validate(client, "see", {**hook(server, "/see"), "rules": [rule]})
+        await client.create(registry.PODS, pod("p"), NAMESPACE)
+        await client.patch(registry.PODS, "p", {"status": {"phase": "Running"}}, NAMESPACE, subresource="status")
+        bind = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
+        await client.create(registry.PODS, bind, NAMESPACE, name="p", subresource="binding")
+        evict = {"kind": "Eviction", "apiVersion": "policy/v1", "metadata": {"name": "p"}}
+        await client.create(registry.PODS, evict, NAMESPACE, name="p", subresource="eviction")
+        ask: Object = {"spec": {"audiences": []}}
+        await client.create(registry.SERVICEACCOUNTS, ask, NAMESPACE, name="default", subresource="token")
+        seen = [(one["subResource"], one["operation"], one["object"]["kind"]) for one in server.asked["/see"]]
+        assert seen == [
+            ("status", "UPDATE", "Pod"),
+            ("binding", "CREATE", "Binding"),
+            ("eviction", "CREATE", "Eviction"),
+            ("token", "CREATE", "TokenRequest"),
+        ]
+        assert server.asked["/see"][2]["kind"] == {"group": "policy", "version": "v1", "kind": "Eviction"}
+
+    run(tmp_path, test)
+
+
 def test_deleting_a_collection_asks_about_every_object(tmp_path: Path) -> None:
     async def test(_world: World, client: Client, server: WebhookServer) -> None:
         for name in ("a", "b"):
