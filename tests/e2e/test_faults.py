@@ -21,7 +21,8 @@ from tests.e2e.manifests import DEPLOYMENT
 
 from knarr.component_base import kubeconfig
 
-KILLS = 20
+#: How often: in every run, and in `scripts/test --long`.
+QUICK, KILLS = 6, 20
 PROCESSES = ("supervisor", "server", "agent", "containerd")
 
 
@@ -112,8 +113,11 @@ def kill(cluster: Cluster, *processes: str) -> None:
         until(lambda one=one, pid=pid: pid_of(cluster, one) not in (None, pid), f"{one} runs again", 30)  # type: ignore[misc]
 
 
+@pytest.mark.parametrize(
+    "kills", [pytest.param(QUICK, id="quick"), pytest.param(KILLS, id="long", marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("victims", [*((one,) for one in PROCESSES), PROCESSES], ids=[*PROCESSES, "several"])
-def test_kill_9_in_the_middle_of_a_rollout(cluster: Cluster, ns: str, victims: tuple[str, ...]) -> None:
+def test_kill_9_in_the_middle_of_a_rollout(cluster: Cluster, ns: str, victims: tuple[str, ...], kills: int) -> None:
     """One process, or several of them within the same millisecond: any but all that bring the others back."""
     rng = random.Random("".join(victims))
     cluster.apply(DEPLOYMENT, ns)
@@ -122,18 +126,18 @@ def test_kill_9_in_the_middle_of_a_rollout(cluster: Cluster, ns: str, victims: t
         cluster.kubectl("rollout", "status", f"deployment/{name}", "-n", ns, "--timeout=90s")
     before = containers(cluster, ns)
     with Writer(cluster, ns) as writer:
-        for number in range(KILLS):
+        for number in range(kills):
             begin_rollout(cluster, ns, number)
             time.sleep(rng.uniform(0, 0.5))
             kill(cluster, *rng.sample(victims, rng.randint(2, 3) if len(victims) > 1 else 1))
         until(lambda: cluster.try_kubectl("get", "--raw", "/readyz").returncode == 0, "the server is ready", 30)
     cluster.kubectl("rollout", "status", "deployment/web", "-n", ns, "--timeout=120s", timeout=130)
     found = {one["metadata"]["name"] for one in cluster.json("get", "configmaps", "-n", ns)["items"]}
-    assert len(writer.acknowledged) > KILLS
+    assert len(writer.acknowledged) > kills
     assert set(writer.acknowledged) - found == set()
     assert containers(cluster, ns) == before
     template = cluster.json("get", "deployment", "web", "-n", ns)["spec"]["template"]["spec"]
-    assert template["containers"][0]["env"][0]["value"] == str(KILLS - 1)
+    assert template["containers"][0]["env"][0]["value"] == str(kills - 1)
 
     def settled() -> bool:
         pods = cluster.json("get", "pods", "-n", ns, "-l", "app=web")["items"]
