@@ -105,21 +105,21 @@ class _Checker:
     def _field(self, node: Node, holder: Type, name: str, *, optional: bool = False) -> Type:
         holder = self.found.applied(holder)
         absent = types.is_optional(holder)
-        found = self._of(node, holder.params[0] if absent else holder, name, lenient=optional)
+        found = self._of(node, holder.params[0] if absent else holder, name)
         return types.optional_of(found) if absent or optional else found
 
-    def _of(self, node: Node, holder: Type, name: str, *, lenient: bool) -> Type:
+    def _of(self, node: Node, holder: Type, name: str) -> Type:
         if holder.kind == "map":
             return holder.params[1]
         if holder.kind == "object":
             found = holder.find(name) if holder.find is not None else None
             return self.problem(node.at, f"undefined field '{name}'") if found is None else found.type
-        if holder.kind == "opaque" and holder.name.startswith("kubernetes.") and not lenient:
+        if holder.kind == "opaque" and holder.name.startswith("kubernetes."):
             return self.problem(node.at, f"unexpected failed resolution of '{holder.name}'")
         if holder.kind == "param":
             # It is no use guessing what it will be.
             self.found.assignable(DYN, holder)
-        elif holder.kind not in ("dyn", "error") and not lenient:
+        elif holder.kind not in ("dyn", "error"):
             self.problem(node.at, f"type '{holder.text()}' does not support field selection")
         return DYN
 
@@ -211,7 +211,9 @@ class _Checker:
         kind = self.found.applied(kind)
         if types.is_optional(kind):
             return kind.params[0]
-        return kind if kind.kind in ("dyn", "error") else self.mismatch(node, types.optional_of(kind), kind)
+        if kind.kind not in ("dyn", "error"):
+            self.mismatch(node, types.optional_of(kind), kind)
+        return kind
 
     def _list(self, node: Node) -> Type:
         item: Type | None = None

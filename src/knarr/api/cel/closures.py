@@ -274,7 +274,7 @@ def order(left: Closure, right: Closure, sign: Callable[[Any, Any], Any], cost: 
 def called(given: list[Closure], function: Function, cost: Any) -> Closure:
     """A function, found by the types of what it is given."""
     if type(cost) is not int:
-        return _measured(given, function.meaning, cost)
+        return _measured_pair(given, function, cost) if len(given) == 2 else _measured(given, function.meaning, cost)
     if len(given) == 1:
         return _unary(given[0], function, cost)
     meaning = function.meaning
@@ -321,6 +321,27 @@ def _measured(given: list[Closure], meaning: Callable[..., Callable[..., Any]], 
         found = call(*values)
         if after:
             frame[SPENT] += cost(values, found)
+        return _weighed(frame, found) if type(found) is str and len(found) > _LONG else found
+
+    return value
+
+
+def _measured_pair(given: list[Closure], function: Function, cost: Any) -> Closure:
+    """The commonest: `text.startsWith('a')`."""
+    (left, right), known, meaning = given, function.exact.get, function.meaning
+    after = cost in BY_RESULT
+
+    def value(frame: Frame) -> Any:
+        one, two = left(frame), right(frame)
+        call = known((type(one), type(two))) or meaning(one, two)
+        if after:
+            found = call(one, two)
+            frame[SPENT] += cost((one, two), found)
+            return found
+        frame[SPENT] += cost((one, two), None)
+        if frame[SPENT] > frame[LIMIT]:
+            raise spent_out()
+        found = call(one, two)
         return _weighed(frame, found) if type(found) is str and len(found) > _LONG else found
 
     return value

@@ -78,7 +78,7 @@ def _as_float(value: Quantity) -> float:
 
 @library.add("isGreaterThan", Quantity, Quantity)
 def _is_greater(value: Quantity, other: Quantity) -> bool:
-    return value.amount > other.amount
+    return other.amount < value.amount
 
 
 @library.add("isLessThan", Quantity, Quantity)

@@ -20,7 +20,7 @@ _GO_WORDS = {
 }
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def pattern(text: str) -> Any:
     """A compiled pattern. Raises `EvaluationError` for a bad one."""
     # Loaded with the first pattern.
