@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.component.apiserver.world import NAMESPACE, World, config_map, eventually, pod, running
+from tests.webhook_server import item, patch, serving
 
 from knarr.api import registry
 from knarr.api.resources import Resource
@@ -175,6 +176,29 @@ def test_policies_are_asked_again_after_later_changes_if_they_want(
         assert made["metadata"]["labels"] == labels
 
     story(tell, tmp_path)
+
+
+def test_policies_are_asked_again_after_webhooks_have_changed_the_object(tmp_path: Path) -> None:
+    async def tell(_world: World, client: Client) -> None:
+        seen = "has(object.data.hook) ? object.data.hook : 'none'"
+        for name, again in (("once", False), ("again", True)):
+            await mutate(client, name, CONFIG_MAPS, labelled(seen, name), again=again)
+        hooks = registry.resource("mutatingwebhookconfigurations", GROUP)
+        hook = {
+            "name": "hook.example.com",
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+            "clientConfig": server.client_config("/hook"),
+            "rules": [{"operations": ["*"], **CONFIG_MAPS}],
+        }
+        await client.create(hooks, {"metadata": {"name": "hook"}, "webhooks": [hook]})
+        made = await client.create(registry.CONFIGMAPS, config_map("a"), NAMESPACE)
+        assert made["metadata"]["labels"] == {"once": "none", "again": "called"}
+
+    (tmp_path / "hook").mkdir()
+    with serving(tmp_path / "hook") as server:
+        server.on("/hook", lambda _: patch(item("hook", "called")))
+        story(tell, tmp_path)
 
 
 def test_plugins_look_at_what_policies_have_made(tmp_path: Path) -> None:

@@ -1,14 +1,19 @@
-"""Work that expressions make: what is cheap is done at once, the rest in a thread while others are served."""
+"""Work that expressions make: what is cheap is done at once, the rest in a thread while others are served.
+
+One thread at a time: however many requests bring dear work, the event loop shares the interpreter with one of them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from knarr.apiserver.policies.evaluation import TooDearError
 
 T = TypeVar("T")
+_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 async def done(work: Callable[..., T], *given: Any) -> T:
@@ -16,4 +21,5 @@ async def done(work: Callable[..., T], *given: Any) -> T:
     try:
         return work(*given, quick=True)
     except TooDearError:
-        return await asyncio.to_thread(work, *given, quick=False)
+        async with _TURNS.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            return await asyncio.to_thread(work, *given, quick=False)
