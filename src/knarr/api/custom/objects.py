@@ -139,6 +139,11 @@ def validate_update(resource: Resource, obj: Object, old: Object, subresource: s
     return check(obj, old, head=errors, scale=numbers)
 
 
+def warnings(resource: Resource, obj: Object, old: Object) -> list[str]:
+    """What a client should be told of a change: the faults that pass because they were there before."""
+    return schema_of(resource).warnings(obj, old)
+
+
 def ownership(resource: Resource) -> FieldSchema:
     """How the fields of the kind are owned."""
     return schema_of(resource).ownership

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,7 @@ _UNCHECKED = (
 )
 
 
-#: Told what a client should know of an object that passes.
-Warn = Callable[[str], None]
+_RULES = "x-kubernetes-validations"
 
 
 def _ignored(_text: str) -> None:
@@ -83,19 +82,17 @@ class Schema:
         *,
         head: Sequence[FieldError] = (),
         scale: Sequence[FieldError] = (),
-        warn: Warn = _ignored,
     ) -> list[FieldError]:
         """All that is wrong with an object, in the real server's order; on update unchanged faults pass.
 
         `head` are the errors found in its kind, version and metadata, `scale` those of its Scale's numbers: they stand
-        among the others and count when it is decided whether rules are run. `warn` is told of rules that a value breaks
-        which broke them before and did not change.
+        among the others and count when it is decided whether rules are run.
         """
         errors = [*head, *self._faults(self.root, obj, old, "")]
         errors += [*scale, *embedded.faults(self.root, obj)]
         if old is None or not lists.repeated(self.root, old):
             errors += lists.repeated(self.root, obj)
-        return errors + self._broken_rules(errors, obj, old, warn)
+        return errors + self._broken_rules(errors, obj, old)
 
     def validate_status(
         self,
@@ -104,7 +101,6 @@ class Schema:
         *,
         head: Sequence[FieldError] = (),
         scale: Sequence[FieldError] = (),
-        warn: Warn = _ignored,
     ) -> list[FieldError]:
         """The same of an update of the status."""
         errors = [*head]
@@ -115,7 +111,7 @@ class Schema:
         repeated = lists.repeated(self.root, obj)
         if repeated and not lists.repeated(self.root, old):
             errors += repeated
-        return errors + self._broken_rules(errors, obj, old, warn)
+        return errors + self._broken_rules(errors, obj, old)
 
     def _faults(self, node: Node, value: Any, old: Any, prefix: str, *, update: bool = False) -> list[FieldError]:
         check = self._status_check if prefix else self._check
@@ -132,17 +128,24 @@ class Schema:
         node = self.root.field("status")
         return checker(node.schema if node is not None else {})
 
-    def _broken_rules(
-        self, errors: Sequence[FieldError], obj: Object, old: Object | None, warn: Warn
-    ) -> list[FieldError]:
-        if not self.root.has_below("x-kubernetes-validations"):
+    def warnings(self, obj: Object, old: Object) -> list[str]:
+        """The rules that an object breaks in places that broke them before and did not change: it passes with them."""
+        found: list[str] = []
+        if obj is not old and self.root.has_below(_RULES):
+            from knarr.api.structural.rules import broken
+
+            broken(self._rules, obj, old, found.append)
+        return found
+
+    def _broken_rules(self, errors: Sequence[FieldError], obj: Object, old: Object | None) -> list[FieldError]:
+        if not self.root.has_below(_RULES):
             return []
         if any(error.reason in _BLOCKING for error in errors):
             return [field.invalid("<nil>", None, _UNCHECKED)]
         # CEL is loaded with the first rule.
         from knarr.api.structural.rules import broken
 
-        return broken(self._rules, obj, old, warn)
+        return broken(self._rules, obj, old, _ignored)
 
     @cached_property
     def _rules(self) -> RuleTree:
