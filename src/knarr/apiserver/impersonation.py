@@ -38,9 +38,12 @@ class Impersonation:
                 raise bad_request(f"requested {_show(wanted)} without impersonating a user name")
             return user
         info = request.info or RequestInfo(request.method.lower(), request.path)
-        return self._by_any(Attempt(wanted, user, info, authorizer))
+        found, mode = self._by_any(Attempt(wanted, user, info, authorizer))
+        if request.record is not None:
+            request.record.constraint = mode.verb if mode.name else ""
+        return found
 
-    def _by_any(self, attempt: Attempt) -> UserInfo:
+    def _by_any(self, attempt: Attempt) -> tuple[UserInfo, Mode]:
         """By the first mode that works; else the first refusal is told. Raises `StatusError` 403."""
         last = self._last.get(attempt.user.name)
         first: StatusError | None = None
@@ -52,7 +55,7 @@ class Impersonation:
                 continue
             if found is not None:
                 self._remember(attempt.user.name, mode)
-                return found
+                return found, mode
         raise first or internal("all impersonation modes failed")
 
     def _remember(self, name: str, mode: Mode) -> None:

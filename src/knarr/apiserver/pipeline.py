@@ -43,7 +43,10 @@ def authenticate(ctx: Context, request: Request) -> None:
 
 def note(ctx: Context, request: Request) -> None:
     """Begin to write it down, where somebody wants that."""
-    if ctx.auditor is not None and request.record is None:
+    if request.record is not None:
+        # The request begins anew.
+        request.record.user = request.user
+    elif ctx.auditor is not None:
         request.record = ctx.auditor.begin(request)
 
 

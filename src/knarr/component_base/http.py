@@ -120,6 +120,9 @@ class Record(Protocol):
     annotations: dict[str, str]
     #: Whether it ended by a fault of the server.
     panicked: bool
+    #: Who asks, whoever he acts as, and by which verb of constrained impersonation he does.
+    user: UserInfo | None
+    constraint: str
 
 
 @dataclass(slots=True)
@@ -141,6 +144,8 @@ class Request:
     peer: tuple[str, tuple[str, ...]] | None = None
     #: The SHA-256 of that certificate, in hex.
     peer_fingerprint: str = ""
+    #: The uids in its subject: there should be one at most.
+    peer_uids: tuple[str, ...] = ()
     #: Who issued it, as the ssl module gives names.
     peer_issuer: tuple[tuple[tuple[str, str], ...], ...] = ()
     remote: str = ""

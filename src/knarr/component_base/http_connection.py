@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias, cast
 from knarr.component_base import http_gzip, logs
 from knarr.component_base.http import Pieces, Request, Response, batches, framed
 from knarr.component_base.http_body import close_iterator
-from knarr.component_base.http_format import BODILESS, answer_head, identity
+from knarr.component_base.http_format import BODILESS, answer_head, identity, subject_uids
 from knarr.component_base.http_incoming import BETWEEN, BODY, HEAD, Incoming, StreamsBody
 from knarr.component_base.http_limits import (
     BODY_TIME,
@@ -83,6 +83,7 @@ class Connection(asyncio.BufferedProtocol):
         "_upgrade_rest",
         "fingerprint",
         "issuer",
+        "uids",
         "peer",
         "remote",
         "stream",
@@ -111,6 +112,7 @@ class Connection(asyncio.BufferedProtocol):
         self.peer: tuple[str, tuple[str, ...]] | None = None
         self.fingerprint = ""
         self.issuer: tuple[tuple[tuple[str, str], ...], ...] = ()
+        self.uids: tuple[str, ...] = ()
         self.remote = ""
 
     # asyncio.BufferedProtocol
@@ -128,6 +130,7 @@ class Connection(asyncio.BufferedProtocol):
         self.peer = identity(peer)
         if self.peer is not None:
             self.issuer = peer.get("issuer", ())
+            self.uids = subject_uids(peer)
             certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
             self.fingerprint = hashlib.sha256(certificate).hexdigest()
         address = transport.get_extra_info("peername")

@@ -46,6 +46,9 @@ _REASONS = {
 #: The header that is another one in each answer: it is not worth remembering.
 _FRESH = "Audit-Id"
 
+#: The object identifier of a user's uid, by which Kubernetes knows it.
+_UID = "1.3.6.1.4.1.57683.2"
+
 
 def answer_head(response: Response, length: int | None, *, keep: bool, chunked: bool = False) -> bytes:
     """Status line and headers. `length` (bytes) is left out where the headers tell it already."""
@@ -100,3 +103,8 @@ def identity(certificate: Any) -> tuple[str, tuple[str, ...]] | None:
             elif key == "organizationName":
                 organizations.append(value)
     return (name, tuple(organizations)) if name else None
+
+
+def subject_uids(certificate: Any) -> tuple[str, ...]:
+    """The uids in the subject of a client certificate as the ssl module gives it."""
+    return tuple(value for part in certificate.get("subject", ()) for key, value in part if key == _UID)

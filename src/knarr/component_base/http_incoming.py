@@ -31,6 +31,7 @@ class Taker(Protocol):
     peer: tuple[str, tuple[str, ...]] | None
     fingerprint: str
     issuer: tuple[tuple[tuple[str, str], ...], ...]
+    uids: tuple[str, ...]
     remote: str
 
     def occupied(self) -> bool:
@@ -266,6 +267,7 @@ class Incoming:
                 peer=self._taker.peer,
                 peer_fingerprint=self._taker.fingerprint,
                 peer_issuer=self._taker.issuer,
+                peer_uids=self._taker.uids,
                 remote=self._taker.remote,
             )
             if raw_query:

@@ -109,6 +109,7 @@ def test_impersonation_names_both(tmp_path: Path) -> None:
             (event,) = found
             assert event["user"]["username"] == "admin" and event["impersonatedUser"]["username"] == "jane"
             assert event["auditID"] == "mine"
+            assert event["authenticationMetadata"] == {"impersonationConstraint": "impersonate:user-info"}
 
     asyncio.run(story())
 

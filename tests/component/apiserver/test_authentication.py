@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import datetime
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -126,6 +127,36 @@ def test_a_front_proxy_names_its_users(tmp_path: Path) -> None:
             assert await whoami(certified(world, proxies, "front-proxy-client")) == 401
             user, groups, *_ = await whoami(certified(world, world.authority, "front-proxy-client"), **headers)
             assert (user, groups) == ("front-proxy-client", ["system:masters", "system:authenticated"])
+
+    asyncio.run(main())
+
+
+def test_a_certificate_may_carry_a_uid(tmp_path: Path) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from knarr.component_base import request_signing
+
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            found = []
+            for uids in ((), ("u-1",), ("u-1", "u-2")):
+                oid = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
+                names = [x509.NameAttribute(x509.NameOID.COMMON_NAME, "jane")]
+                names += [x509.NameAttribute(oid, uid) for uid in uids]
+                key = ec.generate_private_key(ec.SECP256R1())
+                builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(names))
+                request = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+                life = datetime.timedelta(hours=1)
+                signed = request_signing.sign(world.authority, request, ["client auth"], life, CLOCK.now())
+                pem = key.private_bytes(
+                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                )
+                access = Access(world.url, world.authority.certificate, signed, pem)
+                answer = await whoami(world.with_access(access))
+                found.append(answer if answer == 401 else answer[2])
+            assert found == [None, "u-1", 401]
 
     asyncio.run(main())
 

@@ -40,6 +40,7 @@ class Record:
         self.id = request.headers.get("audit-id", "")[:_LONGEST_ID] or names.uid()
         self.annotations: dict[str, str] = {}
         self.panicked = False
+        self.constraint = ""
         self._request = request
         self._event = events.head(request, user, self.id, audited.level)
         self._event["requestReceivedTimestamp"] = auditor.time()
@@ -64,7 +65,7 @@ class Record:
     def _note(self, event: dict[str, Any], response: Response | None) -> None:
         user = self._request.user
         if user is not None and user is not self.user:
-            events.impersonated(event, user)
+            events.impersonated(event, user, self.constraint)
         if "objectRef" not in event or self._sent or response is None:
             return
         self._sent = True

@@ -82,9 +82,11 @@ def _reference(info: RequestInfo) -> Object:
     return {key: value for key, value in pairs if value}
 
 
-def impersonated(event: Object, user: UserInfo) -> None:
-    """Note as whom somebody asked."""
+def impersonated(event: Object, user: UserInfo, constraint: str) -> None:
+    """Note as whom somebody asked, and by which verb of constrained impersonation (empty: by the one for all)."""
     event["impersonatedUser"] = _user(user)
+    if constraint:
+        event["authenticationMetadata"] = {"impersonationConstraint": constraint}
 
 
 def sent(event: Object, body: Any, *, omit_managed_fields: bool) -> None:

@@ -73,7 +73,9 @@ class Authenticator:
             if user is None and not proxy.is_client(request):
                 return None
             return authenticated(user or UserInfo(*peer, extra=extra))
-        user = authenticated(UserInfo(*peer, extra=extra))
+        if len(request.peer_uids) > 1 or "" in request.peer_uids:
+            raise unauthorized()
+        user = authenticated(UserInfo(*peer, uid="".join(request.peer_uids), extra=extra))
         if fingerprint:
             if len(self._peers) >= 1024:
                 self._peers.clear()
