@@ -127,7 +127,7 @@ def cached_page(ctx: Context, scope: Scope, namespace: str, opts: ListOptions, a
     """A page of what the cache shows now."""
     prefix = scope.prefix(namespace)
     revision = ask.revision if ask.exact else ctx.cache.revision
-    found = _select(scope, scope.keep.range(prefix, ask.after), opts)
+    found = _found(scope, prefix, ask.after, opts)
     if not ask.limit:
         return Page(list(found), revision)
     entries = list(islice(found, ask.limit))
@@ -138,11 +138,20 @@ def cached_page(ctx: Context, scope: Scope, namespace: str, opts: ListOptions, a
 
 
 def _any_left(scope: Scope, prefix: str, last: Entry, opts: ListOptions) -> bool:
-    return next(_select(scope, scope.keep.range(prefix, last.key), opts), None) is not None
+    return next(_found(scope, prefix, last.key, opts), None) is not None
 
 
 def _count_after(scope: Scope, prefix: str, last: Entry) -> int:
     return sum(1 for _ in scope.keep.range(prefix, last.key))
+
+
+def _found(scope: Scope, prefix: str, after: str, opts: ListOptions) -> Iterator[Entry]:
+    """The selected entries below a prefix, behind a key."""
+    label = opts.selectors.one_label()
+    if label is None:
+        return _select(scope, scope.keep.range(prefix, after), opts)
+    entries = scope.keep.labelled(*label, prefix, after)
+    return iter(entries) if opts.selectors.is_one_label else _select(scope, entries, opts)
 
 
 def _select(scope: Scope, entries: Iterable[Entry], opts: ListOptions) -> Iterator[Entry]:
@@ -225,9 +234,4 @@ def _join(scope: Scope, entries: list[Entry], meta: Object, form: Form) -> Piece
         items = [projection.item(scope, entry, form) for entry in entries]
     else:
         items = [entry.body for entry in entries]
-    if not items:
-        return Pieces((head + b"]}",))
-    pieces = [b","] * (2 * len(items) + 1)
-    pieces[1::2] = items
-    pieces[0], pieces[-1] = head, b"]}"
-    return Pieces(pieces)
+    return Pieces(items, head, b",", b"]}")

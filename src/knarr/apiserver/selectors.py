@@ -33,6 +33,19 @@ class Selectors:
         """Whether every object is selected."""
         return self.label.is_everything and self.field.is_everything
 
+    def one_label(self) -> tuple[str, str] | None:
+        """A label and the value it must have, if there is such a demand: the first one."""
+        for item in self.label.requirements:
+            value = self.label.exact(item.key)
+            if value is not None:
+                return item.key, value
+        return None
+
+    @property
+    def is_one_label(self) -> bool:
+        """Whether `one_label` is all that is demanded, if there is one."""
+        return len(self.label.requirements) == 1 and self.field.is_everything
+
     def compile(self, getters: Mapping[str, Getter]) -> Match | None:
         """A test on heads; None when every object passes."""
         if self.is_everything:

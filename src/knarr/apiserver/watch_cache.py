@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -19,6 +19,7 @@ import orjson
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
 from knarr.apiserver import selectable
+from knarr.apiserver.label_index import LabelIndex
 from knarr.storage.store import Event, KeyValue, StoreError
 
 _HEAD = b'{"metadata":{'
@@ -204,6 +205,7 @@ class Collection:
         self.prefix = f"/registry/{resource.storage}/"
         self.suffix = type_suffix(api_version, resource.kind)
         self.entries: dict[str, Entry] = {}
+        self._labels: LabelIndex[Entry] = LabelIndex()
         self.changed = 0
         self._keys: list[str] = []
         self._changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
@@ -236,6 +238,14 @@ class Collection:
         end = len(self._keys) if prefix == self.prefix else bisect.bisect_left(self._keys, prefix + "\U0010ffff")
         return map(self.entries.__getitem__, self._keys[start:end])
 
+    def labelled(self, label: str, value: str, prefix: str, after: str = "") -> Iterable[Entry]:
+        """As `range`, only the entries whose label has this value."""
+        found = self._labels.find(label, value, self.entries.values())
+        if len(found) > self.count(prefix):
+            found = {entry.key: entry for entry in self.range(prefix) if entry.key in found}
+        whole = prefix == self.prefix and not after
+        return [found[key] for key in sorted(found) if whole or (key > after and key.startswith(prefix))]
+
     def count(self, prefix: str) -> int:
         """How many keys stand below a prefix."""
         return bisect.bisect_left(self._keys, prefix + "\U0010ffff") - bisect.bisect_left(self._keys, prefix)
@@ -251,6 +261,7 @@ class Collection:
     def reload(self, items: Sequence[KeyValue], revision: int) -> list[Change]:
         """Take a state whose changes were not seen; gives the difference. Watchers are cut: they have missed some."""
         before = self.entries
+        self._labels.clear()
         self.entries = {kv.key: self.entry_of(kv) for kv in items}
         self._keys = sorted(self.entries)
         gone = [entry for key, entry in before.items() if key not in self.entries]
@@ -276,6 +287,7 @@ class Collection:
             self.entries[entry.key] = entry
             if previous is None:
                 bisect.insort(self._keys, entry.key)
+        self._labels.change(previous, None if event.deleted else entry)
         change = Change(entry, previous, deleted=event.deleted)
         self.changed = entry.revision
         if len(self._changes) == KEPT_CHANGES:
@@ -339,6 +351,7 @@ class Collection:
             entry.head = self._head_of(entry.body)
             if before.api_version != resource.api_version:
                 self.entries[key] = _as_old(entry, before.api_version, resource.api_version)
+        self._labels.clear()
         # Lines of changes are made as objects were shown until now.
         self._changes.clear()
         self.kept_since = max(self.changed, self.kept_since)

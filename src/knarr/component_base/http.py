@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Protocol
 
 from knarr.api.resources import Resource
@@ -185,37 +187,46 @@ def framed(piece: bytes) -> bytes:
 
 
 class Pieces:
-    """A complete body that lies in many pieces.
+    """A complete body that lies in many pieces, with something before them, between them and behind them.
 
     A list is megabytes of cached objects: put together as a whole it would take fresh memory from the system for
     each request, and that costs more than sending it.
     """
 
-    __slots__ = ("_pieces", "_size")
+    __slots__ = ("_after", "_before", "_between", "_pieces", "_size")
 
-    def __init__(self, pieces: Sequence[bytes]) -> None:
+    def __init__(self, pieces: Sequence[bytes], before: bytes = b"", between: bytes = b"", after: bytes = b"") -> None:
         self._pieces = pieces
-        self._size = sum(map(len, pieces))
+        self._before, self._between, self._after = before, between, after
+        frame = len(before) + len(between) * max(len(pieces) - 1, 0) + len(after)
+        self._size = frame + sum(map(len, pieces))
 
     def __len__(self) -> int:
         return self._size
 
     def __bytes__(self) -> bytes:
-        return b"".join(self._pieces)
+        return self._before + self._between.join(self._pieces) + self._after
 
     def batches(self, size: int) -> Iterator[bytes]:
-        """The body in parts of about `size` bytes."""
-        batch: list[bytes] = []
-        gathered = 0
-        for piece in self._pieces:
-            batch.append(piece)
-            gathered += len(piece)
-            if gathered >= size:
-                yield b"".join(batch)
-                batch.clear()
-                gathered = 0
-        if batch:
-            yield b"".join(batch)
+        """The body in parts of about `size` bytes. Single pieces are handled by loops of the interpreter's own only."""
+        pieces = self._pieces
+        if not pieces:
+            yield self._before + self._after
+        ends = list(accumulate(map(len, pieces)))
+        at = sent = 0
+        while at < len(pieces):
+            end = bisect_left(ends, sent + size, at) + 1
+            part = list(pieces[at:end])
+            if not at:
+                part[0] = self._before + part[0]
+            if end < len(pieces):
+                # An empty piece brings what stands between this part and the next.
+                part.append(b"")
+                sent = ends[end - 1]
+            else:
+                part[-1] += self._after
+            yield self._between.join(part)
+            at = end
 
 
 def batches(body: bytes | Pieces, size: int) -> Iterator[bytes | memoryview]:

@@ -7,9 +7,11 @@ import gzip
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from knarr.component_base import http_limits
-from knarr.component_base.http import Request, Response
+from knarr.component_base.http import Pieces, Request, Response
 from knarr.component_base.http_connection import Connection
 from knarr.component_base.http_server import HttpServer
 
@@ -340,3 +342,15 @@ def test_one_connection_too_many_is_cut() -> None:
         assert second.aborted and not first.aborted
 
     asyncio.run(run())
+
+
+@given(st.lists(st.binary(min_size=1, max_size=9), max_size=12), *[st.binary(max_size=3)] * 3, st.integers(1, 20))
+def test_pieces_are_the_same_in_parts(
+    pieces: list[bytes], before: bytes, between: bytes, after: bytes, size: int
+) -> None:
+    body = Pieces(pieces, before, between, after)
+    parts = list(body.batches(size))
+    assert b"".join(parts) == bytes(body) == before + between.join(pieces) + after
+    assert len(body) == len(bytes(body))
+    longest = max(map(len, pieces), default=0)
+    assert all(len(part) <= size + longest + len(before) + len(after) + len(between) * size for part in parts)
