@@ -30,18 +30,37 @@ class BodyKind:
         return kinds.ownership(self._resource)
 
     def canonical(self, obj: Any, *, strict: bool) -> Object:
-        """The object as the server would have decoded it, with defaults. Raises `StatusError`."""
+        """The object as the server would have decoded it, with defaults.
+
+        `strict`: as its JSON is decoded, else as merged values are taken. Raises `ValueError`, `StatusError`.
+        """
         if self.schema is None:
             # Options of a connection: they have no table.
             return dict(obj)
+        new = self._decoded(obj) if strict else self._restored(obj)
+        kinds.default(self._resource, new)
+        return new
+
+    def _decoded(self, obj: Any) -> Object:
         try:
             new, problems = kinds.normalise(self._resource, obj)
         except kinds.DecodeError as error:
             raise internal(error.cause) from error
-        if problems and strict:
+        if problems:
             raise internal(f"strict decoding error: {', '.join(problems)}")
-        kinds.default(self._resource, new)
         return new
+
+    def _restored(self, obj: Any) -> Object:
+        try:
+            return kinds.normalise(self._resource, obj)[0]
+        except kinds.DecodeError as error:
+            if self._resource.custom is not None:
+                raise ValueError(error.cause) from error
+        try:
+            # Merged values may be whole floats where integers belong.
+            return kinds.normalise(self._resource, kinds.restore(self._resource, obj))[0]
+        except kinds.DecodeError as error:
+            raise ValueError(error.cause) from error
 
     def __str__(self) -> str:
         group, version, kind = self._gvk

@@ -31,7 +31,7 @@ class Kind(Protocol):
         ...
 
     def canonical(self, obj: Any, *, strict: bool) -> Object:
-        """The object as the server would have decoded it, with defaults. Raises `StatusError`."""
+        """The object as the server would have decoded it, with defaults. Raises `ValueError`, `StatusError`."""
         ...
 
     def __str__(self) -> str:

@@ -107,6 +107,16 @@ def test_what_fails_changes_nothing(mutation: Object, error: str) -> None:
     assert new == pod()
 
 
+def test_whole_doubles_are_integers_where_those_belong() -> None:
+    new, errors = mutated(apply("Object{spec: Object.spec{terminationGracePeriodSeconds: 5.0}}"))
+    assert not errors
+    assert new["spec"]["terminationGracePeriodSeconds"] == 5
+    port = 'Object.spec.containers{name: "c", ports: [Object.spec.containers.ports{containerPort: 80.5}]}'
+    new, (error,) = mutated(apply(f"Object{{spec: Object.spec{{containers: [{port}]}}}}"))
+    assert "float64 to int32" in error or "80.5" in error
+    assert new == pod()
+
+
 def test_a_patch_that_makes_no_object_of_the_kind_is_refused() -> None:
     with pytest.raises(StatusError) as error:
         mutated(patch('[JSONPatch{op: "add", path: "/spec/nodes", value: "x"}]'))
