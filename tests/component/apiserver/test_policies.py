@@ -353,3 +353,34 @@ def test_custom_resources_are_changed_by_their_schema(tmp_path: Path) -> None:
         assert error.message.endswith("may not mutate atomic arrays, maps or structs: .spec.args")
 
     story(tell, tmp_path)
+
+
+def test_plugins_that_look_twice_do_nothing_twice(tmp_path: Path) -> None:
+    async def tell(_world: World, client: Client) -> None:
+        priority = {"metadata": {"name": "high"}, "value": 1000}
+        await client.create(registry.resource("priorityclasses", "scheduling.k8s.io"), priority)
+        toleration = {"key": "k", "operator": "Exists"}
+        runtime = {
+            "metadata": {"name": "deep"},
+            "handler": "h",
+            "overhead": {"podFixed": {"cpu": "10m"}},
+            "scheduling": {"nodeSelector": {"a": "b"}, "tolerations": [toleration]},
+        }
+        await client.create(registry.resource("runtimeclasses", "node.k8s.io"), runtime)
+        limits = {"limits": [{"type": "Container", "default": {"cpu": "2"}, "defaultRequest": {"cpu": "1"}}]}
+        await client.create(registry.resource("limitranges"), {"metadata": {"name": "l"}, "spec": limits}, NAMESPACE)
+        spec = {"priorityClassName": "high", "runtimeClassName": "deep"}
+        plain = await client.create(registry.PODS, pod("plain", **spec), NAMESPACE)
+        await mutate(client, "l", PODS, labelled('"x"'))
+        seen_twice = await client.create(registry.PODS, pod("twice", **spec), NAMESPACE)
+        assert seen_twice["metadata"]["labels"] == {"l": "x"}
+        assert _without_names(seen_twice["spec"]) == _without_names(plain["spec"])
+
+    story(tell, tmp_path)
+
+
+def _without_names(spec: Object) -> Object:
+    """A pod's spec without the generated name of its token's volume."""
+    volumes = [{**volume, "name": "token"} for volume in spec["volumes"]]
+    mounts = [{**mount, "name": "token"} for mount in spec["containers"][0]["volumeMounts"]]
+    return {**spec, "volumes": volumes, "containers": [{**spec["containers"][0], "volumeMounts": mounts}]}
