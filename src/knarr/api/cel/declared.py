@@ -16,6 +16,7 @@ from knarr.api.cel.budget import EvaluationError
 from knarr.api.cel.shapes import element, escaped
 from knarr.api.cel.types import Field, Type
 from knarr.api.cel.values import Duration, MapList, Optional, SetList, Timestamp
+from knarr.api.cel.work import spend
 from knarr.apimachinery.types import Object
 
 Convert = Callable[[Any], Any]
@@ -122,13 +123,27 @@ def _list(shape: Object) -> Convert | None:
 def _each(item: Convert | None) -> Convert | None:
     if item is None:
         return None
-    return lambda found: [item(value) for value in found] if type(found) is list else found
+
+    def each(found: Any) -> Any:
+        if type(found) is not list:
+            return found
+        spend(len(found))
+        return [item(value) for value in found]
+
+    return each
 
 
 def _entries(value: Convert | None) -> Convert | None:
     if value is None:
         return None
-    return lambda found: {key: value(entry) for key, entry in found.items()} if type(found) is dict else found
+
+    def entries(found: Any) -> Any:
+        if type(found) is not dict:
+            return found
+        spend(len(found))
+        return {key: value(entry) for key, entry in found.items()}
+
+    return entries
 
 
 def _fields(shape: Object) -> Convert | None:
@@ -140,6 +155,7 @@ def _fields(shape: Object) -> Convert | None:
     def fields(found: Any) -> Any:
         if type(found) is not dict:
             return found
+        spend(len(found))
         return found | {key: convert(found[key]) for key, convert in special.items() if key in found}
 
     return fields
@@ -155,7 +171,7 @@ def _bytes(found: Any) -> Any:
     try:
         return base64.b64decode(found, validate=True)
     except binascii.Error as error:
-        raise EvaluationError(f"invalid byte formatted string: {found}") from error
+        raise EvaluationError(f"Invalid byte formatted string {found}: {error}") from error
 
 
 def _read(kind: type, read: Callable[[str], Any], name: str) -> Convert:
@@ -164,7 +180,7 @@ def _read(kind: type, read: Callable[[str], Any], name: str) -> Convert:
             return found
         value = read(found)
         if value is None:
-            raise EvaluationError(f"invalid {name} formatted string: {found}")
+            raise EvaluationError(f"Invalid {name} {found}")
         return kind(value)
 
     return made
@@ -172,7 +188,7 @@ def _read(kind: type, read: Callable[[str], Any], name: str) -> Convert:
 
 _TEXTS: dict[str, Convert] = {
     "byte": _bytes,
-    "date": _read(Timestamp, times.read_date, "date"),
-    "date-time": _read(Timestamp, times.read_timestamp, "date-time"),
+    "date": _read(Timestamp, times.read_date, "date formatted string"),
+    "date-time": _read(Timestamp, times.read_date_time, "date-time formatted string"),
     "duration": _read(Duration, times.read_long_duration, "duration"),
 }

@@ -20,7 +20,7 @@ from knarr.api.cel.loops import loop
 from knarr.api.cel.nodes import Node
 from knarr.api.cel.values import Built, Duration, TypeValue, Uint
 
-FIRST = 2
+FIRST = 3
 LIST_COST, MAP_COST, STRUCT_COST = 10, 30, 40
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "_+_": operators.add,

@@ -19,6 +19,8 @@ _TOKEN = re.compile(
     r"|(?P<mark>==|!=|<=|>=|&&|\|\||[\[\]{}().,:?+\-*/%<>!])",
     re.DOTALL | re.ASCII,
 )
+#: No number of 64 bits is written longer, unless with zeros before it.
+_LONGEST = 1000
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|X[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-3][0-7]{2}|.)", re.DOTALL)
 _CHARS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"} | {c: c for c in "\"'\\?`"}
 
@@ -61,6 +63,8 @@ def _token(kind: str, at: int, text: str) -> Token:
         return Token("float", at, float(text))
     if kind == "int":
         digits = text.rstrip("uU")
+        if len(digits) > _LONGEST:
+            raise SyntaxFault(at, f"invalid {'int' if digits == text else 'uint'} literal")
         return Token("int" if digits == text else "uint", at, int(digits, 16 if digits.startswith("0x") else 10))
     return Token(kind, at, text[1:-1] if kind == "quoted" else text)
 

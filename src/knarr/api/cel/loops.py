@@ -9,6 +9,7 @@ from knarr.api.cel.budget import BudgetExceeded, EvaluationError
 from knarr.api.cel.closures import LIMIT, SPENT, Closure, Frame
 from knarr.api.cel.nodes import Node
 from knarr.api.cel.values import Duration, Timestamp, Uint, no_overload, type_name
+from knarr.api.cel.work import count
 
 
 class Compiling(Protocol):
@@ -51,12 +52,15 @@ class _Parts:
         self.made = [compiler.value(part) for part in self.values]
         compiler.inner = outer
 
-    def rounds(self, frame: Frame) -> Iterable[None]:
-        """Go through the range: each time the variables are set."""
+    def rounds(self, frame: Frame, *, all_of: bool = False) -> Iterable[None]:
+        """Go through the range, setting the variables; `all_of` tells that it is always gone through whole."""
         held, first, second = self.range(frame), self.first, self.second
         limit = frame[LIMIT]
         if not isinstance(held, list | dict):
             raise EvaluationError(f"got '{_GO_TYPES.get(type(held), type_name(held))}', expected iterable type")
+        if all_of:
+            # Rounds that add nothing cost nothing.
+            count(frame, len(held))
         if second:
             pairs: Iterable[Any] = enumerate(held) if isinstance(held, list) else held.items()
             for frame[first], frame[second] in pairs:
@@ -138,13 +142,13 @@ def _exists_one(parts: _Parts) -> Closure:
     test = parts.test
 
     def value(frame: Frame) -> bool:
-        count = 0
-        for _ in parts.rounds(frame):
+        found = 0
+        for _ in parts.rounds(frame, all_of=True):
             if _true(test, frame):
-                count += 1
+                found += 1
                 frame[SPENT] += 2
         frame[SPENT] += 2
-        return count == 1
+        return found == 1
 
     return value
 
@@ -162,7 +166,7 @@ def _listed(parts: _Parts) -> Closure:
 
     def value(frame: Frame) -> list[Any]:
         found = []
-        for _ in parts.rounds(frame):
+        for _ in parts.rounds(frame, all_of=True):
             if test is None or _true(test, frame):
                 found.append(made(frame))
                 frame[SPENT] += each
@@ -177,7 +181,7 @@ def _mapped(parts: _Parts) -> Closure:
 
     def value(frame: Frame) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
-        for _ in parts.rounds(frame):
+        for _ in parts.rounds(frame, all_of=True):
             if test is None or _true(test, frame):
                 values = [part(frame) for part in made]
                 frame[SPENT] += 2

@@ -18,6 +18,7 @@ from knarr.api.cel.values import (
     no_overload,
     type_name,
 )
+from knarr.api.cel.work import spend
 
 #: What is found where there is nothing.
 ABSENT = object()
@@ -52,6 +53,7 @@ def equal(left: Any, right: Any) -> bool:
 def _equal_lists(left: Any, right: Any) -> bool:
     if len(left) != len(right):
         return False
+    spend(len(left))
     if type(left) is SetList:
         return all(contains(right, item) for item in left) and all(contains(left, item) for item in right)
     if type(left) is MapList:
@@ -63,6 +65,7 @@ def _equal_lists(left: Any, right: Any) -> bool:
 def _equal_maps(left: Any, right: Any) -> bool:
     if len(left) != len(right):
         return False
+    spend(len(left))
     return left is right or all(key in right and equal(value, right[key]) for key, value in left.items())
 
 

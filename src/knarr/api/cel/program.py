@@ -17,6 +17,7 @@ from knarr.api.cel.lexer import SyntaxFault
 from knarr.api.cel.nodes import Node
 from knarr.api.cel.parser import parse
 from knarr.api.cel.syntax import problem, syntax_problem
+from knarr.api.cel.work import WORK, running
 from knarr.apimachinery.types import Object
 
 _TOO_DEEP = [(-1, "expression recursion limit exceeded: 250")]
@@ -63,17 +64,20 @@ class Program:
         """
         run = self._run or self._compile()
         frame: Frame = [MISSING] * self._size
-        frame[0], frame[1] = 0, budget.per_call
+        frame[0], frame[1], frame[WORK] = 0, budget.per_call, 0
         for name, place in self._variables.items():
             frame[place] = values.get(name, MISSING)
+        token = running.set(frame)
         try:
             return run(frame)
         except RecursionError:
             raise EvaluationError("expression recursion limit exceeded: 250") from None
         finally:
+            running.reset(token)
             self._settle(frame, budget)
 
-    def _settle(self, frame: Frame, budget: Budget) -> None:
+    @staticmethod
+    def _settle(frame: Frame, budget: Budget) -> None:
         if frame[0] > frame[1]:
             budget.remaining -= frame[0]
             raise BudgetExceeded(call=True)

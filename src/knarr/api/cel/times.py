@@ -29,9 +29,16 @@ _LONG_UNITS = {
     )
     for name in names.split()
 }
+#: Texts of durations are no longer.
+_LONGEST = 500
 _LONG_PART = re.compile(r"([0-9]+)\s*([A-Za-zµ]+)", re.ASCII)
 _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?(?:Z|([+-])([0-9]{2}):([0-9]{2}))",
+    re.ASCII,
+)
+#: What else schemas take for a time: without seconds, without a zone, with a space, with a zone without a colon.
+_LENIENT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(:[0-9]{2}(?:\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?",
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,7 +47,7 @@ _ZONE = re.compile(r"([+-]?)([0-9]{1,2}):([0-9]{2})", re.ASCII)
 
 def read_duration(text: str) -> Duration | None:
     """A duration as Go has it (`1h2m3.5s`), or None."""
-    match = _DURATION.fullmatch(text)
+    match = _DURATION.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         return None
     total = sum((int(Decimal(size) * _UNITS[unit]) for size, unit in _PART.findall(match[2])), 0)
@@ -53,7 +60,7 @@ def read_long_duration(text: str) -> Duration | None:
     found = read_duration(text)
     if found is not None:
         return found
-    parts = _LONG_PART.findall(text)
+    parts = _LONG_PART.findall(text) if len(text) <= _LONGEST else []
     if not parts or any(unit.lower() not in _LONG_UNITS for _, unit in parts):
         return None
     return Duration(sum(int(size) * _LONG_UNITS[unit.lower()] for size, unit in parts))
@@ -82,6 +89,16 @@ def read_timestamp(text: str) -> Timestamp | None:
     if year < 1 or not EARLIEST <= value <= LATEST:
         raise EvaluationError("timestamp overflow")
     return Timestamp(value)
+
+
+def read_date_time(text: str) -> Timestamp | None:
+    """A time as schemas of format `date-time` have it, or None. Raises as `read_timestamp`."""
+    match = _LENIENT.fullmatch(text)
+    if match is None:
+        return None
+    zone = (match[4] or "Z").upper()
+    zone = zone if zone == "Z" or ":" in zone else f"{zone[:3]}:{zone[3:]}"
+    return read_timestamp(f"{match[1]}T{match[2]}{match[3] or ':00'}{zone}")
 
 
 def read_date(text: str) -> Timestamp | None:

@@ -72,6 +72,7 @@ def test_an_expression_has_a_type(text: str, kind: str) -> None:
         ("dyn", "1:1: undeclared reference to 'dyn' (in container '')"),
         ("null + 1", "1:6: found no matching overload for '_+_' applied to '(null, int)'"),
         ("let", "1:1: reserved identifier: let"),
+        ("9" * 5000, "1:1: invalid int literal"),
     ],
 )
 def test_faults_are_told_as_go_tells_them(text: str, problem: str) -> None:

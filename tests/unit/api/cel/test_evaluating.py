@@ -221,7 +221,7 @@ def test_values_have_the_types_that_schemas_declare(text: str) -> None:
         "foo-bar": "x",
         "set": ["a", "b"],
         "map": [{"k": "x", "v": 1}, {"k": "y", "v": 2}],
-        "times": ["2020-01-01T00:00:00Z"],
+        "times": ["2020-01-01T00:00:00Z", "2020-06-01 12:00:00", "2020-06-01T12:00:00.5+0100"],
         "metadata": {"name": "n"},
         "kind": "K",
     }

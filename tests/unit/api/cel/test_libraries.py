@@ -10,7 +10,13 @@ from knarr.api.cel import Budget, BudgetExceeded, Environment, EvaluationError, 
 from knarr.api.cel.functions.authorizer import Authorizer, Check, Decision, ResourceCheck
 
 _ANY = Environment(
-    (("a", "dyn"), ("authorizer", "Authorizer"), ("authorizer.requestResource", "ResourceCheck")),
+    (
+        ("a", "dyn"),
+        ("b", "dyn"),
+        ("c", "dyn"),
+        ("authorizer", "Authorizer"),
+        ("authorizer.requestResource", "ResourceCheck"),
+    ),
     constructs=("Object",),
 )
 
@@ -93,6 +99,12 @@ def test_libraries_say_what_is_wrong(text: str, message: str) -> None:
     assert caught.value.message.startswith(message)
 
 
+@pytest.mark.parametrize("text", ["int(a)", "uint(a)", "duration(a + 's')", "semver(a + '.0.0')", "cidr('::/' + a)"])
+def test_numbers_of_any_length_are_refused(text: str) -> None:
+    with pytest.raises(EvaluationError):
+        value(text, a="9" * 100_000)
+
+
 def test_authorizers_are_asked() -> None:
     asked: list[Check] = []
 
@@ -124,8 +136,11 @@ def test_authorizers_are_asked() -> None:
         ".map(x, x + x).map(x, x + x).map(x, x + x).map(x, x + x).map(x, x + x).size() > 0",
         "lists.range(100000).map(x, a.matches('(a*)*b')).size() > 0",
         "lists.range(900).distinct().size() > 0",
+        "b.filter(x, b.filter(y, b.filter(z, false).size() > 0).size() > 0).size() > 0",
+        "b.exists(x, [b] == [b + [1]] || b == c || c == b)",
+        "b.map(x, [b]).all(x, [c] in [x] || true)",
     ],
 )
 def test_what_grows_without_end_is_stopped(text: str) -> None:
     with pytest.raises(BudgetExceeded):
-        value(text, a="a" * 20_000)
+        value(text, a="a" * 20_000, b=list(range(50_000)), c=[*range(49_999), -1])

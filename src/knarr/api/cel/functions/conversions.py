@@ -11,8 +11,11 @@ from knarr.api.cel import operators, times
 from knarr.api.cel.budget import EvaluationError
 from knarr.api.cel.functions.registry import ANY, Library
 from knarr.api.cel.values import Duration, Timestamp, TypeValue, Uint, type_name
+from knarr.api.cel.work import spend
 
 library = Library()
+#: No number of 64 bits is written longer, zeros before it aside.
+_LONGEST = 1000
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _FLOAT = re.compile(
     r"[+-]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?:inf|infinity)|nan", re.I | re.ASCII
@@ -68,6 +71,7 @@ def _double(value: int) -> float:
 @library.add("double", str)
 def read_double(text: str) -> float:
     """A number as text."""
+    spend(len(text))
     if _FLOAT.fullmatch(text) is None or "_" in text:
         raise _failed("double")
     value = float(text)
@@ -92,7 +96,7 @@ def _truncated(value: float) -> int:
 
 @library.add("int", str)
 def _int(text: str) -> int:
-    if _INTEGER.fullmatch(text) is None or not -(2**63) <= int(text) < 2**63:
+    if len(text) > _LONGEST or _INTEGER.fullmatch(text) is None or not -(2**63) <= int(text) < 2**63:
         raise _failed("int")
     return int(text)
 
@@ -123,7 +127,7 @@ def _unsigned_truncated(value: float) -> Uint:
 
 @library.add("uint", str)
 def _uint(text: str) -> Uint:
-    if not text.isascii() or not text.isdigit() or int(text) >= 2**64:
+    if len(text) > _LONGEST or not text.isascii() or not text.isdigit() or int(text) >= 2**64:
         raise _failed("uint")
     return Uint(text)
 

@@ -140,7 +140,7 @@ def _prefix(text: str) -> CIDR:
         found = _parsed(address)
     except ValueError as error:
         raise ValueError(str(error)) from None
-    digits = length.isascii() and length.isdigit() and (length == "0" or length[0] != "0")
+    digits = length.isascii() and length.isdigit() and (length == "0" or length[0] != "0") and len(length) < 10
     if not digits:
         raise ValueError(f"bad bits after slash: {quote(length)}")
     if int(length) > found.max_prefixlen:

@@ -25,8 +25,8 @@ class Semver:
         self.numbers, self.release = numbers, release
 
     def _key(self) -> tuple[object, ...]:
-        # Numbers come before words, and what has no pre-release after what has one.
-        parts = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in self.release)
+        # Numbers (without zeros before them) come before words, and what has no pre-release after what has one.
+        parts = tuple((0, len(part), part) if part.isdigit() else (1, 0, part) for part in self.release)
         return self.numbers, not self.release, parts
 
     def __eq__(self, other: object) -> bool:
@@ -44,7 +44,7 @@ def _number(name: str, text: str) -> int:
         raise EvaluationError(f"Invalid character(s) found in {name.lower()} number {quote(text)}")
     if len(text) > 1 and text[0] == "0":
         raise EvaluationError(f"{name} number must not contain leading zeroes {quote(text)}")
-    if int(text) >= 2**64:
+    if len(text) > 20 or int(text) >= 2**64:
         raise EvaluationError(f"strconv.ParseUint: parsing {quote(text)}: value out of range")
     return int(text)
 

@@ -16,7 +16,7 @@ from knarr.apimachinery.field import quote
 
 library = Library()
 _CLAUSE = re.compile(r"(?:\.([0-9]*))?(.)", re.DOTALL)
-_PRECISION, _MOST_PRECISION = 6, 1000
+_PRECISION, _MOST_PRECISION, _MOST_DIGITS = 6, 1000, 4
 _NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _STRING = "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
 
@@ -71,8 +71,8 @@ def _parsed(match: re.Match[str] | None) -> tuple[int, str]:
         raise EvaluationError(f"{wrong}{precise}{asked}")
     if match[2] not in _CLAUSES:
         raise EvaluationError(f'{wrong}unrecognized formatting clause "{match[2]}"')
-    precision = _PRECISION if match[1] is None else int(match[1])
-    if precision > _MOST_PRECISION:
+    precision = _PRECISION if match[1] is None else int(match[1][:5])
+    if precision > _MOST_PRECISION or len(match[1] or "") > _MOST_DIGITS:
         raise EvaluationError("precision too large")
     return precision, match[2]
 

@@ -8,6 +8,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from knarr.api.cel.budget import EvaluationError
 from knarr.api.cel.functions.registry import Library
+from knarr.api.cel.work import spend
 from knarr.apimachinery.field import quote
 
 library = Library()
@@ -155,6 +156,7 @@ def _get_path(url: URL) -> str:
 @library.add("getQuery", URL)
 def _get_query(url: URL) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
+    spend(len(url.query))
     for pair in url.query.split("&"):
         key, _, value = pair.partition("=")
         if not pair or ";" in pair or _ESCAPE.search(pair) is not None:
