@@ -13,7 +13,7 @@ from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.context import Context
 from knarr.apiserver.matching import requests
 from knarr.apiserver.matching.criteria import Match
-from knarr.apiserver.matching.versions import Versions, taken
+from knarr.apiserver.matching.versions import Versions
 from knarr.apiserver.policies import aside, compiled, index, mutating, validating
 from knarr.apiserver.policies.authorizer import Questions
 from knarr.apiserver.policies.body_kind import BodyKind
@@ -42,7 +42,7 @@ class Variables:
 
     def __init__(self, ctx: Context, attributes: Attributes) -> None:
         self._attributes = attributes
-        self._versions = Versions(attributes)
+        self._versions = Versions(attributes, ctx.served.converter)
         self._questions = Questions(ctx.authorizers, attributes).variables()
         self._namespace = _namespace(attributes)
         self._requests: dict[Match, Object] = {}
@@ -50,6 +50,14 @@ class Variables:
     def forget(self) -> None:
         """The object has been changed."""
         self._versions.forget()
+
+    async def prepare(self, invocation: Invocation) -> None:
+        """Have what `of` needs. Raises `StatusError`."""
+        await self._versions.prepare(invocation.match)
+
+    async def taken(self, new: Object, match: Match) -> Object:
+        """What a changed object makes of the request's own object. Raises `StatusError`."""
+        return await self._versions.taken(new, match)
 
     def of(self, invocation: Invocation) -> Mapping[str, Any]:
         """What the expressions of an invocation may refer to."""
@@ -109,6 +117,7 @@ class ValidatingPolicies:
                     effects.denials.append(Denial(found.policy.name, found.binding, found.why))
                 continue
             variables = variables or Variables(self._ctx, attributes)
+            await variables.prepare(found)
             values = variables.of(found)
             effects.take(found.policy, found.binding, await aside.done(_judged, found.policy, values))
         effects.publish()
@@ -181,6 +190,7 @@ class _Round:
         return failures
 
     async def _one(self, invocation: Invocation) -> list[Failure]:
+        await self._variables.prepare(invocation)
         policy, values = invocation.policy, self._variables.of(invocation)
         try:
             if not await aside.done(policy.conditions.hold, values):
@@ -203,15 +213,15 @@ class _Round:
         for result in results:
             self._metrics.mutation(invocation.names, result.error, result.seconds)
         if new != before:
-            self._take(new, invocation.match)
+            await self._take(new, invocation.match)
         return [result.error for result in results if result.error]
 
-    def _take(self, new: Object, match: Match) -> None:
+    async def _take(self, new: Object, match: Match) -> None:
         """Make the request's object what a policy made of it; whoever holds it sees the change."""
         attributes = self._attributes
         if attributes.object is None:
             raise LookupError("there is nothing to change")
-        mine = dict(taken(new, attributes, match.resource))
+        mine = dict(await self._variables.taken(new, match))
         attributes.object.clear()
         attributes.object.update(mine)
         self._changed = True

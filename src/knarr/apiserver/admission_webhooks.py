@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from knarr.api import registry
 from knarr.apiserver.context import Context
-from knarr.apiserver.webhooks.calls import Caller
+from knarr.apiserver.webhooks.calls import Caller, Kinds
 from knarr.apiserver.webhooks.conditions import Matcher
 from knarr.apiserver.webhooks.configurations import Configurations
 from knarr.apiserver.webhooks.mutating import MutatingWebhooks
@@ -29,4 +29,4 @@ def _configurations(ctx: Context, plural: str) -> Configurations:
 def _caller(ctx: Context, type_: str) -> Caller:
     counted = ctx.metrics.webhooks
     matcher = Matcher(ctx.authorizers, type_, counted)
-    return Caller(type_, ctx.webhook_client, ctx.served.equivalents, matcher, counted)
+    return Caller(type_, ctx.webhook_client, Kinds(ctx.served.equivalents, ctx.served.converter), matcher, counted)

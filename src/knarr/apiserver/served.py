@@ -35,6 +35,10 @@ class Converter(Protocol):
         """A stored entry as the version shows it."""
         ...
 
+    async def shown(self, obj: Object) -> Object:
+        """An object of any version in this one. Raises `StatusError`."""
+        ...
+
     async def stored_form(self, obj: Object) -> Object:
         """An object of the version as it is stored."""
         ...
@@ -173,6 +177,11 @@ class ServedResources:
     def of(self, resource: Resource) -> Scope:
         """The scope of a resource. Raises `KeyError`."""
         return self._scopes[resource.group, resource.version, resource.plural]
+
+    def converter(self, resource: Resource) -> Converter | None:
+        """What converts to a resource's version, where a webhook does."""
+        scope = self.get(resource.group, resource.version, resource.plural)
+        return scope.converter if scope is not None else None
 
     def has(self, group: str, version: str) -> bool:
         """Whether anything is served in this version."""

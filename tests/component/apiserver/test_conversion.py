@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from tests.component.apiserver.test_custom_resources import established, version
 from tests.component.apiserver.world import NAMESPACE, World, running
-from tests.webhook_server import WebhookServer, serving
+from tests.webhook_server import WebhookServer, patch, serving
 
+from knarr.api import registry
 from knarr.api.registry import CUSTOMRESOURCEDEFINITIONS
 from knarr.api.resources import Resource
 from knarr.apimachinery.errors import StatusError
@@ -22,6 +23,10 @@ GROUP = "example.com"
 V1 = Resource(GROUP, "v1", "widgets", "Widget", namespaced=True)
 V2 = Resource(GROUP, "v2", "widgets", "Widget", namespaced=True)
 NAME = f"widgets.{GROUP}"
+MUTATING, POLICIES, BINDINGS = (
+    registry.resource(plural, "admissionregistration.k8s.io")
+    for plural in ("mutatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings")
+)
 Test = Callable[[World, Client, WebhookServer], Awaitable[None]]
 
 
@@ -197,5 +202,39 @@ def test_a_webhook_changes_labels_and_no_other_metadata(tmp_path: Path) -> None:
         server.on("/convert", relabel)
         meta = (await client.get(V2, "a", NAMESPACE))["metadata"]
         assert (meta["labels"], meta.get("finalizers"), meta["generation"]) == ({"by": "webhook"}, None, 1)
+
+    run(tmp_path, test)
+
+
+def test_webhooks_and_policies_see_the_version_that_they_name(tmp_path: Path) -> None:
+    async def test(world: World, client: Client, server: WebhookServer) -> None:
+        server.on("/convert", convert)
+        server.on("/mutate", lambda _: patch({"op": "replace", "path": "/hostPort", "value": "changed:2"}))
+        await established(world, client, definition(server))
+        rule = {"apiGroups": [GROUP], "apiVersions": ["v1"], "operations": ["*"], "resources": ["widgets"]}
+        hook = {
+            "name": "mutate.example.com",
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+            "clientConfig": server.client_config("/mutate"),
+            "rules": [rule],
+        }
+        await client.create(MUTATING, {"metadata": {"name": "mutate"}, "webhooks": [hook]})
+        policy = {
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [{"expression": "object.hostPort != 'refused:2'"}],
+        }
+        await client.create(POLICIES, {"metadata": {"name": "p"}, "spec": policy})
+        binding = {"policyName": "p", "validationActions": ["Deny"]}
+        await client.create(BINDINGS, {"metadata": {"name": "p"}, "spec": binding})
+        obj = {"apiVersion": f"{GROUP}/v2", "kind": "Widget", "metadata": {"name": "a"}, "host": "h", "port": "1"}
+        made = await client.create(V2, obj, NAMESPACE)
+        assert (made["apiVersion"], made["host"], made["port"]) == (f"{GROUP}/v2", "changed", "2")
+        assert (await client.get(V1, "a", NAMESPACE))["hostPort"] == "changed:2"
+        asked = server.asked["/mutate"][0]
+        assert (asked["object"]["hostPort"], asked["object"]["apiVersion"]) == ("h:1", f"{GROUP}/v1")
+        server.on("/mutate", lambda _: patch({"op": "replace", "path": "/hostPort", "value": "refused:2"}))
+        with pytest.raises(StatusError, match="failed expression: object.hostPort != 'refused:2'"):
+            await client.patch(V2, "a", {"port": "3"}, NAMESPACE, content_type=MERGE_PATCH)
 
     run(tmp_path, test)

@@ -123,6 +123,11 @@ class View:
         (obj,) = await self._converted([entry])
         return self._viewed(self.collection.entry_of(self._key_value(entry, obj)))
 
+    async def shown(self, obj: Object) -> Object:
+        """An object of any version in this one. Raises `StatusError`."""
+        (made,) = await self._webhooks.convert(self._found, [obj], self._target)
+        return objects.restored(made, self._target)
+
     async def stored_form(self, obj: Object) -> Object:
         """An object of the version as it is stored. Raises `StatusError`."""
         target = self._found.versions[self._found.storage_version]

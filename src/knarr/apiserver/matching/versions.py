@@ -6,7 +6,8 @@ needs no change is shared, so read-only.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from knarr.api.resources import Resource
 from knarr.apimachinery.gvk import GroupVersionKind
@@ -23,11 +24,27 @@ class Versioned(NamedTuple):
     old_object: Object | None
 
 
-class Versions:
-    """The versions of one request's objects, each made when it is first asked for."""
+class Converter(Protocol):
+    """Makes objects of one version, where that takes time: a webhook converts."""
 
-    def __init__(self, attributes: Attributes) -> None:
+    async def shown(self, obj: Object) -> Object:
+        """An object of any version in this one. Raises `StatusError`."""
+        ...
+
+
+#: What converts to a resource's version; None where it is done at once.
+Converters = Callable[[Resource], Converter | None]
+
+
+class Versions:
+    """The versions of one request's objects, each made when it is first asked for.
+
+    Where a webhook converts, `prepare` has to be awaited before.
+    """
+
+    def __init__(self, attributes: Attributes, converters: Converters = lambda _resource: None) -> None:
         self._attributes = attributes
+        self._converters = converters
         self._made: dict[GroupVersionKind, Versioned] = {}
 
     def get(self, match: Match) -> Versioned:
@@ -41,29 +58,50 @@ class Versions:
             )
         return found
 
+    async def prepare(self, match: Match) -> None:
+        """Have the objects converted, if it takes a webhook. Raises `StatusError`."""
+        attributes, target = self._attributes, match.resource
+        if match.kind in self._made or not _differs(attributes, target):
+            return
+        converter = self._converters(target)
+        if converter is not None:
+            new, old = attributes.object, attributes.old_object
+            self._made[match.kind] = Versioned(
+                await converter.shown(new) if new is not None else None,
+                await converter.shown(old) if old is not None else None,
+            )
+
+    async def taken(self, new: Object, match: Match) -> Object:
+        """What a changed object makes of the request's own object. Raises `StatusError`."""
+        attributes = self._attributes
+        converter = self._converters(attributes.resource) if _differs(attributes, match.resource) else None
+        return await converter.shown(new) if converter is not None else taken(new, attributes, match.resource)
+
     def forget(self) -> None:
         """The object has been changed: versions are made anew."""
         self._made.clear()
 
 
 def shown(obj: Object | None, attributes: Attributes, target: Resource) -> Object | None:
-    """An object of a request (whole, or the part that the subresource is) as one of `target`."""
+    """An object of a request (whole, or the part that the subresource is) as one of `target`. Raises `StatusError`."""
     if obj is None:
         return None
-    source, subresource = attributes.resource, attributes.subresource
-    if subresource == "scale":
+    source = attributes.resource
+    if attributes.subresource == "scale":
         # A workload goes through the write path whole; its Scale is what was sent.
         return kinds.scale_of(attributes.resource, obj, missing=0)
-    if source is target or kind_of(source, subresource) == kind_of(target, subresource):
-        return obj
-    return kinds.convert(obj, source, target)
+    return kinds.convert(obj, source, target) if _differs(attributes, target) else obj
+
+
+def _differs(attributes: Attributes, other: Resource) -> bool:
+    """Whether what is sent to the request's resource is of another kind there."""
+    own, subresource = attributes.resource, attributes.subresource
+    return own is not other and kind_of(own, subresource) != kind_of(other, subresource)
 
 
 def taken(new: Object, attributes: Attributes, source: Resource) -> Object:
     """What a changed object (in the version of `source`) makes of the request's own object."""
-    target, subresource = attributes.resource, attributes.subresource
-    if subresource == "scale" and attributes.object is not None:
+    target = attributes.resource
+    if attributes.subresource == "scale" and attributes.object is not None:
         return kinds.set_scale(target, attributes.object, new)
-    if source is target or kind_of(source, subresource) == kind_of(target, subresource):
-        return new
-    return kinds.convert(new, source, target)
+    return kinds.convert(new, source, target) if _differs(attributes, source) else new

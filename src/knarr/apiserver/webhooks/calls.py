@@ -12,7 +12,7 @@ from knarr.apiserver import names
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.matching import requests
 from knarr.apiserver.matching.criteria import Equivalents, Match
-from knarr.apiserver.matching.versions import Versions
+from knarr.apiserver.matching.versions import Converters, Versions
 from knarr.apiserver.webhooks import metrics, reviews
 from knarr.apiserver.webhooks.answers import CallError
 from knarr.apiserver.webhooks.client import WebhookClient
@@ -46,28 +46,37 @@ class Invocation(NamedTuple):
     number: int
 
 
+class Kinds(NamedTuple):
+    """What is known of the kinds that are served."""
+
+    equivalents: Equivalents
+    converters: Converters
+
+
 class Caller:
     """Calls the webhooks of one type of admission, `admit` or `validating`."""
 
     def __init__(
-        self,
-        type_: str,
-        client: WebhookClient,
-        equivalents: Equivalents,
-        matcher: Matcher,
-        counted: WebhookMetrics,
+        self, type_: str, client: WebhookClient, kinds: Kinds, matcher: Matcher, counted: WebhookMetrics
     ) -> None:
         self._type = type_
         self._client = client
-        self._equivalents = equivalents
+        self._kinds = kinds
         self._matcher = matcher
         self._counted = counted
 
+    def versions(self, attributes: Attributes) -> Versions:
+        """The versions of a request's objects."""
+        return Versions(attributes, self._kinds.converters)
+
     async def wanted(self, webhook: Webhook, attributes: Attributes, versions: Versions) -> Match | None:
         """As what a webhook wants to see a request. Raises `StatusError`."""
-        match = webhook.criteria.match(attributes, self._equivalents)
+        match = webhook.criteria.match(attributes, self._kinds.equivalents)
         conditions = webhook.conditions
-        if match is None or conditions is None:
+        if match is None:
+            return None
+        await versions.prepare(match)
+        if conditions is None:
             return match
         held = await self._matcher.holds(webhook.name, conditions, attributes, match, versions)
         return match if held else None
@@ -85,6 +94,7 @@ class Caller:
             raise FailedCallError(webhook, f"could not create admission objects: {error}", 400) from error
         except CallError as error:
             raise FailedCallError(webhook, f"could not get REST client: {error}", 500) from error
+        await versions.prepare(invocation.match)
         objects = versions.get(invocation.match)
         document = reviews.question(requests.request(attributes, invocation.match, objects), uid, version)
         try:

@@ -19,7 +19,7 @@ from knarr.apimachinery.types import Object
 from knarr.apiserver import kinds
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.kinds import DecodeError
-from knarr.apiserver.matching import rules, versions
+from knarr.apiserver.matching import rules
 from knarr.apiserver.matching.criteria import Match
 from knarr.apiserver.matching.versions import Versions
 from knarr.apiserver.webhooks import reviews
@@ -81,7 +81,7 @@ class MutatingWebhooks:
         _check_managers(attributes, before)
 
     async def _all(self, webhooks: tuple[Webhook, ...], attributes: Attributes, rounds: _Rounds) -> None:
-        seen = Versions(attributes)
+        seen = self._caller.versions(attributes)
         for index, webhook in enumerate(webhooks):
             match = await self._caller.wanted(webhook, attributes, seen)
             if match is None or (attributes.again and webhook.uid not in rounds.due):
@@ -102,7 +102,7 @@ class MutatingWebhooks:
             verdict = await self._caller.ask(invocation, attributes, seen)
             operations = _operations(webhook, verdict)
             if operations:
-                changed = _change(invocation, attributes, seen, operations)
+                changed = await _change(invocation, attributes, seen, operations)
                 _annotate(invocation, attributes, "patch", {"patch": operations, "patchType": _JSON_PATCH})
             return changed
         finally:
@@ -121,7 +121,7 @@ def _operations(webhook: Webhook, verdict: Verdict) -> list[Object]:
     return operations
 
 
-def _change(invocation: Invocation, attributes: Attributes, seen: Versions, operations: list[Object]) -> bool:
+async def _change(invocation: Invocation, attributes: Attributes, seen: Versions, operations: list[Object]) -> bool:
     """Carry out a patch on the object, in the version that the webhook was shown; whether that changed it."""
     match = invocation.match
     shown = seen.get(match).object
@@ -140,7 +140,7 @@ def _change(invocation: Invocation, attributes: Attributes, seen: Versions, oper
     # An empty list is as good as none.
     changed = made != shown and made != kinds.normalise(_kind(match), shown)[0]
     kinds.default(_kind(match), made)
-    new = versions.taken(made, attributes, match.resource)
+    new = await seen.taken(made, match)
     # Others hold the object: it is changed in its place.
     attributes.object.clear()
     attributes.object.update(new)

@@ -33,7 +33,7 @@ class ValidatingWebhooks:
         webhooks = self._configurations.webhooks
         if not webhooks or attributes.kind_key in rules.EXEMPT:
             return
-        versions = Versions(attributes)
+        versions = self._caller.versions(attributes)
         concerned: list[Invocation] = []
         for webhook in webhooks:
             match = await self._caller.wanted(webhook, attributes, versions)
