@@ -161,12 +161,18 @@ def _is_shown_as_stored(found: Definition, collection: Collection, stored: Resou
 
     They may not be: written under another schema, or in another version that keeps other fields.
     """
-    schemas = [resource.custom.schema() for resource in found.versions.values() if resource.custom is not None]
-    if found.calls_webhook or any(schema != schemas[0] for schema in schemas[1:]):
+    if found.calls_webhook or not _have_one_schema(found):
         return False
     if first and not any(isinstance(entry, OldEntry) for entry in collection.entries.values()):
         return True
     return len(collection.entries) <= _FEW and all(_unchanged(collection, stored, each) for each in collection.entries)
+
+
+def _have_one_schema(found: Definition) -> bool:
+    if len(found.versions) < 2:
+        return True
+    schemas = [resource.custom.schema() for resource in found.versions.values() if resource.custom is not None]
+    return all(schema == schemas[0] for schema in schemas[1:])
 
 
 def _unchanged(collection: Collection, stored: Resource, key: str) -> bool:
