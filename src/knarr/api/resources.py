@@ -38,6 +38,8 @@ class Definition:
     storage_version: str
     #: `spec.conversion`.
     conversion: Mapping[str, Any]
+    #: The kind of lists of its objects.
+    list_kind: str = ""
     #: It is being deleted, with all objects.
     ends: bool = False
     #: Fields that no schema knows are kept.

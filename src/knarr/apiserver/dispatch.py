@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from knarr.api.resources import Subresource
-from knarr.apimachinery.errors import StatusError, page_not_found, service_unavailable
+from knarr.apimachinery.errors import StatusError, not_found, page_not_found, service_unavailable
 from knarr.apimachinery.gvk import GroupVersionKind
 from knarr.apiserver import (
     binding,
@@ -166,6 +166,8 @@ def _served(scope: Scope, request: Request, info: RequestInfo) -> bool:
 
 async def _subresource(ctx: Context, scope: Scope, request: Request, info: RequestInfo) -> Response:
     item = scope.subresources.get(info.subresource)
+    if item is None and scope.resource.custom is not None:
+        raise not_found(scope.resource.plural, scope.resource.group, info.name)
     if item is None:
         raise page_not_found()
     if (scope.resource.plural, item.name) in ctx.connectors or _connects(item):

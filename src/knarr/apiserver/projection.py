@@ -103,4 +103,6 @@ def list_head(scope: Scope, form: Form) -> tuple[str, str]:
     """Kind and apiVersion of a list."""
     if form.kind in PARTIALS:
         return PARTIAL_LIST, _META_VERSION
-    return f"{scope.resource.kind}List", scope.resource.api_version
+    resource = scope.resource
+    given = resource.custom.definition.list_kind if resource.custom is not None else ""
+    return given or f"{resource.kind}List", resource.api_version

@@ -7,7 +7,7 @@ Source: k8s.io/apiextensions-apiserver/pkg/apiserver/conversion/webhook_converte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -15,7 +15,9 @@ import orjson
 from knarr.apimachinery.gvk import parse_api_version
 from knarr.apimachinery.types import Object
 
-REVIEW = "apiextensions.k8s.io/v1"
+_GROUP = "apiextensions.k8s.io"
+#: Versions of reviews that are known, each with the same members.
+_KNOWN = ("v1", "v1beta1")
 _KIND = "ConversionReview"
 _MUST_BE_THE_SAME = (("kind", "kind"), ("name", "name"), ("namespace", "namespace"), ("uid", "UID"))
 
@@ -24,10 +26,15 @@ class ConversionError(Exception):
     """A webhook did not convert; the text is what clients are told."""
 
 
-def question(objects: Sequence[Object], api_version: str, uid: str) -> bytes:
-    """The review that is sent."""
+def review_version(accepted: Iterable[str]) -> str:
+    """The `apiVersion` of reviews: of those that a webhook takes, the first one that is known."""
+    return f"{_GROUP}/{next((each for each in accepted if each in _KNOWN), _KNOWN[0])}"
+
+
+def question(objects: Sequence[Object], api_version: str, uid: str, review: str) -> bytes:
+    """The review that is sent; `review` is its own `apiVersion`."""
     request = {"uid": uid, "desiredAPIVersion": api_version, "objects": list(objects)}
-    return orjson.dumps({"kind": _KIND, "apiVersion": REVIEW, "request": request})
+    return orjson.dumps({"kind": _KIND, "apiVersion": review, "request": request})
 
 
 def failed(obj: Object, why: object) -> ConversionError:
@@ -35,11 +42,12 @@ def failed(obj: Object, why: object) -> ConversionError:
     return ConversionError(f"conversion webhook for {_gvk(obj)} failed: {why}")
 
 
-def answered(objects: Sequence[Object], api_version: str, uid: str, review: Any) -> list[Object]:
-    """The converted objects of an answer. Raises `ConversionError`."""
+def answered(objects: Sequence[Object], api_version: str, asked: tuple[str, str], review: Any) -> list[Object]:
+    """The converted objects of an answer; `asked` has the question's uid and its version. Raises `ConversionError`."""
+    uid, version = asked
     first = objects[0]
     try:
-        converted = _converted(review, uid)
+        converted = _converted(review, uid, version)
     except ValueError as error:
         raise failed(first, error) from error
     if len(converted) != len(objects):
@@ -54,12 +62,12 @@ def answered(objects: Sequence[Object], api_version: str, uid: str, review: Any)
     return out
 
 
-def _converted(review: Any, uid: str) -> list[Any]:
+def _converted(review: Any, uid: str, version: str) -> list[Any]:
     """The objects of an answer. Raises `ValueError`."""
-    if not isinstance(review, dict) or (review.get("apiVersion"), review.get("kind")) != (REVIEW, _KIND):
+    if not isinstance(review, dict) or (review.get("apiVersion"), review.get("kind")) != (version, _KIND):
         have = review if isinstance(review, dict) else {}
         got = _group_version_kind(str(have.get("apiVersion") or ""), str(have.get("kind") or ""))
-        raise ValueError(f"expected webhook response of {_group_version_kind(REVIEW, _KIND)}, got {got}")
+        raise ValueError(f"expected webhook response of {_group_version_kind(version, _KIND)}, got {got}")
     response = review.get("response")
     if not isinstance(response, dict):
         raise ValueError("no response provided")

@@ -42,6 +42,7 @@ def define(crd: Object, body: bytes) -> Definition:
         body=body,
         storage_version=stored,
         conversion=spec.get("conversion") or {},
+        list_kind=_names(crd).get("listKind", ""),
         ends=condition(crd, "Terminating"),
         preserves=bool(spec.get("preserveUnknownFields")),
     )
@@ -61,7 +62,7 @@ def preferred(crd: Object) -> Resource | None:
         group=spec["group"],
         version=max(names, key=versions.rank),
         plural=spec["names"]["plural"],
-        kind=(_accepted(crd) or spec["names"])["kind"],
+        kind=_names(crd)["kind"],
         namespaced=spec.get("scope") == "Namespaced",
         verbs=VERBS,
         storage=storage(spec["group"], spec["names"]["plural"]),
@@ -100,7 +101,7 @@ def _version(found: Definition, crd: Object, version: Object, at: int) -> Custom
 def _resource(crd: Object, version: str, custom: CustomVersion) -> Resource:
     spec = crd["spec"]
     group: str = spec["group"]
-    names: dict[str, Any] = {**spec["names"], **_accepted(crd)}
+    names = _names(crd)
     subresources = []
     if custom.has_status:
         subresources.append(Subresource("status", names["kind"], group, version, _PART_VERBS))
@@ -126,12 +127,12 @@ def _resource(crd: Object, version: str, custom: CustomVersion) -> Resource:
     )
 
 
-def _accepted(crd: Object) -> Object:
+def _names(crd: Object) -> dict[str, Any]:
     """The names that are its own: others may have been asked for since."""
     accepted = (crd.get("status") or {}).get("acceptedNames") or {}
     if not accepted.get("kind"):
-        return {}
-    return {name: accepted.get(name) for name in ("kind", "singular", "shortNames", "categories")}
+        return dict(crd["spec"]["names"])
+    return {**accepted, "plural": crd["spec"]["names"]["plural"]}
 
 
 def _deprecation(spec: Object, version: Object) -> str:

@@ -44,7 +44,12 @@ _NOT_IN_V2 = frozenset({"allOf", "anyOf", "oneOf", "not", "nullable"})
 def type_name(resource: Resource, suffix: str = "") -> str:
     """`/com.example.v1.Widget`: the type of a resource's objects, or of lists of them (`List`)."""
     reversed_group = ".".join(reversed(resource.group.split(".")))
-    return f"{MARK}{reversed_group}.{resource.version}.{resource.kind}{suffix}"
+    return f"{MARK}{reversed_group}.{resource.version}.{_list_kind(resource) if suffix else resource.kind}"
+
+
+def _list_kind(resource: Resource) -> str:
+    given = resource.custom.definition.list_kind if resource.custom is not None else ""
+    return given or f"{resource.kind}List"
 
 
 def schemas(resource: Resource, *, old: bool = False) -> Iterator[tuple[str, Schema]]:
@@ -52,7 +57,7 @@ def schemas(resource: Resource, *, old: bool = False) -> Iterator[tuple[str, Sch
     name = type_name(resource).removeprefix(MARK)
     prefix = "#/definitions/" if old else "#/components/schemas/"
     yield name, _object(resource, prefix, old=old)
-    yield f"{name}List", _list(resource, prefix + name, prefix, old=old)
+    yield type_name(resource, "List").removeprefix(MARK), _list(resource, prefix + name, prefix, old=old)
 
 
 def _object(resource: Resource, prefix: str, *, old: bool) -> Schema:
@@ -73,7 +78,7 @@ def _object(resource: Resource, prefix: str, *, old: bool) -> Schema:
 
 def _list(resource: Resource, item: str, prefix: str, *, old: bool) -> Schema:
     return {
-        "description": f"{resource.kind}List is a list of {resource.kind}",
+        "description": f"{_list_kind(resource)} is a list of {resource.kind}",
         "type": "object",
         "required": ["items"],
         "properties": {
@@ -87,7 +92,7 @@ def _list(resource: Resource, item: str, prefix: str, *, old: bool) -> Schema:
             "kind": _HEAD["kind"],
             "metadata": _reference(prefix, "ListMeta", _LIST_METADATA, old=old),
         },
-        "x-kubernetes-group-version-kind": [_gvk(resource, f"{resource.kind}List")],
+        "x-kubernetes-group-version-kind": [_gvk(resource, _list_kind(resource))],
     }
 
 

@@ -61,12 +61,13 @@ class Webhooks:
         return [obj for obj in out if obj is not None]
 
     async def _ask(self, found: Definition, given: Sequence[Object], api_version: str) -> list[Object]:
-        config = (found.conversion.get("webhook") or {}).get("clientConfig") or {}
-        uid = names.uid()
+        webhook = found.conversion.get("webhook") or {}
+        config = webhook.get("clientConfig") or {}
+        uid, version = names.uid(), conversion.review_version(webhook.get("conversionReviewVersions") or ())
         try:
             target = self.client.target(config)
-            review = await self.client.post(target, conversion.question(given, api_version, uid), _TIMEOUT)
-            return conversion.answered(given, api_version, uid, review)
+            review = await self.client.post(target, conversion.question(given, api_version, uid, version), _TIMEOUT)
+            return conversion.answered(given, api_version, (uid, version), review)
         except CallError as error:
             raise StatusError(500, "", str(conversion.failed(given[0], error))) from error
         except ConversionError as error:
