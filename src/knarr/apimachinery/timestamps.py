@@ -13,10 +13,16 @@ _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?
 
 def seconds(moment: datetime) -> str:
     """`2026-01-02T03:04:05Z`; what is below a second is cut off."""
-    # Not strftime, which takes many times as long: every write stamps times.
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    return f"{moment.isoformat()[:19]}Z"
+    global _newest  # noqa: PLW0603 - a memory of one
+    # Every write stamps times, most of them the same.
+    whole = moment.replace(microsecond=0)
+    if whole != _newest[0]:
+        # Not strftime, which takes many times as long.
+        _newest = whole, whole.astimezone(UTC).isoformat()[:19] + "Z"
+    return _newest[1]
+
+
+_newest = datetime.fromtimestamp(0, UTC), "1970-01-01T00:00:00Z"
 
 
 def micro(moment: datetime) -> str:

@@ -20,9 +20,9 @@ from knarr.component_base.http_server import MAX_BODY
 
 _MAY_FORGET = re.compile(rb"managedFields[\"']?\s*:\s*\[\s*\]")
 
-#: How something empty begins: looked for first, since a search by pattern takes many times as long.
-_EMPTIES = (b'""', b"[]", b"{}", b"[ ", b"{ ", b"[\n", b"{\n", b"[\t", b"{\t", b"[\r", b"{\r")
+#: Something that may be empty: in YAML, and in JSON, where a pattern that begins with one character is much quicker.
 _MAY_BE_EMPTY = re.compile(rb"""[:-]\s*(?:\[\s*\]|\{\s*\}|"")""")
+_EMPTY_IN_JSON = re.compile(rb""":\s*(?:\[\s*\]|\{\s*\}|"")""")
 
 
 def check_size(request: Request) -> None:
@@ -60,7 +60,8 @@ def read(request: Request, resource: Resource, validation: str) -> Object:
 def refill(request: Request, resource: Resource, obj: Object) -> Any:
     """Put empty lists and maps of the body back into its object; gives the body if there were any, else None."""
     media = negotiation.body_media(request.headers.get("content-type", ""))
-    if media == PROTOBUF or not _may_be_empty(request.body):
+    pattern = _EMPTY_IN_JSON if media == JSON else _MAY_BE_EMPTY
+    if media == PROTOBUF or pattern.search(request.body) is None:
         return None
     body = json_text.plain(any_object(request.body, media))
     return body if kinds.refill(resource, obj, body) else None
@@ -68,15 +69,7 @@ def refill(request: Request, resource: Resource, obj: Object) -> Any:
 
 def may_empty(patch: bytes) -> bool:
     """Whether a patch may leave lists or maps behind that are empty."""
-    return _may_be_empty(patch) or b'"remove"' in patch or b"$patch" in patch
-
-
-def _may_be_empty(body: bytes) -> bool:
-    """Whether something in a body may be empty."""
-    for start in _EMPTIES:
-        if start in body:
-            return _MAY_BE_EMPTY.search(body) is not None
-    return False
+    return _EMPTY_IN_JSON.search(patch) is not None or b'"remove"' in patch or b"$patch" in patch
 
 
 def forgets_managers(body: Any) -> bool:

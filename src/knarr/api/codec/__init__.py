@@ -203,7 +203,8 @@ def without_repeats(data: bytes, parsed: Object) -> bytes | None:
 
 
 def _quotes(data: bytes) -> int:
-    return data.count(b'"') - data.count(b'\\"')
+    quotes = data.count(b'"')
+    return quotes - data.count(b'\\"') if b"\\" in data else quotes
 
 
 def _converted(api_version: str, kind: str, obj: Object) -> Object | None:
