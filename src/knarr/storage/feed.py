@@ -57,6 +57,11 @@ class Feed:
         self._subscribers.append(subscriber)
         return lambda: self._subscribers.remove(subscriber)
 
+    @property
+    def followed(self) -> bool:
+        """Whether anybody collects events."""
+        return bool(self._followers)
+
     def follow(self, prefix: str) -> Follower:
         """Begin to collect events; `leave` ends it."""
         follower = Follower(prefix)

@@ -25,7 +25,8 @@ class Event(NamedTuple):
 
     kv: KeyValue
     deleted: bool
-    #: The state before, None for a creation. A driver may give None where its engine compacted it away.
+    #: The state before, None for a creation. A driver may give None where its engine compacted it away, and to
+    #: subscribers, who have seen it.
     previous: KeyValue | None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from knarr.storage import sqlite
+from knarr.storage import sqlite_log
 from knarr.storage.sqlite import SqliteStore
 from knarr.storage.store import StoreError
 
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_file_stays_bounded_under_endless_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "KEPT_REVISIONS", 1000)
+    monkeypatch.setattr(sqlite_log, "KEPT_REVISIONS", 1000)
 
     async def main() -> int:
         store = await SqliteStore.open(tmp_path / "state.db")
