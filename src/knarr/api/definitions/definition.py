@@ -39,6 +39,8 @@ _PER_VERSION = tuple(_SHARED_PATHS)
 _SELECTABLE = ("string", "boolean", "integer")
 _SELECTABLE_TYPES = "string, boolean or integer. Enum string fields and strings with formats are allowed."
 _MOST_SELECTABLE = 8
+#: The versions of ConversionReview.
+_REVIEWS = frozenset({"v1", "v1beta1"})
 
 
 def _create(errors: Errors, obj: Object) -> None:
@@ -69,7 +71,7 @@ def _check_spec(errors: Errors, spec: Object, before: Object | None = None) -> N
     if shared:
         _check_details(told, {name: versions[0].get(name) for name in shared}, _SHARED_PATHS, versions[0])
     if spec.get("conversion") is not None:
-        _check_conversion(errors, spec["conversion"], "spec.conversion")
+        _check_conversion(errors, spec["conversion"], "spec.conversion", (before or {}).get("conversion"))
 
 
 def _is_shared(versions: Sequence[Object], name: str) -> bool:
@@ -196,7 +198,7 @@ def _check_scale(errors: Errors, scale: Object, path: str) -> None:
         target, here = scale.get(key, ""), f"{path}.{key}"
         if not target:
             errors.append(field.required(here))
-        elif not _is_simple(target):
+        elif not target.startswith("."):
             errors.append(field.invalid(here, target, "must be a simple json path starting with ."))
         elif not target.startswith(root):
             wrong = f"should be a json path under {root[:-1]}"
@@ -204,17 +206,10 @@ def _check_scale(errors: Errors, scale: Object, path: str) -> None:
     selector = scale.get("labelSelectorPath")
     if selector:
         here = f"{path}.labelSelectorPath"
-        if not _is_simple(selector):
+        if not selector.startswith("."):
             errors.append(field.invalid(here, selector, "must be a simple json path starting with ."))
         elif not selector.startswith((".spec.", ".status.")):
-            errors.append(field.invalid(here, selector, "should be a json path under either .status or .spec"))
-
-
-def _is_simple(target: str) -> bool:
-    parts = target.split(".")
-    return target.startswith(".") and all(
-        part and part.replace("-", "a").replace("_", "a").isalnum() for part in parts[1:]
-    )
+            errors.append(field.invalid(here, selector, "should be a json path under either .spec or .status"))
 
 
 def _check_column(errors: Errors, column: Object, path: str) -> None:
@@ -230,7 +225,7 @@ def _check_column(errors: Errors, column: Object, path: str) -> None:
     target = column.get("jsonPath", "")
     if not target:
         errors.append(field.required(f"{path}.JSONPath"))
-    elif not _is_simple(target) and not target.startswith("."):
+    elif not target.startswith("."):
         errors.append(field.invalid(f"{path}.JSONPath", target, "must be a simple json path starting with ."))
 
 
@@ -251,14 +246,15 @@ def _check_names(errors: Errors, given: Object, path: str) -> None:
         errors.append(field.invalid(f"{path}.listKind", given["listKind"], wrong))
 
 
-def _check_conversion(errors: Errors, conversion: Object, path: str) -> None:
+def _check_conversion(errors: Errors, conversion: Object, path: str, stored: Object | None = None) -> None:
     strategy, webhook = conversion.get("strategy", ""), conversion.get("webhook")
     if not strategy:
         errors.append(field.required(f"{path}.strategy"))
     else:
         one_of(errors, f"{path}.strategy", strategy, ("None", "Webhook"))
     if strategy == "Webhook":
-        _check_webhook(errors, webhook or {}, path)
+        told = items((stored or {}).get("webhook") or {}, "conversionReviewVersions")
+        _check_webhook(errors, webhook or {}, path, any_version=bool(told) and not _REVIEWS & set(told))
     elif strategy == "None" and webhook is not None:
         wrong = "should not be set when strategy is not set to Webhook"
         if webhook.get("clientConfig") is not None:
@@ -267,7 +263,8 @@ def _check_conversion(errors: Errors, conversion: Object, path: str) -> None:
             errors.append(field.forbidden(f"{path}.conversionReviewVersions", wrong))
 
 
-def _check_webhook(errors: Errors, webhook: Object, path: str) -> None:
+def _check_webhook(errors: Errors, webhook: Object, path: str, *, any_version: bool = False) -> None:
+    """`any_version`: the stored one names none that the server knows, so that it may go on without."""
     client, versions = webhook.get("clientConfig"), items(webhook, "conversionReviewVersions")
     here = f"{path}.webhookClientConfig"
     if client is None:
@@ -286,7 +283,7 @@ def _check_webhook(errors: Errors, webhook: Object, path: str) -> None:
         texts(errors, f"{here}[{at}]", version, names.dns_1035_label(version))
         if version in versions[:at]:
             errors.append(field.invalid(f"{here}[{at}]", version, "duplicate version"))
-    if not {"v1", "v1beta1"} & set(versions):
+    if not any_version and not _REVIEWS & set(versions):
         errors.append(field.invalid(here, list(versions), "must include at least one of v1, v1beta1"))
 
 

@@ -90,8 +90,7 @@ class Schema:
         """
         errors = [*head, *self._faults(self.root, obj, old, "")]
         errors += [*scale, *embedded.faults(self.root, obj)]
-        if old is None or not lists.repeated(self.root, old):
-            errors += lists.repeated(self.root, obj)
+        errors += self._repeated(obj, old)
         return errors + self._broken_rules(errors, obj, old)
 
     def validate_status(
@@ -108,9 +107,7 @@ class Schema:
         if node is not None and "status" in obj:
             errors += self._faults(node, obj["status"], old.get("status"), "status", update=True)
         errors += scale
-        repeated = lists.repeated(self.root, obj)
-        if repeated and not lists.repeated(self.root, old):
-            errors += repeated
+        errors += self._repeated(obj, old)
         return errors + self._broken_rules(errors, obj, old)
 
     def _faults(self, node: Node, value: Any, old: Any, prefix: str, *, update: bool = False) -> list[FieldError]:
@@ -127,6 +124,11 @@ class Schema:
     def _status_check(self) -> Check:
         node = self.root.field("status")
         return checker(node.schema if node is not None else {})
+
+    def _repeated(self, obj: Object, old: Object | None) -> list[FieldError]:
+        """Items that stand twice; none where the old object had such too."""
+        found = lists.repeated(self.root, obj)
+        return [] if found and old is not None and lists.repeated(self.root, old) else found
 
     def warnings(self, obj: Object, old: Object) -> list[str]:
         """The rules that an object breaks in places that broke them before and did not change: it passes with them."""
