@@ -100,12 +100,13 @@ class ValidatingPolicies:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._selector = Selector(Params(ctx.served), ctx.served.equivalents)
+        self._selector = Selector(Params(ctx.served), ctx.served.equivalents, lambda: ctx.served.generation)
         self.index = PolicyIndex(ctx.reader, index.VALIDATING, compiled.validating)
 
-    def idle(self, _attributes: Attributes) -> bool:
+    def idle(self, attributes: Attributes) -> bool:
         """Whether there is nothing to ask."""
-        return not self.index.hooks()
+        hooks = self.index.hooks()
+        return not hooks or not self._selector.concerned(hooks, attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Judge a request by all policies. Raises `StatusError` where one refuses it."""
@@ -141,12 +142,13 @@ class MutatingPolicies:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._selector = Selector(Params(ctx.served), ctx.served.equivalents)
+        self._selector = Selector(Params(ctx.served), ctx.served.equivalents, lambda: ctx.served.generation)
         self.index = PolicyIndex(ctx.reader, index.MUTATING, compiled.mutating)
 
     def idle(self, attributes: Attributes) -> bool:
         """Whether there is nothing to ask: of deletions there is nothing to change."""
-        return not self.index.hooks() or attributes.operation == "DELETE"
+        hooks = self.index.hooks()
+        return not hooks or attributes.operation == "DELETE" or not self._selector.concerned(hooks, attributes)
 
     async def admit(self, attributes: Attributes) -> None:
         """Let all policies change a request's object. Raises `StatusError` where one fails that must not."""

@@ -58,6 +58,16 @@ class Criteria:
             raise not_found("namespaces", "", rules.namespace_of(attributes))
         return found
 
+    def concern(self, attributes: Attributes, equivalents: Equivalents) -> bool:
+        """Whether any such request on the resource may match, whatever object it is about."""
+        if self.open and not self.rules:
+            return True
+        own, subresource = attributes.resource, attributes.subresource
+        resources = (own, *equivalents(own, subresource)) if self.equivalent else (own,)
+        return any(
+            rule.concerns(attributes.operation, subresource, resource) for rule in self.rules for resource in resources
+        )
+
     def _selects_namespace(self, attributes: Attributes, found: Mapping[str, str] | None) -> bool:
         if self.namespaces.is_everything:
             return True

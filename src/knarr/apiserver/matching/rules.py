@@ -64,12 +64,18 @@ class Rule:
     def matches(self, request: Asked, resource: Resource) -> bool:
         """Whether the rule names this request, taken as one for `resource`."""
         return (
-            _has(self.operations, request.operation)
-            and _has(self.groups, resource.group)
-            and _has(self.versions, resource.version)
-            and self._has_resource(resource.plural, request.subresource)
+            self.concerns(request.operation, request.subresource, resource)
             and self._in_scope(request, resource)
             and (not self.names or request.name in self.names)
+        )
+
+    def concerns(self, operation: str, subresource: str, resource: Resource) -> bool:
+        """Whether the rule names any such request for `resource`, whatever object it is about."""
+        return (
+            _has(self.operations, operation)
+            and _has(self.groups, resource.group)
+            and _has(self.versions, resource.version)
+            and self._has_resource(resource.plural, subresource)
         )
 
     def _has_resource(self, plural: str, subresource: str) -> bool:

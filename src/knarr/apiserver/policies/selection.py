@@ -7,10 +7,10 @@ Source: k8s.io/apiserver/pkg/admission/plugin/policy/generic/policy_dispatcher.g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from knarr.api.resources import Resource
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.apiserver.attributes import Attributes
@@ -65,18 +65,20 @@ class Unusable(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
 class Selector:
-    """Selects invocations."""
+    """Selects invocations. Which policies concern a kind of request at all is found out once."""
 
-    params: Params
-    equivalents: Equivalents
+    def __init__(self, params: Params, equivalents: Equivalents, generation: Callable[[], int]) -> None:
+        """`generation` grows when other resources are served: what is equivalent has changed then."""
+        self.params = params
+        self.equivalents = equivalents
+        self._generation = generation
+        self._known: dict[tuple[Resource, str, str], tuple[Hook, ...]] = {}
+        self._known_of: tuple[object, int] = ((), -1)
 
-    def select(self, hooks: Sequence[Hook], attributes: Attributes) -> Iterator[Invocation | Unusable]:
+    def select(self, hooks: tuple[Hook, ...], attributes: Attributes) -> Iterator[Invocation | Unusable]:
         """The invocations for a request."""
-        if attributes.kind_key in EXCLUDED:
-            return
-        for hook in hooks:
+        for hook in self.concerned(hooks, attributes):
             policy = hook.policy
             try:
                 match = self._match(policy.criteria, attributes)
@@ -89,6 +91,21 @@ class Selector:
                 continue
             for binding in hook.bindings:
                 yield from self._bound(policy, binding, match, attributes)
+
+    def concerned(self, hooks: tuple[Hook, ...], attributes: Attributes) -> tuple[Hook, ...]:
+        """The policies whose rules name such requests."""
+        generation = self._generation()
+        if self._known_of[0] is not hooks or self._known_of[1] != generation:
+            self._known.clear()
+            self._known_of = (hooks, generation)
+        key = (attributes.resource, attributes.subresource, attributes.operation)
+        found = self._known.get(key)
+        if found is None:
+            exempt = attributes.kind_key in EXCLUDED
+            found = self._known[key] = tuple(
+                hook for hook in hooks if not exempt and hook.policy.criteria.concern(attributes, self.equivalents)
+            )
+        return found
 
     def _bound(
         self, policy: Policy, binding: Binding, match: Match, attributes: Attributes
