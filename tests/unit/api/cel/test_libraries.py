@@ -48,7 +48,8 @@ def value(text: str, **given: Any) -> Any:
         "isURL('https://a') && isURL('/a') && !isURL('a/b') && !isURL('../x') && !isURL('https://a:b')",
         "quantity('1.5Gi').isGreaterThan(quantity('1Gi')) && quantity('1k') == quantity('1000')",
         "quantity('50k').add(20).sub(quantity('20')).asInteger() == 50000 && quantity('-1').sign() == -1",
-        "!quantity('1500m').isInteger() && quantity('1500m').asApproximateFloat() == 1.5 && !isQuantity('1X')",
+        "!quantity('1500m').isInteger() && !quantity('1.0').isInteger() && !quantity('0.5Gi').isInteger()",
+        "quantity('1500m').asApproximateFloat() == 1.5 && !isQuantity('1X')",
         "quantity('1').compareTo(quantity('2')) == -1 && quantity('2').isLessThan(quantity('3'))",
         "ip('::1').family() == 6 && ip('127.0.0.1').isLoopback() && string(ip('2001:DB8::1')) == '2001:db8::1'",
         "ip.isCanonical('2001:db8::1') && !ip.isCanonical('2001:DB8::1') && !isIP('1.2.3')",
@@ -69,7 +70,8 @@ def value(text: str, **given: Any) -> Any:
         "!format.named('x').hasValue() && format.date().validate('2024-02-30').value() == ['invalid date']",
         "!format.dns1123LabelPrefix().validate('a-').hasValue() && format.byte().validate('x').hasValue()",
         "jsonpatch.escapeKey('a/b~c') == 'a~1b~0c'",
-        "type(quantity('1')) != type(ip('::1'))",
+        "type(quantity('1')) != type(ip('::1')) && type(ip('::1')) == net.IP",
+        "timestamp('2024-07-01T12:00:00Z').getHours('Europe/Berlin') == 14",
     ],
 )
 def test_libraries_work(text: str) -> None:

@@ -9,6 +9,8 @@ from knarr.apimachinery.quantity import Quantity as Amount
 
 library = Library()
 _INT64 = 2**63
+#: A power of ten that no number of 64 bits has.
+_HUGE = 19
 
 
 class Quantity:
@@ -51,10 +53,10 @@ def _sign(value: Quantity) -> int:
 
 
 def _whole(amount: Amount) -> int | None:
-    rounded = amount.round_up(0)
-    if rounded != amount or abs(amount.exponent) > 100:
+    """The number, if it is one of 64 bits and was not written with a fraction (`1.0` is no integer there)."""
+    if amount.exponent < 0 or amount.exponent > _HUGE:
         return None
-    number = amount.mantissa * 10**amount.exponent if amount.exponent >= 0 else amount.mantissa // 10**-amount.exponent
+    number = amount.mantissa * 10**amount.exponent
     return number if -_INT64 <= number < _INT64 else None
 
 
