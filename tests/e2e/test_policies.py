@@ -359,6 +359,8 @@ def test_expressions_that_do_not_fit_the_kinds_are_told_in_the_status(space: Spa
     (warning,) = status["typeChecking"]["expressionWarnings"]
     assert warning["fieldRef"] == "spec.validations[1].expression"
     assert warning["warning"].startswith("apps/v1, Kind=Deployment: ERROR: <input>:1:12: undefined field 'replica'")
+    space.policy("validating", "clean", DEPLOYMENTS, validations=rules[:1])
+    assert checked(space, "clean")["status"] == {"observedGeneration": 1, "typeChecking": {}}
     managers = {item["manager"] for item in found["metadata"]["managedFields"] if item.get("subresource") == "status"}
     assert managers == {"validatingadmissionpolicy-status-controller"}
 
