@@ -92,6 +92,8 @@ async def create(ctx: Context, scope: Scope, request: Request, form: Form) -> Re
 async def create_object(one: Call, obj: Object) -> Entry | None:
     """Admit, complete and write a new object; None for a dry run. Raises `StatusError`."""
     attributes = await admit(one, obj)
+    # Admission may have changed it: an object stays where its maker may write.
+    metadata.ensure_namespace(one.scope.resource, obj, one.info.namespace)
     base = "" if obj["metadata"].get("name") else obj["metadata"].get("generateName") or ""
     for attempt in range(_ATTEMPTS if base else 1):
         if base:

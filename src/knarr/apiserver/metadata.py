@@ -56,6 +56,9 @@ def fill_system_fields(obj: Object, stamp: str, uid: str) -> None:
     meta = obj["metadata"]
     meta["creationTimestamp"] = stamp
     meta["uid"] = uid
+    # What admission may have set: nothing begins with its end.
+    meta.pop("deletionTimestamp", None)
+    meta.pop("deletionGracePeriodSeconds", None)
 
 
 def keep_system_fields(obj: Object, old: Object, stamp: str) -> None:

@@ -155,6 +155,7 @@ async def _attempt(one: Call, change: Change, entry: Entry) -> Outcome:
     _manage_fields(one, change, obj, old)
     attributes = one.attributes("UPDATE", obj, old, one.info.name)
     await ctx.admission.admit(attributes)
+    metadata.ensure_namespace(scope.resource, obj, one.info.namespace)
     metadata.dedup_owners(obj, warn, after_admission=True)
     _check_version(one, obj, old)
     hook = ctx.hooks.get((scope.resource.plural, scope.resource.group)) if not change.subresource else None

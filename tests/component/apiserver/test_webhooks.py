@@ -432,6 +432,36 @@ def test_a_patch_that_makes_no_sense_is_refused(tmp_path: Path, answer: dict[str
     run(tmp_path, test)
 
 
+def test_a_webhook_moves_no_object_and_makes_none_that_is_ending(tmp_path: Path) -> None:
+    async def test(_world: World, client: Client, server: WebhookServer) -> None:
+        await create(client, "old")
+        moved = patch({"op": "replace", "path": "/metadata/namespace", "value": "default"})
+        server.on("/bad", lambda _: moved)
+        await mutate(client, "bad", hook(server, "/bad"))
+        for call in (create(client), _touch(client)):
+            error = await refused(call)
+            assert (error.code, error.reason) == (400, "BadRequest")
+            assert "does not match the namespace" in error.message
+        assert not (await client.list(registry.CONFIGMAPS, "default"))["items"]
+        server.on("/bad", lambda _: patch({"op": "remove", "path": "/metadata/namespace"}))
+        assert (await create(client))["metadata"]["namespace"] == NAMESPACE
+        ends = patch({"op": "add", "path": "/metadata/deletionTimestamp", "value": "2000-01-01T00:00:00Z"})
+        server.on("/bad", lambda _: ends)
+        assert "deletionTimestamp" not in (await create(client, "b"))["metadata"]
+        server.on("/bad", lambda _: patch({"op": "replace", "path": "", "value": []}))
+        assert "cannot unmarshal" in (await refused(create(client, "c"))).message
+        owned = patch({"op": "add", "path": "/metadata/managedFields", "value": [{"manager": "m"}]})
+        server.on("/bad", lambda _: owned)
+        assert [one["manager"] for one in (await create(client, "d"))["metadata"]["managedFields"]] != ["m"]
+
+    run(tmp_path, test)
+
+
+def _touch(client: Client) -> Awaitable[Object]:
+    changed = {"data": {"new": "value"}}
+    return client.patch(registry.CONFIGMAPS, "old", changed, NAMESPACE, content_type=MERGE_PATCH)
+
+
 def test_a_webhook_that_hangs_is_left_in_time_and_delays_nobody_else(tmp_path: Path) -> None:
     async def test(_world: World, client: Client, server: WebhookServer) -> None:
         server.raw("/hang", _hang(server))

@@ -14,6 +14,7 @@ from knarr.api.resources import Resource
 from knarr.apimachinery import json_patch, managed_fields
 from knarr.apimachinery.errors import internal
 from knarr.apimachinery.field import quote
+from knarr.apimachinery.go_text import type_name
 from knarr.apimachinery.json_patch import DoesNotApplyError
 from knarr.apimachinery.types import Object
 from knarr.apiserver import kinds
@@ -132,6 +133,9 @@ async def _change(invocation: Invocation, attributes: Attributes, seen: Versions
         )
     try:
         patched = json_patch.carry_out(shown, operations)
+        if not isinstance(patched, dict):
+            what = type_name(patched)
+            raise internal(f"json: cannot unmarshal {what} into Go value of type map[string]interface {{}}")
         made, _ = kinds.normalise(_kind(match), patched)
     except DoesNotApplyError as error:
         raise internal(str(error)) from error
