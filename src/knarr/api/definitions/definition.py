@@ -39,6 +39,9 @@ _PER_VERSION = tuple(_SHARED_PATHS)
 _SELECTABLE = ("string", "boolean", "integer")
 _SELECTABLE_TYPES = "string, boolean or integer. Enum string fields and strings with formats are allowed."
 _MOST_SELECTABLE = 8
+#: The real server says "not included", and means the opposite.
+_NO_SCHEMA = "selectableFields may only be set when version.schema.openAPIV3Schema is not included"
+_NO_SCHEMA_OF_ALL = "selectableFields may only be set when validations.schema is included"
 #: The versions of ConversionReview.
 _REVIEWS = frozenset({"v1", "v1beta1"})
 
@@ -171,7 +174,12 @@ def _check_warning(errors: Errors, version: Object, path: str) -> None:
 
 def _check_selectable(errors: Errors, version: Object, path: str) -> None:
     chosen: set[str] = set()
-    schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+    schema = _schema(version)
+    if schema is None:
+        if items(version, "selectableFields"):
+            wrong = _NO_SCHEMA_OF_ALL if path == _SHARED_PATHS["selectableFields"] else _NO_SCHEMA
+            errors.append(field.invalid(path, "", wrong))
+        return
     for at, selectable in enumerate(items(version, "selectableFields")):
         here, target = f"{path}[{at}].jsonPath", selectable.get("jsonPath", "")
         if not target:

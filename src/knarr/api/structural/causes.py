@@ -288,10 +288,8 @@ class _Checker:
         if least is not None and size < least:
             message = f"{path} in body should have at least {least} properties"
             errors.append(field.invalid(self._at(path), size, message))
-            return 0
         if most is not None and size > most:
             errors.append(field.too_many(self._at(path), size, most))
-            return 0
         made, extra = 0, schema.get("additionalProperties")
         properties = schema.get("properties") or {}
         for name, item in value.items():

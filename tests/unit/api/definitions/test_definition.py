@@ -175,6 +175,14 @@ def test_selectable_fields_are_scalars_of_the_schema() -> None:
     ]  # fmt: skip
 
 
+def test_selectable_fields_need_a_schema() -> None:
+    obj = _definition(_object(), selectableFields=[{"jsonPath": ".spec.a"}])
+    del obj["spec"]["versions"][0]["schema"]
+    errors: list[FieldError] = []
+    CUSTOMRESOURCEDEFINITIONS.create(errors, obj)
+    assert [error.field for error in errors] == ["spec.versions[0].schema.openAPIV3Schema", "spec.selectableFields"]
+
+
 def test_with_a_status_of_its_own_the_root_says_little() -> None:
     schema = {**_object(), "maxProperties": 3}
     assert _causes(schema) == []

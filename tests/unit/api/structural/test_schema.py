@@ -191,6 +191,14 @@ def test_integers_are_compared_with_the_whole_part_of_a_bound() -> None:
     ]
 
 
+def test_an_object_with_too_many_members_is_judged_all_the_same() -> None:
+    schema = _schema(m={"type": "object", "maxProperties": 1, "additionalProperties": {"type": "integer"}})
+    assert _causes(schema, {"m": {"a": 1, "b": "x"}}) == [
+        ("spec.m", "Too many: 2: must have at most 1 item"),
+        ("spec.m.b", 'Invalid value: "string": spec.m.b in body must be of type integer: "string"'),
+    ]
+
+
 def test_a_schema_as_deep_as_a_body_can_be_is_bounded() -> None:
     openapi: dict[str, Any] = {"type": "string", "maxLength": 1, "default": "x"}
     obj: Any = "long"
