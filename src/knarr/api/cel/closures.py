@@ -14,6 +14,8 @@ from knarr.api.cel.values import NONE, MapList, Optional, SetList, no_overload
 
 Frame = list[Any]
 Closure = Callable[[Frame], Any]
+#: A field, and whether a schema declares it: null then means that it is not there.
+Step = tuple[str, bool]
 SPENT, LIMIT = 0, 1
 _LIST_COST = 10
 #: From so many items on a list that is made by adding two counts for what it takes.
@@ -66,7 +68,7 @@ def variable(name: str, place: int, cost: int) -> Closure:
     return value
 
 
-def variable_path(name: str, place: int, names: tuple[str, ...], cost: int) -> Closure:
+def variable_path(name: str, place: int, names: tuple[Step, ...], cost: int) -> Closure:
     """A field of a field of a variable."""
     access = operators.access
 
@@ -75,25 +77,29 @@ def variable_path(name: str, place: int, names: tuple[str, ...], cost: int) -> C
         found = frame[place]
         if found is MISSING:
             raise EvaluationError(f"no such attribute(s): {name}")
-        for step in names:
+        for step, declared in names:
             if type(found) is dict and step in found:
                 found = found[step]
             else:
                 found = access(found, step)
+            if found is None and declared:
+                raise EvaluationError(f"no such key: {step}")
         return found
 
     return value
 
 
-def path(start: Closure, names: tuple[str, ...], cost: int) -> Closure:
+def path(start: Closure, names: tuple[Step, ...], cost: int) -> Closure:
     """A field of a field of what something else gives."""
     access = operators.access
 
     def value(frame: Frame) -> Any:
         found = start(frame)
         frame[SPENT] += cost
-        for step in names:
+        for step, declared in names:
             found = access(found, step)
+            if found is None and declared:
+                raise EvaluationError(f"no such key: {step}")
         return found
 
     return value

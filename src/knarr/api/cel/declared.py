@@ -15,7 +15,7 @@ from knarr.api.cel import times, types
 from knarr.api.cel.budget import EvaluationError
 from knarr.api.cel.shapes import element, escaped
 from knarr.api.cel.types import Field, Type
-from knarr.api.cel.values import Duration, MapList, Optional, SetList, Timestamp
+from knarr.api.cel.values import MapList, Optional, SetList
 from knarr.api.cel.work import spend
 from knarr.apimachinery.types import Object
 
@@ -62,8 +62,9 @@ def _object(shape: Object, name: str, *, root: bool) -> Type | None:
         value = declared_type(extra, f"{name}.@elem", root=_embedded(extra))
         return None if value is None else Type("map", params=(types.STRING, value), shape=shape)
     properties = shape.get("properties") or {}
-    if root:
-        properties = {**properties, **_ROOT, "metadata": _metadata(properties.get("metadata"))}
+    if root and not _complete(properties):
+        # Kubernetes puts its own in place of what the schema says of metadata.
+        properties = {**properties, **_ROOT}
         shape = {**shape, "type": "object", "properties": properties}
     fields: dict[str, Field] = {}
     for key, inner in properties.items():
@@ -73,13 +74,12 @@ def _object(shape: Object, name: str, *, root: bool) -> Type | None:
     return Type("object", name, find=fields.get, shape=shape)
 
 
-def _metadata(shape: Object | None) -> Object:
-    known: Object = _ROOT["metadata"]
-    return (
-        known
-        if not shape
-        else {**known, **shape, "properties": {**known["properties"], **(shape.get("properties") or {})}}
-    )
+def _complete(properties: Object) -> bool:
+    """Whether a schema already says of all that every object has what it is."""
+    metadata = properties.get("metadata") or {}
+    named = metadata.get("properties") or {}
+    texts = (properties.get("kind"), properties.get("apiVersion"), named.get("name"), named.get("generateName"))
+    return metadata.get("type") == "object" and all(found and found.get("type") == "string" for found in texts)
 
 
 def converter(kind: Type) -> Convert | None:
@@ -174,21 +174,21 @@ def _bytes(found: Any) -> Any:
         raise EvaluationError(f"Invalid byte formatted string {found}: {error}") from error
 
 
-def _read(kind: type, read: Callable[[str], Any], name: str) -> Convert:
+def _read(read: Callable[[str], Any], name: str) -> Convert:
     def made(found: Any) -> Any:
         if type(found) is not str:
             return found
         value = read(found)
         if value is None:
             raise EvaluationError(f"Invalid {name} {found}")
-        return kind(value)
+        return value
 
     return made
 
 
 _TEXTS: dict[str, Convert] = {
     "byte": _bytes,
-    "date": _read(Timestamp, times.read_date, "date formatted string"),
-    "date-time": _read(Timestamp, times.read_date_time, "date-time formatted string"),
-    "duration": _read(Duration, times.read_long_duration, "duration"),
+    "date": _read(times.read_date, "date formatted string"),
+    "date-time": _read(times.read_date_time, "date-time formatted string"),
+    "duration": _read(times.read_long_duration, "duration"),
 }

@@ -14,7 +14,7 @@ from typing import Any
 from knarr.api.cel import closures, operators, types
 from knarr.api.cel.budget import EvaluationError
 from knarr.api.cel.call_costs import call_cost
-from knarr.api.cel.closures import SPENT, Closure, Frame
+from knarr.api.cel.closures import SPENT, Closure, Frame, Step
 from knarr.api.cel.functions.runtime import functions
 from knarr.api.cel.loops import loop
 from knarr.api.cel.nodes import Node
@@ -88,9 +88,9 @@ class Compiler:
         return closures.converted(found, node.type)
 
     def _steps(self, node: Node, cost: int) -> Closure:
-        names: list[str] = []
+        names: list[Step] = []
         while node.kind == "select" and not node.test_only:
-            names.append(_json_name(node.below[0].type, node.name))
+            names.append(_step(node.below[0].type, node.name))
             node = node.below[0]
         names.reverse()
         if node.kind == "call" and node.name in _STEPS:
@@ -102,7 +102,7 @@ class Compiler:
             start = self.value(node)
         return closures.path(start, tuple(names), cost + len(names)) if names else start
 
-    def _ident(self, node: Node, names: tuple[str, ...], cost: int) -> Closure:
+    def _ident(self, node: Node, names: tuple[Step, ...], cost: int) -> Closure:
         if node.type.kind == "type" and node.name not in self.inner and not names and node.type.params:
             kind = TypeValue(_type_name(node.type.params[0]))
             return closures.constant(kind)
@@ -115,7 +115,9 @@ class Compiler:
         holder, key = node.below
         step = operators.access if node.name == "_[_]" else operators.optional_access
         if node.name == "_?._":
-            key = Node("const", key.at, value=_json_name(holder.type, key.value))
+            name = _step(holder.type, key.value)
+            key = Node("const", key.at, value=name[0])
+            step = operators.optional_field if name[1] else step
         inside = is_attribute(holder)
         held = self.raw(holder, cost) if inside else self.value(holder)
         own = 1 if inside else 1 + cost
@@ -219,21 +221,23 @@ class Compiler:
 
     def presence(self, node: Node) -> Closure:
         """`has(a.b)`."""
-        holder, name = self.raw(node.below[0], 0), _json_name(node.below[0].type, node.name)
+        holder, (name, declared) = self.raw(node.below[0], 0), _step(node.below[0].type, node.name)
+        present = operators.filled if declared else operators.present
 
         def has(frame: Frame) -> bool:
             held = holder(frame)
             frame[SPENT] += 1
-            return operators.present(held, name)
+            return present(held, name)
 
         return has
 
 
-def _json_name(holder: types.Type, name: str) -> str:
+def _step(holder: types.Type, name: str) -> Step:
+    """What a field is called in JSON, and whether a schema declares it."""
     if types.is_optional(holder):
         holder = holder.params[0]
     found = holder.find(name) if holder.kind == "object" and holder.find is not None else None
-    return name if found is None else found.name
+    return (name, False) if found is None else (found.name, holder.shape is not None)
 
 
 def _type_name(kind: types.Type) -> str:

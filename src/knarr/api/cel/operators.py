@@ -126,10 +126,10 @@ def _duration(value: int) -> Duration:
     raise EvaluationError("integer overflow")
 
 
-def timestamp(value: int) -> Timestamp:
-    """A timestamp of so many nanoseconds. Raises where there is none."""
+def timestamp(value: int, offset: int = 0) -> Timestamp:
+    """A timestamp of so many nanoseconds, shown so many seconds east of UTC. Raises where there is none."""
     if EARLIEST <= value <= LATEST:
-        return Timestamp(value)
+        return Timestamp(value, offset)
     raise EvaluationError("timestamp overflow")
 
 
@@ -148,7 +148,7 @@ def add(left: Any, right: Any) -> Any:
     if pair == (Duration, Duration):
         return _duration(int(left) + int(right))
     if pair in ((Timestamp, Duration), (Duration, Timestamp)):
-        return timestamp(int(left) + int(right))
+        return timestamp(int(left) + int(right), (left if kind is Timestamp else right).offset)
     raise _unknown("_+_", kind, _ADDED)
 
 
@@ -175,7 +175,7 @@ def subtract(left: Any, right: Any) -> Any:
     if pair in ((Duration, Duration), (Timestamp, Timestamp)):
         return _duration(int(left) - int(right))
     if pair == (Timestamp, Duration):
-        return timestamp(int(left) - int(right))
+        return timestamp(int(left) - int(right), left.offset)
     raise _unknown("_-_", kind, _SUBTRACTED)
 
 
@@ -296,6 +296,19 @@ def optional_access(holder: Any, key: Any) -> Optional:
     if found is ABSENT:
         return NONE
     return found if isinstance(found, Optional) else Optional(found)
+
+
+def optional_field(holder: Any, key: Any) -> Optional:
+    """`holder.?key` of an object that a schema declares: null is as good as nothing."""
+    found = optional_access(holder, key)
+    return NONE if found.present and found.value is None else found
+
+
+def filled(holder: Any, key: str) -> bool:
+    """`has(holder.key)` of such an object."""
+    if type(holder) is Optional:
+        return holder.present and filled(holder.value, key)
+    return isinstance(holder, dict) and holder.get(key) is not None
 
 
 def present(holder: Any, key: str) -> bool:

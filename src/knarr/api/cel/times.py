@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -88,7 +89,7 @@ def read_timestamp(text: str) -> Timestamp | None:
     value = (_seconds(point) + offset) * SECOND + nanoseconds
     if year < 1 or not EARLIEST <= value <= LATEST:
         raise EvaluationError("timestamp overflow")
-    return Timestamp(value)
+    return Timestamp(value, -offset)
 
 
 def read_date_time(text: str) -> Timestamp | None:
@@ -111,11 +112,19 @@ def _seconds(point: datetime) -> int:
     return since.days * 86400 + since.seconds
 
 
-def timestamp_text(value: int) -> str:
-    """A timestamp as RFC 3339 has it, without zeros at the end."""
-    point = _EPOCH + timedelta(seconds=value // SECOND)
-    fraction = f"{value % SECOND:09}".rstrip("0")
-    return f"{point.replace(tzinfo=None).isoformat()}{'.' + fraction if fraction else ''}Z"
+def timestamp_text(value: Timestamp) -> str:
+    """A timestamp as RFC 3339 has it, without zeros at the end, in the zone that it was read with."""
+    seconds, part = divmod(int(value), SECOND)
+    point = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None)
+    with contextlib.suppress(OverflowError):
+        point += timedelta(seconds=value.offset)
+    fraction = f"{part:09}".rstrip("0")
+    return f"{point.isoformat()}{'.' + fraction if fraction else ''}{_offset_text(value.offset)}"
+
+
+def _offset_text(offset: int) -> str:
+    hours, minutes = divmod(abs(offset) // 60, 60)
+    return f"{'-' if offset < 0 else '+'}{hours:02}:{minutes:02}" if offset else "Z"
 
 
 def local(value: int, zone: str = "") -> datetime:

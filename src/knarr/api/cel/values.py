@@ -19,9 +19,15 @@ class Uint(int):
 
 
 class Timestamp(int):
-    """A point in time: nanoseconds since 1970."""
+    """A point in time: nanoseconds since 1970; `offset` is how many seconds east of UTC it is shown."""
 
-    __slots__ = ()
+    offset: int
+
+    def __new__(cls, value: int, offset: int = 0) -> Timestamp:
+        """A point in time, in nanoseconds, and its zone, in seconds."""
+        made = super().__new__(cls, value)
+        made.offset = offset
+        return made
 
     def __eq__(self, other: object) -> bool:
         return type(other) is Timestamp and int(self) == int(other)

@@ -178,11 +178,14 @@ _SCHEMA = {
     "type": "object",
     "properties": {
         "at": {"type": "string", "format": "date-time"},
+        "zoned": {"type": "string", "format": "date-time"},
         "ttl": {"type": "string", "format": "duration"},
         "data": {"type": "string", "format": "byte"},
         "share": {"type": "number"},
         "port": {"x-kubernetes-int-or-string": True},
         "foo-bar": {"type": "string"},
+        "nothing": {"type": "string", "nullable": True},
+        "nulls": {"type": "object", "additionalProperties": {"type": "string", "nullable": True}},
         "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
         "map": {
             "type": "array",
@@ -209,6 +212,10 @@ _SCHEMA = {
         "self.times.all(t, t < self.at) && self.times.exists(t, t.getFullYear() == 2020)",
         "self.metadata.name == 'n' && self.kind == 'K'",
         "self == self",
+        # Null in a field is as good as no field, in a map or a list it is a value.
+        "!has(self.nothing) && !self.?nothing.hasValue() && type(self.nulls['a']) == null_type && 'a' in self.nulls",
+        "string(self.zoned) == '2011-08-18T19:03:37.01+01:00' && self.zoned.getHours() == 18",
+        "string(self.zoned + duration('1h')) == '2011-08-18T20:03:37.01+01:00'",
     ],
 )
 def test_values_have_the_types_that_schemas_declare(text: str) -> None:
@@ -224,11 +231,28 @@ def test_values_have_the_types_that_schemas_declare(text: str) -> None:
         "times": ["2020-01-01T00:00:00Z", "2020-06-01 12:00:00", "2020-06-01T12:00:00.5+0100"],
         "metadata": {"name": "n"},
         "kind": "K",
+        "nothing": None,
+        "nulls": {"a": None},
+        "zoned": "2011-08-18T19:03:37.010+01:00",
     }
     old = {**given, "set": ["b", "a"], "map": given["map"][::-1]}  # type: ignore[index]
     made = program(text, schema_environment(_SCHEMA, root=True))
     assert made.problem == ""
     assert made.evaluate({"self": given, "oldSelf": old}, Budget()) is True
+
+
+def test_what_is_said_of_rules() -> None:
+    environment = schema_environment(_SCHEMA, root=True)
+    with pytest.raises(EvaluationError, match="no such key: nothing"):
+        program("self.nothing == 'a'", environment).evaluate({"self": {"nothing": None}}, Budget())
+    for text, problem in {
+        "has(self.metadata.namespace)": "1:4: undefined field 'namespace'",
+        "self.nothing == null": "1:14: found no matching overload for '_==_' applied to '(string, null)'",
+        "self['at'] == 1": "1:5: found no matching overload for '_[_]' applied to '(selfType, string)'",
+        "string(type(self.map[0])) == ''": "1:7: found no matching overload for 'string' applied to '(type(",
+        "self.true == 1": "1:6: Syntax error: no viable alternative at input '.true'",
+    }.items():
+        assert program(text, environment).problem.startswith(f"compilation failed: ERROR: <input>:{problem}")
 
 
 def test_an_old_value_may_be_absent() -> None:

@@ -215,8 +215,8 @@ def _text(value: bytes) -> str:
 
 
 @library.add("string", Timestamp)
-def _timestamp_text(value: int) -> str:
-    return times.timestamp_text(int(value))
+def _timestamp_text(value: Timestamp) -> str:
+    return times.timestamp_text(value)
 
 
 @library.add("string", Duration)
