@@ -88,8 +88,9 @@ def _members(schema: FieldSchema, old: Any, new: Any) -> Changes:
     removed: FieldSet = {}
     old, new = old or {}, new or {}
     before = old.get
+    steps = schema.steps if schema.kind is STRUCT else {}
     for name in sorted([name for name in new if before(name, _ABSENT) != new[name]]):
-        step = _step(schema, name)
+        step = steps.get(name) or _step(schema, name)
         if step is None:
             continue
         text, below = step

@@ -128,21 +128,21 @@ def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
     """What is wrong with a new object."""
     if resource.custom is not None:
         return objects.validate_create(resource, obj)
-    return validation.validate_create(resource, obj) if validation.covers(resource) else []
+    return validation.validate_create(resource, obj)
 
 
 def validate_update(resource: Resource, obj: Object, old: Object, subresource: str = "") -> list[FieldError]:
     """What is wrong with a change."""
     if resource.custom is not None:
         return objects.validate_update(resource, obj, old, subresource)
-    return validation.validate_update(resource, obj, old, subresource) if validation.covers(resource) else []
+    return validation.validate_update(resource, obj, old, subresource)
 
 
 def warnings(resource: Resource, obj: Object, old: Object | None = None) -> list[str]:
     """What a client should be told."""
     if resource.custom is not None:
         return [] if old is None else objects.warnings(resource, obj, old)
-    return validation.warnings(resource, obj, old) if validation.covers(resource) else []
+    return validation.warnings(resource, obj, old)
 
 
 def merge_schema(resource: Resource) -> MergeSchema | None:

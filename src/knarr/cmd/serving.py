@@ -30,8 +30,11 @@ from knarr.component_base.metrics import STABLE, About, Looked, Sample
 from knarr.component_base.tasks import Tasks
 from knarr.storage.store import StoreError
 
-#: Seconds after which what the start has left over is looked through, once.
-_SETTLED = 5.0
+#: Seconds after which what was not needed for the start is loaded, and after which what that has left over is looked
+#: through, once.
+_WARMING, _SETTLED = 0.1, 5.0
+#: Objects made since the garbage collector has looked last: requests leave next to nothing for it to find.
+_YOUNG = 50_000
 _log = logs.get("server")
 
 
@@ -176,8 +179,12 @@ def _streams_body(api: ApiServer) -> StreamsBody:
 async def _settle(clock: Clock) -> None:
     """Turn the garbage collector on, and keep it from what the start has made: that stays."""
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(_YOUNG, 20, 50)
     gc.enable()
+    await clock.sleep(_WARMING)
+    from knarr.apiserver import warming
+
+    warming.warm()
     await clock.sleep(_SETTLED)
     # What the start has left behind is given back once the first requests are answered.
     gc.unfreeze()

@@ -21,9 +21,11 @@ def covers(resource: Resource) -> bool:
 
 
 def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
-    """What is wrong with a new object; empty when it may be stored. Raises `KeyError` for a kind without rules."""
-    kind = kinds.rules(resource)
+    """What is wrong with a new object; empty when it may be stored, and for a kind without rules."""
+    kind = kinds.find(resource)
     errors: list[FieldError] = []
+    if kind is None:
+        return errors
     meta.check_create(
         errors,
         kind.meta(obj),
@@ -38,10 +40,12 @@ def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
 def validate_update(resource: Resource, obj: Object, old: Object, subresource: str = "") -> list[FieldError]:
     """What is wrong with a change of `old` to `obj`, through the object itself or a subresource (`status`).
 
-    Raises `KeyError` for a kind without rules.
+    Nothing for a kind without rules.
     """
-    kind = kinds.rules(resource)
+    kind = kinds.find(resource)
     errors: list[FieldError] = []
+    if kind is None:
+        return errors
     _check_meta(errors, resource, kind, kind.meta(obj), kind.meta(old))
     part = kind.parts.get(subresource) if subresource else kind.update
     if part is not None:
@@ -67,8 +71,6 @@ def _check_meta(errors: list[FieldError], resource: Resource, kind: Kind, new: O
 
 
 def warnings(resource: Resource, obj: Object, old: Object | None = None) -> list[str]:
-    """What a client should be told of an accepted object: deprecated fields, surprising values.
-
-    Raises `KeyError` for a kind without rules.
-    """
-    return kinds.rules(resource).warnings(obj, old)
+    """What a client should be told of an accepted object: deprecated fields, surprising values."""
+    kind = kinds.find(resource)
+    return kind.warnings(obj, old) if kind is not None else []

@@ -77,6 +77,20 @@ def rules(resource: Resource) -> Kind:
     return _load(resource.group, resource.plural)
 
 
+def find(resource: Resource) -> Kind | None:
+    """The rules of a built-in resource's objects; None for a kind without."""
+    try:
+        return _found[resource]
+    except KeyError:
+        key = (resource.group, resource.plural)
+        kind = _found[resource] = _load(*key) if key in _KINDS else None
+        return kind
+
+
+#: Asked for several times in every write.
+_found: dict[Resource, Kind | None] = {}
+
+
 def covered() -> frozenset[tuple[str, str]]:
     """(group, plural) of every kind with rules."""
     return _COVERED
