@@ -5,10 +5,15 @@ The tests are named for the specification's [sig-api-machinery] CustomResource* 
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -443,3 +448,79 @@ def test_kubectl_takes_anything_where_unknown_fields_are_kept(group: Group) -> N
     assert group.rest.ok("GET", group.path("a"))["more"] is True
     explained = group.cluster.kubectl("explain", "widgets", f"--api-version={group.group}/v1")
     assert re.search(r"KIND:\s+Widget", explained)
+
+
+# Clients and operators
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Kubernetes version:UserWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_kr8s_makes_a_definition_and_objects_of_it(group: Group) -> None:
+    kr8s: Any = importlib.import_module("kr8s")
+    made: Any = importlib.import_module("kr8s.objects")
+    api = kr8s.api(kubeconfig=str(group.cluster.kubeconfig))
+    crd = made.CustomResourceDefinition(group.definition(version(objects(a=TEXT))), api=api)
+    crd.create()
+    group.made.append(crd.name)
+    # A definition without conditions (they are null, as in Kubernetes) is too much for its `wait`.
+    until(lambda: group.established(crd.name), "it is established", 10)
+    crd.refresh()
+    crd.wait("condition=Established=True", timeout=10)
+    Widget = made.new_class(kind="Widget", version=f"{group.group}/v1", namespaced=True, plural="widgets")
+    widget = Widget({"metadata": {"name": "a", "namespace": group.namespace}, "spec": {"a": "x"}}, api=api)
+    widget.create()
+    widget.patch({"spec": {"a": "y"}})
+    (found,) = list(api.get(f"widgets.{group.group}", namespace=group.namespace))
+    assert found.spec.a == "y"
+    widget.delete()
+    until(lambda: not widget.exists(), "it is gone", 10)
+
+
+OPERATOR = """
+import kopf
+import kubernetes.client
+
+@kopf.on.create("{group}", "v1", "widgets")
+def create(spec, namespace, name, patch, **_):
+    body = {{"metadata": {{"name": name, "namespace": namespace}}, "data": {{"size": str(spec["size"])}}}}
+    kopf.adopt(body)
+    api().create_namespaced_config_map(namespace, body)
+    patch.status["made"] = True
+
+@kopf.on.field("{group}", "v1", "widgets", field="spec.size")
+def resize(old, new, namespace, name, **_):
+    if old is not None:
+        api().patch_namespaced_config_map(name, namespace, {{"data": {{"size": str(new)}}}})
+
+@kopf.on.delete("{group}", "v1", "widgets")
+def delete(namespace, name, **_):
+    body = {{"metadata": {{"name": name + "-was-here", "namespace": namespace}}}}
+    api().create_namespaced_config_map(namespace, body)
+
+def api():
+    kubernetes.config.load_kube_config()
+    return kubernetes.client.CoreV1Api()
+"""
+
+
+def test_an_operator_written_with_kopf_does_its_work(group: Group, tmp_path: Path) -> None:
+    group.define(version(objects(size=NUMBER), subresources={"status": {}}))
+    (tmp_path / "operator.py").write_text(OPERATOR.format(group=group.group))
+    command = [sys.executable, "-m", "kopf", "run", "-n", group.namespace, str(tmp_path / "operator.py")]
+    environment = {**os.environ, "KUBECONFIG": str(group.cluster.kubeconfig)}
+    maps = f"/api/v1/namespaces/{group.namespace}/configmaps"
+    with (tmp_path / "log").open("wb") as log:
+        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            group.create("a", spec={"size": 1})
+            until(lambda: group.rest.ok("GET", group.path("a")).get("status", {}).get("made"), "it is made", 30)
+            assert group.rest.ok("GET", f"{maps}/a")["data"] == {"size": "1"}
+            group.rest.ok("PATCH", group.path("a"), {"spec": {"size": 2}}, Content_Type=MERGE)
+            until(lambda: group.rest.ok("GET", f"{maps}/a")["data"] == {"size": "2"}, "it is resized", 30)
+            assert group.rest.ok("GET", group.path("a"))["metadata"]["finalizers"]
+            group.rest.ok("DELETE", group.path("a"))
+            until(lambda: group.rest("GET", f"{maps}/a-was-here")[0] == 200, "its end is handled", 30)
+            until(lambda: group.rest("GET", f"{maps}/a")[0] == 404, "the dependent is collected", 30)
+        finally:
+            running.terminate()
+            running.wait(20)
