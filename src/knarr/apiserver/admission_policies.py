@@ -112,7 +112,7 @@ class ValidatingPolicies:
         """Judge a request by all policies. Raises `StatusError` where one refuses it."""
         variables: Variables | None = None
         effects = Effects(attributes, self._ctx.metrics.policies)
-        for found in self._selector.select(self.index.hooks(), attributes):
+        async for found in self._selector.select(self.index.hooks(), attributes):
             if isinstance(found, Unusable):
                 if not found.policy.ignores_failures:
                     effects.denials.append(Denial(found.policy.name, found.binding, found.why))
@@ -152,7 +152,7 @@ class MutatingPolicies:
 
     async def admit(self, attributes: Attributes) -> None:
         """Let all policies change a request's object. Raises `StatusError` where one fails that must not."""
-        selected = list(self._selector.select(self.index.hooks(), attributes))
+        selected = [one async for one in self._selector.select(self.index.hooks(), attributes)]
         if not selected:
             return
         found = [one for one in selected if isinstance(one, Unusable)]

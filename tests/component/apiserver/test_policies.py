@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.component.apiserver import test_conversion
+from tests.component.apiserver.test_custom_resources import established
 from tests.component.apiserver.world import NAMESPACE, World, config_map, eventually, pod, running
 from tests.webhook_server import item, patch, serving
 
@@ -384,3 +386,27 @@ def _without_names(spec: Object) -> Object:
     volumes = [{**volume, "name": "token"} for volume in spec["volumes"]]
     mounts = [{**mount, "name": "token"} for mount in spec["containers"][0]["volumeMounts"]]
     return {**spec, "volumes": volumes, "containers": [{**spec["containers"][0], "volumeMounts": mounts}]}
+
+
+def test_parameters_are_of_the_version_that_the_policy_names_where_a_webhook_converts(tmp_path: Path) -> None:
+    async def tell(world: World, client: Client) -> None:
+        await established(world, client, test_conversion.definition(server))
+        kind = {"apiVersion": "example.com/v2", "kind": "Widget"}
+        ref = {"paramRef": {"name": "p", "parameterNotFoundAction": "Deny"}}
+        await validate(client, "port", CONFIG_MAPS, "object.data.k == params.port", paramKind=kind, binding=ref)
+        param = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "p"}, "hostPort": "h:0"}
+        await client.create(test_conversion.V1, param, NAMESPACE)
+        await client.create(registry.CONFIGMAPS, config_map("a"), NAMESPACE)
+        change = {"hostPort": "h:1"}
+        await client.patch(test_conversion.V1, "p", change, NAMESPACE, content_type=MERGE_PATCH)
+        error = await refused(client.create(registry.CONFIGMAPS, config_map("b"), NAMESPACE))
+        assert "failed expression: object.data.k == params.port" in error.message
+        server.on("/convert", lambda _: {"result": {"status": "Failure", "message": "no"}, "convertedObjects": []})
+        await client.patch(test_conversion.V1, "p", {"hostPort": "h:2"}, NAMESPACE, content_type=MERGE_PATCH)
+        error = await refused(client.create(registry.CONFIGMAPS, config_map("b"), NAMESPACE))
+        assert "denied request: failed to configure binding: conversion webhook for example.com/v1" in error.message
+
+    (tmp_path / "hook").mkdir()
+    with serving(tmp_path / "hook") as server:
+        server.on("/convert", test_conversion.convert)
+        story(tell, tmp_path)

@@ -7,6 +7,7 @@ each of which the policy is evaluated with; one None where the policy has no par
 from __future__ import annotations
 
 from knarr.apimachinery import labels
+from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.gvk import parse_api_version
 from knarr.apimachinery.types import Object
 from knarr.apiserver import projection
@@ -49,37 +50,42 @@ class Params:
             self._generation = self._served.generation
         return self._scopes.get((kind.get("apiVersion", ""), kind.get("kind", "")))
 
-    def collect(self, kind: Object | None, ref: Object | None, namespace: str) -> list[Object | None]:
+    async def collect(self, kind: Object | None, ref: Object | None, namespace: str) -> list[Object | None]:
         """The parameters of a binding for a request in a namespace. Raises `ConfigurationError`."""
         if kind is None or ref is None:
             return [None]
         scope = self.scope(kind)
         place = _place(scope, ref, namespace)
         if ref.get("name"):
-            found = self._named(scope, place, ref["name"])
+            entries = self._named(scope, place, ref["name"])
         else:
-            found = self._selected(scope, place, ref.get("selector"))
+            entries = self._selected(scope, place, ref.get("selector"))
+        found = [await self._decoded(scope, entry) for entry in entries]
         if not found and ref.get("parameterNotFoundAction") == "Deny":
             raise ConfigurationError("no params found for policy binding with `Deny` parameterNotFoundAction")
         return list(found)
 
-    def _named(self, scope: Scope, namespace: str, name: str) -> list[Object]:
+    def _named(self, scope: Scope, namespace: str, name: str) -> list[Entry]:
         entry = scope.keep.entries.get(scope.prefix(namespace) + name)
-        return [] if entry is None else [self._decoded(scope, entry)]
+        return [] if entry is None else [entry]
 
-    def _selected(self, scope: Scope, namespace: str, selector: Object | None) -> list[Object]:
+    def _selected(self, scope: Scope, namespace: str, selector: Object | None) -> list[Entry]:
         wanted = labels.from_object(selector)
         entries = scope.keep.range(scope.prefix(namespace))
-        return [self._decoded(scope, entry) for entry in entries if wanted.matches(entry.head.metadata.labels or {})]
+        return [entry for entry in entries if wanted.matches(entry.head.metadata.labels)]
 
-    def _decoded(self, scope: Scope, entry: Entry) -> Object:
+    async def _decoded(self, scope: Scope, entry: Entry) -> Object:
+        """The object in the version that the policy names. Raises `ConfigurationError` where a webhook fails."""
         key = (scope.resource.api_version, entry.key)
         kept = self._kept.get(key)
         if kept is not None and kept[0] is entry:
             return kept[1]
         if len(self._kept) >= _KEPT:
             self._kept.clear()
-        obj = projection.served(scope, entry)
+        try:
+            obj = projection.served(scope, await projection.viewed(scope, entry))
+        except StatusError as error:
+            raise ConfigurationError(error.message) from error
         self._kept[key] = (entry, obj)
         return obj
 

@@ -7,7 +7,7 @@ Source: k8s.io/apiserver/pkg/admission/plugin/policy/generic/policy_dispatcher.g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
 from knarr.api.resources import Resource
@@ -76,7 +76,7 @@ class Selector:
         self._known: dict[tuple[Resource, str, str], tuple[Hook, ...]] = {}
         self._known_of: tuple[object, int] = ((), -1)
 
-    def select(self, hooks: tuple[Hook, ...], attributes: Attributes) -> Iterator[Invocation | Unusable]:
+    async def select(self, hooks: tuple[Hook, ...], attributes: Attributes) -> AsyncIterator[Invocation | Unusable]:
         """The invocations for a request."""
         for hook in self.concerned(hooks, attributes):
             policy = hook.policy
@@ -90,7 +90,8 @@ class Selector:
                 yield Unusable(policy, "", f"failed to configure policy: {error}")
                 continue
             for binding in hook.bindings:
-                yield from self._bound(policy, binding, match, attributes)
+                for one in await self._bound(policy, binding, match, attributes):
+                    yield one
 
     def concerned(self, hooks: tuple[Hook, ...], attributes: Attributes) -> tuple[Hook, ...]:
         """The policies whose rules name such requests."""
@@ -107,18 +108,17 @@ class Selector:
             )
         return found
 
-    def _bound(
+    async def _bound(
         self, policy: Policy, binding: Binding, match: Match, attributes: Attributes
-    ) -> Iterator[Invocation | Unusable]:
+    ) -> list[Invocation | Unusable]:
         try:
             if binding.criteria is not None and self._match(binding.criteria, attributes) is None:
-                return
-            params = self.params.collect(policy.param_kind, binding.param_ref, rules.namespace_of(attributes))
+                return []
+            place = rules.namespace_of(attributes)
+            params = await self.params.collect(policy.param_kind, binding.param_ref, place)
         except ConfigurationError as error:
-            yield Unusable(policy, binding.name, f"failed to configure binding: {error}")
-            return
-        for param in params:
-            yield Invocation(policy, binding, match, param)
+            return [Unusable(policy, binding.name, f"failed to configure binding: {error}")]
+        return [Invocation(policy, binding, match, param) for param in params]
 
     def _match(self, criteria: Criteria, attributes: Attributes) -> Match | None:
         """As what a request matches. Raises `ConfigurationError` where that cannot be told."""

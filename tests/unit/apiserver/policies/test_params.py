@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -28,6 +29,9 @@ class Cluster:
         self.params = Params(self.served)
         self._revision = 0
 
+    def collect(self, kind: Object | None, ref: Object | None, namespace: str) -> list[Object | None]:
+        return asyncio.run(self.params.collect(kind, ref, namespace))
+
     def put(self, resource: Any, name: str, namespace: str = "", **labels: str) -> None:
         self._revision += 1
         obj = {"metadata": {"name": name, "namespace": namespace, "labels": labels}, "data": {"at": namespace}}
@@ -51,27 +55,27 @@ def names(found: list[Object | None]) -> list[str]:
 
 
 def test_without_a_kind_or_a_reference_there_is_one_evaluation_without_parameters(cluster: Cluster) -> None:
-    assert cluster.params.collect(None, {"name": "limits"}, "n") == [None]
-    assert cluster.params.collect(CONFIG_MAP, None, "n") == [None]
+    assert cluster.collect(None, {"name": "limits"}, "n") == [None]
+    assert cluster.collect(CONFIG_MAP, None, "n") == [None]
 
 
 def test_by_name_in_the_requests_namespace_or_the_one_given(cluster: Cluster) -> None:
     ref = {"name": "limits", "parameterNotFoundAction": "Deny"}
-    found = cluster.params.collect(CONFIG_MAP, ref, "n")
+    found = cluster.collect(CONFIG_MAP, ref, "n")
     assert names(found) == ["n/limits"]
     assert found[0] is not None
     assert (found[0]["kind"], found[0]["apiVersion"]) == ("ConfigMap", "v1")
-    assert names(cluster.params.collect(CONFIG_MAP, {**ref, "namespace": "other"}, "n")) == ["other/limits"]
+    assert names(cluster.collect(CONFIG_MAP, {**ref, "namespace": "other"}, "n")) == ["other/limits"]
 
 
 def test_all_that_a_selector_selects(cluster: Cluster) -> None:
     ref: Object = {"selector": {"matchLabels": {"env": "prod"}}}
-    assert names(cluster.params.collect(CONFIG_MAP, ref, "n")) == ["n/limits"]
-    assert names(cluster.params.collect(CONFIG_MAP, {"selector": {}}, "n")) == ["n/limits", "n/more"]
+    assert names(cluster.collect(CONFIG_MAP, ref, "n")) == ["n/limits"]
+    assert names(cluster.collect(CONFIG_MAP, {"selector": {}}, "n")) == ["n/limits", "n/more"]
 
 
 def test_of_a_kind_without_namespaces(cluster: Cluster) -> None:
-    assert names(cluster.params.collect(NODE, {"name": "node"}, "n")) == ["/node"]
+    assert names(cluster.collect(NODE, {"name": "node"}, "n")) == ["/node"]
 
 
 @pytest.mark.parametrize(
@@ -105,20 +109,20 @@ def test_of_a_kind_without_namespaces(cluster: Cluster) -> None:
 )
 def test_what_cannot_be_found(cluster: Cluster, kind: Object, ref: Object, namespace: str, text: str) -> None:
     with pytest.raises(ConfigurationError) as error:
-        cluster.params.collect(kind, ref, namespace)
+        cluster.collect(kind, ref, namespace)
     assert str(error.value) == text
 
 
 def test_missing_parameters_that_are_allowed_are_none(cluster: Cluster) -> None:
     ref = {"name": "none", "parameterNotFoundAction": "Allow"}
-    assert cluster.params.collect(CONFIG_MAP, ref, "n") == []
+    assert cluster.collect(CONFIG_MAP, ref, "n") == []
 
 
 def test_a_change_of_parameters_is_seen_at_once(cluster: Cluster) -> None:
     ref: Object = {"name": "limits"}
-    before = cluster.params.collect(CONFIG_MAP, ref, "n")[0]
-    assert cluster.params.collect(CONFIG_MAP, ref, "n")[0] is before
+    before = cluster.collect(CONFIG_MAP, ref, "n")[0]
+    assert cluster.collect(CONFIG_MAP, ref, "n")[0] is before
     cluster.put(registry.CONFIGMAPS, "limits", "n", env="new")
-    after = cluster.params.collect(CONFIG_MAP, ref, "n")[0]
+    after = cluster.collect(CONFIG_MAP, ref, "n")[0]
     assert after is not None
     assert after["metadata"]["labels"] == {"env": "new"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from hypothesis import given
@@ -29,6 +30,13 @@ BINDING = Binding("b", "p", None, None, ("Deny",))
 
 def selector() -> Selector:
     return Selector(Params(SERVED), SERVED.equivalents, lambda: SERVED.generation)
+
+
+def select(hooks: tuple[Hook, ...], request: Attributes) -> list[Invocation | Unusable]:
+    async def main() -> list[Invocation | Unusable]:
+        return [one async for one in selector().select(hooks, request)]
+
+    return asyncio.run(main())
 
 
 def hook(*rules: Object, name: str = "p", **constraints: Any) -> Hook:
@@ -70,7 +78,7 @@ def test_no_policy_that_matches_is_passed_over(
     rules: list[Object], policy: str, resource: Any, operation: str, subresource: str
 ) -> None:
     one, request = hook(*rules, matchPolicy=policy), attributes(resource, operation, subresource)
-    found = [item for item in selector().select((one,), request) if isinstance(item, Invocation)]
+    found = [item for item in select((one,), request) if isinstance(item, Invocation)]
     match = one.policy.criteria.match(request, SERVED.equivalents)
     assert [item.match for item in found] == ([match] if match is not None else [])
 
@@ -86,9 +94,9 @@ def test_policies_are_found_anew_when_they_change() -> None:
 
 def test_policies_and_reviews_are_never_asked_about() -> None:
     every = {"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"]}
-    one, hooks = selector(), (hook(every),)
+    hooks = (hook(every),)
     for resource in (registry.VALIDATINGADMISSIONPOLICIES, registry.resource("tokenreviews", "authentication.k8s.io")):
-        assert not list(one.select(hooks, attributes(resource)))
+        assert not select(hooks, attributes(resource))
 
 
 def test_a_policy_whose_parameters_are_unknown_is_told_once_for_all_its_bindings() -> None:
@@ -99,6 +107,6 @@ def test_a_policy_whose_parameters_are_unknown_is_told_once_for_all_its_bindings
         "validations": [{"expression": "true"}],
     }
     policy = compiled.validating({"metadata": {"name": "p", "uid": "p"}, "spec": spec})
-    (found,) = selector().select((Hook(policy, (BINDING, BINDING)),), attributes(registry.PODS))
+    (found,) = select((Hook(policy, (BINDING, BINDING)),), attributes(registry.PODS))
     assert isinstance(found, Unusable)
     assert (found.binding, found.why.partition(":")[0]) == ("", "failed to configure policy")
