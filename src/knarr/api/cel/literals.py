@@ -8,16 +8,42 @@ from __future__ import annotations
 from dataclasses import replace
 
 from knarr.api.cel.budget import EvaluationError
-from knarr.api.cel.functions import text_format
+from knarr.api.cel.functions import regex, text_format
 from knarr.api.cel.functions.runtime import functions
 from knarr.api.cel.nodes import Node
 
+_CONVERTED = frozenset(("bool", "bytes", "double", "duration", "int", "string", "timestamp", "uint"))
 _CHECKED = {"duration": 0, "timestamp": 0, "matches": 1}
 
 
 def problems(node: Node) -> list[tuple[int, str]]:
     """Offset and sentence of each, in the order of the text."""
     return sorted(_below(node), key=lambda found: found[0])
+
+
+def instantiation_problem(node: Node) -> str:
+    """What keeps a program from being made, though the expression compiles: literals that Kubernetes works out then."""
+    for part in node.below:
+        found = instantiation_problem(part)
+        if found:
+            return found
+    try:
+        _make(node)
+    except EvaluationError as error:
+        return f"program instantiation failed: {error.message}"
+    return ""
+
+
+def _make(node: Node) -> None:
+    if node.kind != "call" or not node.below:
+        return
+    given = node.below[1] if node.name in ("find", "findAll") and len(node.below) > 1 else node.below[0]
+    if given.kind != "const":
+        return
+    if node.name in ("find", "findAll") and type(given.value) is str:
+        regex.pattern(given.value)
+    elif node.name in _CONVERTED and not node.targeted:
+        functions()[node.name].meaning(given.value)(given.value)
 
 
 def _below(node: Node) -> list[tuple[int, str]]:
@@ -81,8 +107,6 @@ def _unfit(node: Node, allowed: frozenset[str], *, deep: bool) -> Node | None:
 
 def _check(name: str, text: str) -> None:
     if name == "matches":
-        from knarr.api.cel.functions.regex import pattern
-
-        pattern(text)
+        regex.pattern(text)
     else:
         functions()[name].meaning(text)(text)

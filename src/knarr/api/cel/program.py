@@ -104,6 +104,9 @@ def _program(text: str, environment: Environment) -> Program:
         return Program(text, Compiled(problem=problem(text, _TOO_DEEP)))
     if found:
         return Program(text, Compiled(problem=problem(text, found)))
+    failed = literals.instantiation_problem(root)
+    if failed:
+        return Program(text, Compiled(problem=failed))
     return Program(text, Compiled(str(root.type)), root, shapes_of(environment))
 
 

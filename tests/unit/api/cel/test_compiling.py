@@ -101,6 +101,17 @@ def test_rules_ask_only_for_what_the_schema_has(text: str, problem: str) -> None
     assert found.problem.partition("\n")[0] == wanted
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("'a'.find(')') == ''", "error parsing regexp: unexpected ): `)`"),
+        ("[1].all(x, int('x') == 1)", "type conversion error from 'string' to 'int'"),
+    ],
+)
+def test_literals_are_worked_out_when_programs_are_made(text: str, problem: str) -> None:
+    assert compile_expression(text, _POLICY).problem == f"program instantiation failed: {problem}"
+
+
 def test_what_a_mutation_builds_is_not_looked_into() -> None:
     environment = Environment((("object", "dyn"),), constructs=("Object", "JSONPatch"))
     assert compile_expression("Object{metadata: Object.metadata{labels: {'a': 'b'}}}", environment).type == "Object"
