@@ -78,6 +78,6 @@ def of(ctx: Context, request: Request, response: Response, enter: Callable[[Requ
     if scope is None or scope.collection is None:
         return None
     entry = scope.collection.entries.get(scope.stored.key(info.namespace, info.name))
-    if entry is None or response.body != scope.collection.single(entry):
+    if entry is None or response.body != scope.collection.single(entry) or len(entry.body) >= http_gzip.LEAST:
         return None
     return Repeat(ctx, request, response, scope, enter)

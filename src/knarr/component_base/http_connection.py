@@ -95,8 +95,8 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._queue: deque[tuple[Request, bool]] = deque()
         self._busy = False
-        #: Requests that were answered at once, of the bytes that were fed last.
-        self._answered: list[tuple[Request, Response]] = []
+        #: The last request that was answered at once.
+        self._answered: tuple[Request, Response] | None = None
         self._can_write: asyncio.Event | None = None
         #: Since when the client takes nothing (None: it does), and what it had not taken then.
         self._stalled: float | None = None
@@ -177,10 +177,12 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(answer)
             self._incoming.since = asyncio.get_running_loop().time()
             return
-        self._answered.clear()
-        self._incoming.feed(data)
-        if len(self._answered) == 1 and self._incoming.phase == BETWEEN and not self._closing:
-            repeats.keep(data, self.fingerprint, *self._answered[0])
+        incoming, before = self._incoming, self._incoming.begun
+        incoming.feed(data)
+        answered, self._answered = self._answered, None
+        alone = incoming.begun == before + 1 and incoming.phase == BETWEEN
+        if answered is not None and alone and not (self._closing or incoming.deaf or incoming.upgraded):
+            repeats.keep(data, self.fingerprint, *answered)
 
     def keep_for_upgrade(self, data: bytes) -> None:
         """Bytes behind a request for an upgrade wait for whoever takes it."""
@@ -273,7 +275,7 @@ class Connection(asyncio.BufferedProtocol):
         quick = self._server.quick
         response = quick(request) if quick is not None else None
         if response is not None and not http_gzip.wanted(request, response):
-            self._answered.append((request, response))
+            self._answered = (request, response)
             self._send(request, response, keep=keep)
             self._next(keep=keep)
             return

@@ -80,6 +80,7 @@ class Incoming:
         "_streams",
         "_taker",
         "_url",
+        "begun",
         "body_stream",
         "deaf",
         "phase",
@@ -95,6 +96,8 @@ class Incoming:
         #: What comes in is dropped: the connection ends.
         self.deaf = False
         self.phase = BETWEEN
+        #: How many requests have begun.
+        self.begun = 0
         #: The loop's time at which the last request began, or was answered.
         self.since = 0.0
         #: Whether what was fed last has completed a request.
@@ -147,6 +150,7 @@ class Incoming:
     def on_message_begin(self) -> None:
         """A request begins."""
         self._begin()
+        self.begun += 1
         self.phase = HEAD
         self.since = asyncio.get_running_loop().time()
         self._method, self._odd = self._odd, ""

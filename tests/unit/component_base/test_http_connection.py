@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from knarr.component_base import http_limits
 from knarr.component_base.http import Pieces, Request, Response
 from knarr.component_base.http_connection import Connection
+from knarr.component_base.http_repeats import RepeatOf
 from knarr.component_base.http_server import HttpServer
 
 BIG = b"x" * 1_000_000
@@ -23,7 +24,7 @@ class Client(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.written = b""
+        self.written = bytearray()
         self.unread = 0
         self.closed = self.aborted = self.reading_paused = False
 
@@ -71,9 +72,11 @@ async def endless(_request: Request) -> Response:
 
 
 def connect(
-    handler: Callable[[Request], object] = slowly, quick: Callable[[Request], Response | None] | None = None
+    handler: Callable[[Request], object] = slowly,
+    quick: Callable[[Request], Response | None] | None = None,
+    repeat: RepeatOf | None = None,
 ) -> tuple[Connection, Client]:
-    connection = Connection(HttpServer(handler, None, quick))  # type: ignore[arg-type]
+    connection = Connection(HttpServer(handler, None, quick, repeat=repeat))  # type: ignore[arg-type]
     client = Client()
     connection.connection_made(client)
     return connection, client
@@ -354,3 +357,50 @@ def test_pieces_are_the_same_in_parts(
     assert len(body) == len(bytes(body))
     longest = max(map(len, pieces), default=0)
     assert all(len(part) <= size + longest + len(before) + len(after) + len(between) * size for part in parts)
+
+
+def gets(request: Request) -> Response | None:
+    return Response(200, b"", "text/plain") if request.method == "GET" else None
+
+
+AGAIN = b"HTTP/1.1 299 again\r\n\r\n"
+POST = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"
+
+
+@pytest.mark.parametrize(
+    ("data", "statuses"),
+    [
+        ([GET, GET], [200, 299]),
+        ([GET + GET, GET + GET], [200] * 4),
+        ([GET + POST, GET + POST], [200] * 4),
+        ([POST + GET, POST + GET], [200] * 4),
+        ([GET + GET[:9], GET[9:], GET + GET[:9], GET[9:]], [200] * 4),
+        ([GET[:9], GET[9:], GET[:9], GET[9:]], [200, 200]),
+        ([GET, POST + GET, GET], [200, 200, 200, 299]),
+        ([GET.replace(b"/a", b"/b"), GET], [200, 200]),
+    ],
+)
+def test_only_what_was_one_request_as_a_whole_is_answered_again(data: list[bytes], statuses: list[int]) -> None:
+    async def run() -> None:
+        connection, client = connect(slowly, gets, lambda _request, _response: lambda: AGAIN)
+        for part in data:
+            feed(connection, part)
+            await settle()
+        assert client.statuses == statuses
+
+    asyncio.run(run())
+
+
+def test_what_closes_the_connection_is_not_answered_again() -> None:
+    async def run() -> None:
+        kept: list[Request] = []
+        last = GET.replace(b"Host", b"Connection: close\r\nHost")
+        for _ in range(2):
+            connection, client = connect(slowly, gets, lambda request, _: kept.append(request))
+            feed(connection, last)
+            await settle()
+            assert client.closed
+            assert client.statuses == [200]
+        assert not kept
+
+    asyncio.run(run())
