@@ -14,6 +14,7 @@ from knarr.apiserver.authn.front_proxy import FrontProxy
 from knarr.apiserver.authn.settings import AuthenticationSettings, TokenWebhook
 from knarr.apiserver.authz.settings import AuthorizationSettings, HookSpec, Terms, from_modes
 from knarr.apiserver.tokens import ISSUER, TokenTerms
+from knarr.component_base import kubeconfig
 from knarr.component_base.clock import Clock
 
 if TYPE_CHECKING:
@@ -128,8 +129,16 @@ def _authorization(arguments: argparse.Namespace) -> AuthorizationSettings:
             arguments.authorization_webhook_cache_authorized_ttl,
             arguments.authorization_webhook_cache_unauthorized_ttl,
         )
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file")
+        kubeconfig.load(path)
         hook = HookSpec(path, terms)
-    return from_modes(("Node", "RBAC") if modes is None else modes, hook)
+    policies = arguments.authorization_policy_file
+    if policies is not None:
+        from knarr.apiserver.authz.abac import AbacAuthorizer
+
+        AbacAuthorizer(policies.read_text())
+    return from_modes(("Node", "RBAC") if modes is None else modes, hook, policies)
 
 
 def _longest(seconds: float) -> int:

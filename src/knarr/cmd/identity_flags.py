@@ -74,6 +74,7 @@ def _authorization(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("authorization").add_argument
     add("--authorization-mode", type=_names, help="authorizers in their order (default: Node,RBAC)")
     add("--authorization-config", type=Path, help="an AuthorizationConfiguration, which is followed")
+    add("--authorization-policy-file", type=Path, help="the policies of mode ABAC")
     add("--authorization-webhook-config-file", type=Path, help="a kubeconfig that names a webhook")
     add("--authorization-webhook-version", choices=["v1", "v1beta1"], default="v1beta1", help="its API version")
     add("--authorization-webhook-cache-authorized-ttl", type=durations.parse, default=300.0, help="how long yes holds")

@@ -250,6 +250,7 @@ def test_a_changed_configuration_is_taken_over_and_a_broken_one_is_not(tmp_path:
         ([{**RBAC, "extra": 1}], "unknown field"),
         ([{"type": "Webhook", "name": "hook"}], "required"),
         ([webhook(Path("/nowhere"))], "must be a regular file"),
+        ([{"type": "ABAC", "name": "abac"}], "authorization-policy-file"),
         ([webhook(Path(__file__), timeout="31s")], "at most 30s"),
         ([webhook(Path(__file__), failurePolicy="Ignore")], "Unsupported value"),
         ([webhook(Path(__file__), authorizedTTL="0s")], "greater than zero"),

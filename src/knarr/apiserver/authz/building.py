@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from knarr.apiserver.authz import settings as kinds
 from knarr.apiserver.authz.chain import AuthorizerChain
 from knarr.apiserver.authz.links import AlwaysAllow, AlwaysDeny, Link
-from knarr.apiserver.authz.settings import AuthorizationSettings, AuthorizerSpec
+from knarr.apiserver.authz.settings import AuthorizationSettings, AuthorizerSpec, HookSpec
 from knarr.component_base.clock import Clock
 from knarr.component_base.tasks import Tasks
 
@@ -22,7 +22,7 @@ class Building:
 
     def use(self, settings: AuthorizationSettings) -> None:
         """Ask the authorizers of these settings. Raises `ValueError`, `OSError`, and then nothing changes."""
-        self.chain.use([self._link(spec) for spec in settings.authorizers])
+        self.chain.use([self._link(spec, settings) for spec in settings.authorizers])
 
     def follow(self, settings: AuthorizationSettings) -> None:
         """Take over changes of the settings' file, from now on."""
@@ -36,19 +36,23 @@ class Building:
                 "authorization configuration",
             )
 
-    def _link(self, spec: AuthorizerSpec) -> Link:
+    def _link(self, spec: AuthorizerSpec, settings: AuthorizationSettings) -> Link:
         if spec.type == kinds.NODE:
             return self.chain.node
         if spec.type == kinds.RBAC:
             return self.chain.rbac
         if spec.type == kinds.ALWAYS_ALLOW:
             return AlwaysAllow()
-        if spec.webhook is None:
-            return AlwaysDeny()
+        if spec.type == kinds.ABAC and settings.policies is not None:
+            from knarr.apiserver.authz.abac import AbacAuthorizer
+
+            return AbacAuthorizer(settings.policies.read_text())
+        return AlwaysDeny() if spec.webhook is None else self._hook(spec, spec.webhook)
+
+    def _hook(self, spec: AuthorizerSpec, hook: HookSpec) -> Link:
         from knarr.apiserver.authz.webhook import WebhookAuthorizer
         from knarr.apiserver.outside import Webhook
 
-        hook = spec.webhook
         if hook.kubeconfig is None:
             raise ValueError(f"authorizer {spec.name} names no kubeconfig")
         webhook = Webhook.named_by(hook.kubeconfig, self.clock, hook.timeout)

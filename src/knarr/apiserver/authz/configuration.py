@@ -14,6 +14,7 @@ from knarr.apimachinery.types import Object
 from knarr.apiserver import config_files
 from knarr.apiserver.authz import conditions
 from knarr.apiserver.authz.settings import (
+    ABAC,
     LONGEST,
     MODES,
     WEBHOOK,
@@ -22,6 +23,7 @@ from knarr.apiserver.authz.settings import (
     HookSpec,
     Terms,
 )
+from knarr.component_base import kubeconfig
 
 KIND = "AuthorizationConfiguration"
 VERSIONS = ("v1", "v1beta1", "v1alpha1")
@@ -60,6 +62,8 @@ def load(path: Path) -> AuthorizationSettings:
 def _authorizer(item: Any, path: str, folder: Path) -> AuthorizerSpec:
     found = config_files.known(item, path, ("type", "name", "webhook"))
     kind, name = found.get("type"), str(found.get("name") or "")
+    if kind == ABAC:
+        raise ValueError(f"{path}.type: ABAC is had by --authorization-mode and --authorization-policy-file")
     if kind not in MODES:
         raise ValueError(f"{path}.type: Unsupported value: {kind!r}: supported values: {', '.join(sorted(MODES))}")
     if not name:
@@ -118,6 +122,7 @@ def _connection(item: Any, path: str, folder: Path) -> Path | None:
         raise ValueError(f"{path}.type: InClusterConfig is for API servers that run in a pod; this one does not")
     if not file or not (folder / str(file)).is_absolute() or not (folder / str(file)).is_file():
         raise ValueError(f"{path}.kubeConfigFile: Invalid value: {file!r}: must be a regular file")
+    kubeconfig.load(folder / str(file))
     return folder / str(file)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-NODE, RBAC, WEBHOOK, ALWAYS_ALLOW, ALWAYS_DENY = "Node", "RBAC", "Webhook", "AlwaysAllow", "AlwaysDeny"
-MODES = (ALWAYS_ALLOW, ALWAYS_DENY, WEBHOOK, RBAC, NODE)
+NODE, RBAC, ABAC, WEBHOOK = "Node", "RBAC", "ABAC", "Webhook"
+ALWAYS_ALLOW, ALWAYS_DENY = "AlwaysAllow", "AlwaysDeny"
+MODES = (ALWAYS_ALLOW, ALWAYS_DENY, ABAC, WEBHOOK, RBAC, NODE)
 #: The longest that a webhook may take, in seconds.
 LONGEST = 30.0
 
@@ -48,9 +49,11 @@ class AuthorizationSettings:
 
     authorizers: tuple[AuthorizerSpec, ...] = field(default=(AuthorizerSpec(NODE), AuthorizerSpec(RBAC)))
     file: Path | None = None
+    #: The policies of ABAC.
+    policies: Path | None = None
 
 
-def from_modes(modes: Sequence[str], hook: HookSpec | None) -> AuthorizationSettings:
+def from_modes(modes: Sequence[str], hook: HookSpec | None, policies: Path | None = None) -> AuthorizationSettings:
     """What `--authorization-mode` says. Raises `ValueError`."""
     if not modes:
         raise ValueError("at least one authorization-mode must be passed")
@@ -63,6 +66,9 @@ def from_modes(modes: Sequence[str], hook: HookSpec | None) -> AuthorizationSett
         raise ValueError("authorization-mode Webhook's authorization config file not passed")
     if WEBHOOK not in modes and hook is not None:
         raise ValueError("cannot specify --authorization-webhook-config-file without mode Webhook")
+    if (ABAC in modes) != (policies is not None):
+        raise ValueError("authorization-mode ABAC and --authorization-policy-file go together")
     return AuthorizationSettings(
-        tuple(AuthorizerSpec(mode, mode.lower(), hook if mode == WEBHOOK else None) for mode in modes)
+        tuple(AuthorizerSpec(mode, mode.lower(), hook if mode == WEBHOOK else None) for mode in modes),
+        policies=policies,
     )
