@@ -62,8 +62,10 @@ def _check_spec(errors: Errors, spec: Object, before: Object | None = None) -> N
     if not group:
         errors.append(field.required("spec.group"))
     else:
-        texts(errors, "spec.group", group, names.dns_subdomain(group))
-        if not names.dns_subdomain(group) and "." not in group:
+        wrong = names.dns_subdomain(group)
+        if wrong:
+            errors.append(field.invalid("spec.group", group, ",".join(wrong)))
+        elif "." not in group:
             errors.append(field.invalid("spec.group", group, "should be a domain with at least one dot"))
     required_one_of(errors, "spec.scope", spec.get("scope", ""), _SCOPES)
     versions = items(spec, "versions")
@@ -112,7 +114,7 @@ def _check_versions(told: _Versions, given: Sequence[Object] | None, shared: set
     seen: list[str] = []
     for at, version in enumerate(versions):
         path, name = f"spec.versions[{at}]", version.get("name", "")
-        texts(errors, f"{path}.name", name, names.dns_1035_label(name))
+        _check_label(errors, f"{path}.name", name, name)
         seen.append(name)
         _check_warning(errors, version, f"{path}.deprecationWarning")
         own = {key: version.get(key) for key in _PER_VERSION if key not in shared}
@@ -125,7 +127,7 @@ def _check_versions(told: _Versions, given: Sequence[Object] | None, shared: set
         errors.append(field.invalid("spec.versions", shown, wrong))
     if seen and seen[0]:
         # The inner form repeats the first version's name.
-        texts(errors, "spec.version", seen[0], names.dns_1035_label(seen[0]))
+        _check_label(errors, "spec.version", seen[0], seen[0])
 
 
 def _inner(version: Object, shared: set[str]) -> Object:
@@ -237,21 +239,28 @@ def _check_column(errors: Errors, column: Object, path: str) -> None:
         errors.append(field.invalid(f"{path}.JSONPath", target, "must be a simple json path starting with ."))
 
 
-def _check_names(errors: Errors, given: Object, path: str) -> None:
+def _check_names(errors: Errors, given: Object, path: str, *, needed: bool = True) -> None:
     for key in ("plural", "singular", "kind", "listKind"):
         value, here = given.get(key, ""), f"{path}.{key}"
         if not value:
-            errors.append(field.required(here))
+            errors += [field.required(here)] if needed else []
         elif key in ("plural", "singular"):
-            texts(errors, here, value, names.dns_1035_label(value))
+            _check_label(errors, here, value, value)
         else:
-            texts(errors, here, value, (f"{_MIXED} {text}" for text in names.dns_1035_label(value.lower())))
+            _check_label(errors, here, value, value.lower(), f"{_MIXED} ")
     for key in ("shortNames", "categories"):
         for at, value in enumerate(items(given, key)):
-            texts(errors, f"{path}.{key}[{at}]", value, names.dns_1035_label(value))
+            _check_label(errors, f"{path}.{key}[{at}]", value, value)
     if given.get("kind") and given.get("kind") == given.get("listKind"):
         wrong = "kind and listKind may not be the same"
         errors.append(field.invalid(f"{path}.listKind", given["listKind"], wrong))
+
+
+def _check_label(errors: Errors, path: str, value: str, label: str, head: str = "") -> None:
+    """A name, all that is wrong with it in one error."""
+    wrong = names.dns_1035_label(label)
+    if wrong:
+        errors.append(field.invalid(path, value, head + ",".join(wrong)))
 
 
 def _check_conversion(errors: Errors, conversion: Object, path: str, stored: Object | None = None) -> None:
@@ -352,7 +361,14 @@ def _update(errors: Errors, obj: Object, old: Object) -> None:
     for key in ("kind", "plural") if fixed else ("plural",):
         if new.get(key) != had.get(key):
             errors.append(field.invalid(f"spec.names.{key}", new.get(key), IMMUTABLE))
+    _check_status(errors, obj, old)
     _check_approval(errors, obj, old)
+
+
+def _check_status(errors: Errors, obj: Object, old: Object) -> None:
+    """The names that were accepted; the rest of the status is the server's."""
+    accepted = (obj.get("status") or {}).get("acceptedNames") or {}
+    _check_names(errors, accepted, "status.acceptedNames", needed=False)
 
 
 def _is_established(obj: Object) -> bool:
@@ -372,4 +388,6 @@ def _unchecked(obj: Object) -> list[str]:
     return sorted(found)
 
 
-CUSTOMRESOURCEDEFINITIONS = Kind(_create, _update, warnings=_warnings, standard_finalizers=False)
+CUSTOMRESOURCEDEFINITIONS = Kind(
+    _create, _update, {"status": _check_status}, warnings=_warnings, standard_finalizers=False
+)

@@ -205,3 +205,20 @@ def test_formats_that_nobody_checks_are_told() -> None:
     obj = _definition(_object(a={"type": "string", "format": "odd"}, b={"type": "string", "format": "date-time"}))
     assert CUSTOMRESOURCEDEFINITIONS.warnings(obj, None) == ['unrecognized format "odd"']
     assert CUSTOMRESOURCEDEFINITIONS.warnings(obj, obj) == []
+
+
+def test_all_that_is_wrong_with_a_name_is_one_error() -> None:
+    obj = _definition(_object())
+    obj["spec"]["names"]["kind"] = "A_" + "b" * 70
+    errors: list[FieldError] = []
+    CUSTOMRESOURCEDEFINITIONS.create(errors, obj)
+    (found,) = (error for error in errors if error.field == "spec.names.kind")
+    assert found.detail.count("must be no more than 63") == found.detail.count("DNS-1035 label") == 1
+
+
+def test_accepted_names_are_good_ones() -> None:
+    errors: list[FieldError] = []
+    old, new = _definition(_object()), _definition(_object())
+    new["status"]["acceptedNames"] = {"plural": "Bad Name", "kind": ""}
+    CUSTOMRESOURCEDEFINITIONS.parts["status"](errors, new, old)
+    assert [error.field for error in errors] == ["status.acceptedNames.plural"]
