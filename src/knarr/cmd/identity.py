@@ -66,7 +66,6 @@ def _settings(arguments: argparse.Namespace, trusted: Authorities, clock: Clock)
         from knarr.apiserver.outside import Webhook
 
         webhook = TokenWebhook(Webhook.named_by(path, clock), version, keep)
-    static = arguments.token_auth_file
     return AuthenticationSettings(
         keys=[each.read_bytes() for each in arguments.service_account_key_file],
         issuers=tuple(arguments.service_account_issuer) or (ISSUER,),
@@ -76,13 +75,24 @@ def _settings(arguments: argparse.Namespace, trusted: Authorities, clock: Clock)
             longest=_longest(arguments.service_account_max_token_expiration),
             extends=arguments.service_account_extend_token_expiration,
         ),
-        static_tokens=static.read_text() if static is not None else "",
+        static_tokens=_static_tokens(arguments.token_auth_file),
         webhook=webhook,
         anonymous=Anonymous(arguments.anonymous_auth),
         proxy=_front_proxy(arguments, trusted),
         issuers_of_jwt=_issuers(arguments),
         file=_configuration(arguments),
     )
+
+
+def _static_tokens(path: Path | None) -> str:
+    """The lines of a token file, if they can be used. Raises `ValueError`, `OSError`."""
+    if path is None:
+        return ""
+    from knarr.apiserver.authn.static_tokens import StaticTokens
+
+    text = path.read_text()
+    StaticTokens(text, ())
+    return text
 
 
 def _issuers(arguments: argparse.Namespace) -> tuple[Issuer, ...]:
