@@ -111,7 +111,11 @@ def indexed_constant(holder: Closure, key: Any, step: Callable[[Any, Any], Any],
     def value(frame: Frame) -> Any:
         held = holder(frame)
         frame[SPENT] += cost
-        return step(held, key)
+        found = step(held, key)
+        if found is NONE:
+            # Steps that lead nowhere cost nothing.
+            frame[SPENT] -= 1
+        return found
 
     return value
 
@@ -123,7 +127,10 @@ def indexed(holder: Closure, key: Closure, step: Callable[[Any, Any], Any], cost
         held = holder(frame)
         index = key(frame)
         frame[SPENT] += cost
-        return step(held, index)
+        found = step(held, index)
+        if found is NONE:
+            frame[SPENT] -= 1
+        return found
 
     return value
 

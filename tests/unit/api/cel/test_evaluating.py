@@ -151,6 +151,67 @@ def test_what_evaluating_costs(text: str, wanted: int) -> None:
     assert cost(text, object={"a": {"b": 1}, "l": [1, 2, 3], "s": "x"}) == wanted
 
 
+_COSTED = {
+    "type": "object",
+    "properties": {
+        "obj": {"type": "object", "properties": {"field": {"type": "string"}, "absent": {"type": "string"}}},
+        "m": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "l": {
+            "type": "array",
+            "items": {"type": "object", "properties": {k: {"type": "string"} for k in ("k", "v", "v2")}},
+        },
+        "text": {"type": "string"},
+        "at": {"type": "string", "format": "date-time"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("type(self.text) == string", 4),
+        ("double(5) < 10.0", 1),
+        ("self.text.matches('^[^0-9]*$')", 8),
+        ("self.text.indexOf('o', 2) == 2", 4),
+        ("self.text.replace(' ', 'x') == 'Rookxtakesx👑'", 7),
+        ("self.text.split(' ') == ['Rook', 'takes', '👑']", 6),
+        ("self.text in ['Pending', 'Available']", 2),
+        ("self.at == timestamp('2011-08-18T00:00:00.000+01:00') + duration('19h3m37s10ms')", 4),
+        ("string(self.at) == '2011-08-18T19:03:37.01+01:00'", 6),
+        ("has(self.obj.field) && !has(self.obj.absent)", 5),
+        ("!('a' in self.m) || true", 4),
+        ("self.m.all(k, self.m[k] > 0)", 17),
+        ("self.m.exists_one(k, self.m[k] == 2)", 14),
+        ("size(self.m.filter(k, self.m[k] > 1)) == 1", 26),
+        ("self.l == [self.l[0], self.l[1]]", 19),
+        ("self.l.all(m, m.k.startsWith('a'))", 21),
+        ("!self.l.exists(m, m.v == 'x')", 25),
+        ("self.l.map(m, m.v).exists(v, v == 'b1')", 55),
+        ("self.l.exists(m, has(m.v2) && m.v2 == 'z')", 21),
+        ("self.l.map(m, has(m.v2) && m.v2 == 'z', m.v2).size() == 1", 25),
+        ("self.l.filter(m, has(m.v2) && m.v2 == 'z').map(m, m.v2).size() == 1", 39),
+        ("optional.of('a') != optional.none()", 3),
+        ("optional.of('a').or(optional.of('a')).hasValue()", 2),
+        ("optional.of('a').optMap(v, v == 'value').hasValue()", 8),
+        ("self.obj.?field == optional.of('a')", 5),
+        ("self.obj.?absent == optional.none()", 4),
+        ("self.obj.?field.orValue('v') == 'a'", 4),
+        ("self.m[?'a'] == optional.of(1)", 5),
+    ],
+)
+def test_rules_cost_what_they_cost_in_kubernetes(text: str, wanted: int) -> None:
+    value = {
+        "obj": {"field": "a"},
+        "m": {"a": 1, "b": 2},
+        "l": [{"k": "a1", "v": "b1"}, {"k": "a2", "v": "b2"}, {"k": "a3", "v": "b3", "v2": "z"}],
+        "text": "Rook takes 👑",
+        "at": "2011-08-18T19:03:37.010000000+01:00",
+    }
+    budget = Budget()
+    program(text, schema_environment(_COSTED)).evaluate({"self": value}, budget)
+    assert 10_000_000 - budget.remaining == wanted
+
+
 def test_loops_that_never_end_stop_with_the_budget() -> None:
     many = list(range(2000))
     with pytest.raises(BudgetExceeded) as caught:
