@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from knarr.apiserver import token_keys
 from knarr.apiserver.authn.authenticator import Anonymous
 from knarr.apiserver.authn.front_proxy import FrontProxy
 from knarr.apiserver.authn.settings import AuthenticationSettings, TokenWebhook
@@ -67,7 +68,7 @@ def _settings(arguments: argparse.Namespace, trusted: Authorities, clock: Clock)
 
         webhook = TokenWebhook(Webhook.named_by(path, clock), version, keep)
     return AuthenticationSettings(
-        keys=[each.read_bytes() for each in arguments.service_account_key_file],
+        keys=[_checked(each, token_keys.public) for each in arguments.service_account_key_file],
         issuers=tuple(arguments.service_account_issuer) or (ISSUER,),
         jwks_uri=arguments.service_account_jwks_uri,
         terms=TokenTerms(
@@ -82,6 +83,16 @@ def _settings(arguments: argparse.Namespace, trusted: Authorities, clock: Clock)
         issuers_of_jwt=_issuers(arguments),
         file=_configuration(arguments),
     )
+
+
+def _checked(path: Path, read: Callable[[bytes], object]) -> bytes:
+    """A file with keys that can be read. Raises `ValueError`, `OSError`."""
+    content = path.read_bytes()
+    try:
+        read(content)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    return content
 
 
 def _static_tokens(path: Path | None) -> str:
@@ -184,6 +195,6 @@ def signing_keys(arguments: argparse.Namespace, own: bytes) -> list[bytes]:
     """The key that signs tokens; tokens of the server's own key are taken all the same. Raises `FlagError`."""
     path = arguments.service_account_signing_key_file
     try:
-        return [own] if path is None else [path.read_bytes(), own]
-    except OSError as error:
+        return [own] if path is None else [_checked(path, token_keys.private), own]
+    except (ValueError, OSError) as error:
         raise FlagError(str(error)) from error

@@ -53,16 +53,15 @@ def test_front_proxies_are_told_from_clients() -> None:
 
 
 def test_keys_issuers_and_terms(tmp_path: Path) -> None:
-    (tmp_path / "old").write_bytes(b"old key")
-    (tmp_path / "new").write_bytes(b"new key")
-    keys = ("--service-account-key-file", str(tmp_path / "old"), "--service-account-signing-key-file")
+    old, new = (certificates.signing_key(tmp_path, name) for name in ("old", "new"))
+    keys = ("--service-account-key-file", str(tmp_path / "old.key"), "--service-account-signing-key-file")
     issuers = ("--service-account-issuer", "https://a", "--service-account-issuer", "https://b")
     terms = ("--service-account-max-token-expiration", "2h", "--service-account-extend-token-expiration", "false")
-    arguments = (*keys, str(tmp_path / "new"), *issuers, *terms, "--api-audiences", "x,y")
+    arguments = (*keys, str(tmp_path / "new.key"), *issuers, *terms, "--api-audiences", "x,y")
     found = authentication(*arguments)
-    assert (found.keys, found.issuers, found.audiences) == ([b"old key"], ("https://a", "https://b"), ("x", "y"))
+    assert (found.keys, found.issuers, found.audiences) == ([old], ("https://a", "https://b"), ("x", "y"))
     assert (found.terms.longest, found.terms.extends) == (7200, False)
-    assert identity.signing_keys(parsed(*arguments), b"own") == [b"new key", b"own"]
+    assert identity.signing_keys(parsed(*arguments), b"own") == [new, b"own"]
 
 
 def test_an_issuer_by_options() -> None:
@@ -92,6 +91,7 @@ def test_an_issuer_by_options() -> None:
         ("--authentication-config", "/nowhere"),
         ("--authentication-token-webhook-config-file", "/nowhere"),
         ("--service-account-key-file", "/nowhere"),
+        ("--service-account-key-file", __file__),
         ("--service-account-max-token-expiration", "1m"),
         ("--oidc-issuer-url", "https://issuer.example"),
         ("--oidc-issuer-url", "http://issuer.example", "--oidc-client-id", "k"),
