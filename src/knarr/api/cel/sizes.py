@@ -15,7 +15,7 @@ MOST = 2**64 - 1
 #: The biggest request, in bytes.
 _REQUEST = 3 * 1024 * 1024
 _LONGEST = {"duration": 32, "date": 12, "date-time": 32}
-_SHORTEST = {"duration": 4, "date": 12, "date-time": 22}
+_SHORTEST = {"duration": 3, "date": 12, "date-time": 21}
 _SMALLEST = {"boolean": 4, "number": 1, "integer": 1, "string": 2, "array": 2, "object": 2}
 
 

@@ -78,3 +78,47 @@ def test_libraries_have_their_costs(text: str, properties: Any, expected: int) -
 def test_whole_objects_have_a_name_of_some_length() -> None:
     rule = program("self.metadata.name.startsWith('a')", schema_environment({"type": "object"}, root=True))
     assert (rule.problem, rule.estimate()) == ("", 4)
+
+
+def _list(item: Any, **bounds: Any) -> Any:
+    return {"type": "array", "items": item, **bounds}
+
+
+def _map(value: Any, **bounds: Any) -> Any:
+    return {"type": "object", "additionalProperties": value, **bounds}
+
+
+def _string(length: int) -> Any:
+    return {"type": "string", "maxLength": length}
+
+
+NUMBER, DURATION, TIME = {"type": "number"}, {**TEXT, "format": "duration"}, {**TEXT, "format": "date-time"}
+
+
+@pytest.mark.parametrize(
+    ("text", "schema", "expected"),
+    [
+        ("self.all(x, true)", _list(NUMBER), 4718591),
+        ("self.all(x, true)", _list(TEXT), 3145727),
+        ("self.all(x, true)", _list(DURATION), 2359295),
+        ("self.all(x, true)", _list(TIME), 428963),
+        ("self.all(x, true)", _map({"x-kubernetes-int-or-string": True}), 1348169),
+        ("self.all(x, true)", _map(TIME), 349526),
+        ("self.all(x, true)", _map(TIME, maxProperties=10), 32),
+        ("self.contains('test')", TEXT, 314574),
+        ("size(self + 'hello') > size('hello')", _string(4), 7),
+        ("self[1] == self[1]", _list(TEXT), 314577),
+        ("self.all(x, self.all(y, self.all(z, true)))", _list(NUMBER, maxItems=10), 3552),
+        ("self.matches('x')", _string(50), 22),
+        ("self.all(x, x.y == 25.2)", _list(_map(NUMBER)), 6291452),
+        ("self.find('[0-9]+') == ''", _string(10), 11),
+        ("self.join(' ') == 'aa bb'", _list(TEXT), 329853068905),
+        ("self.join(' ') == 'aa bb'", _list(_string(10), maxItems=10), 43),
+        ("self.isSorted() == true", _list(TEXT), 329854432052),
+        ("self['a'] == self['b']", _map(TIME), 8),
+        ("oldSelf.size() == self.size()", _map(INT), 5),
+    ],
+)
+def test_estimates_are_those_of_kubernetes(text: str, schema: Any, expected: int) -> None:
+    rule = program(text, schema_environment(schema))
+    assert (rule.problem, rule.estimate()) == ("", expected)
