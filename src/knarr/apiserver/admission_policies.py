@@ -9,6 +9,7 @@ import orjson
 
 from knarr.apimachinery.errors import not_found
 from knarr.apimachinery.types import Object
+from knarr.apiserver import spoilt_managers
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.context import Context
 from knarr.apiserver.matching import requests
@@ -159,7 +160,9 @@ class MutatingPolicies:
         failures = [(one.policy, Failure(one.policy.name, one.binding, one.why)) for one in found]
         invocations = [one for one in selected if isinstance(one, Invocation)]
         if invocations:
+            managers = spoilt_managers.before(attributes)
             failures += await _Round(self._ctx, attributes).run(invocations)
+            spoilt_managers.mend(attributes, managers)
         serious = [failure for policy, failure in failures if not policy.ignores_failures]
         if serious:
             raise mutating.refusal(attributes, serious)

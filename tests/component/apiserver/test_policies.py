@@ -236,6 +236,20 @@ def test_what_a_mutation_cannot_do_refuses_the_request_as_a_whole(tmp_path: Path
     story(tell, tmp_path)
 
 
+def test_managed_fields_that_a_policy_spoils_are_mended(tmp_path: Path) -> None:
+    async def tell(_world: World, client: Client) -> None:
+        spoil = '[JSONPatch{op: "replace", path: "/metadata/managedFields/0/operation", value: "Guess"}]'
+        mutation = {"patchType": "JSONPatch", "jsonPatch": {"expression": spoil}}
+        spec = {"matchConstraints": match(CONFIG_MAPS), "mutations": [mutation], "reinvocationPolicy": "Never"}
+        resource = registry.resource("mutatingadmissionpolicies", GROUP)
+        await client.create(resource, {"metadata": {"name": "spoil"}, "spec": spec})
+        await bind(client, "mutating", "spoil")
+        made = await client.create(registry.CONFIGMAPS, config_map("a"), NAMESPACE)
+        assert [item["operation"] for item in made["metadata"]["managedFields"]] == ["Update"]
+
+    story(tell, tmp_path)
+
+
 @pytest.mark.parametrize("resource", [registry.VALIDATINGADMISSIONPOLICIES, registry.VALIDATINGADMISSIONPOLICYBINDINGS])
 def test_nobody_is_locked_out_of_policies(tmp_path: Path, resource: Resource) -> None:
     async def tell(_world: World, client: Client) -> None:

@@ -49,6 +49,14 @@ def test_types_that_do_not_go_together_are_told() -> None:
     assert text.startswith(f"apps/v1, Kind=Deployment: ERROR: <input>:1:22: {wrong}\n")
 
 
+def test_messages_that_do_not_add_up_are_told() -> None:
+    said = "'wants replicas > 1, got ' + object.spec.replicas"
+    rules = [{"expression": "object.spec.replicas > 1", "messageExpression": said}]
+    ((path, text),) = warnings(DEPLOYMENTS, validations=rules).items()
+    assert path == "spec.validations[0].messageExpression"
+    assert "found no matching overload for '_+_' applied to '(string, int)'" in text
+
+
 def test_variables_have_the_types_of_their_expressions() -> None:
     variables = [
         {"name": "count", "expression": "object.spec.replicas"},
@@ -68,7 +76,7 @@ def test_parameters_have_the_schema_of_their_kind() -> None:
 
 
 def test_custom_resources_and_message_expressions_are_checked_too() -> None:
-    rules = [{"expression": "object.spec.at != ''", "messageExpression": "object.spec.on"}]
+    rules = [{"expression": "object.spec.at != ''", "messageExpression": "object.spec.on + 1"}]
     found = warnings(CRONS, validations=rules)
     assert list(found) == ["spec.validations[0].messageExpression"]
     assert found["spec.validations[0].messageExpression"].startswith("example.com/v1, Kind=Cron: ERROR: <input>:1:12:")

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import orjson
 
 from knarr.api.resources import Resource
-from knarr.apimachinery import json_patch, managed_fields
+from knarr.apimachinery import json_patch
 from knarr.apimachinery.errors import internal
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.go_text import type_name
 from knarr.apimachinery.json_patch import DoesNotApplyError
 from knarr.apimachinery.types import Object
-from knarr.apiserver import kinds
+from knarr.apiserver import kinds, spoilt_managers
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.kinds import DecodeError
 from knarr.apiserver.matching import rules
@@ -73,13 +73,13 @@ class MutatingWebhooks:
         if attributes.again and rounds.output != attributes.object:
             # Plugins have changed it since.
             rounds.changed()
-        before = _managers(attributes)
+        before = spoilt_managers.before(attributes)
         try:
             await self._all(webhooks, attributes, rounds)
         finally:
             if attributes.reinvoke and not attributes.again:
                 rounds.output = copy.deepcopy(attributes.object)
-        _check_managers(attributes, before)
+        spoilt_managers.mend(attributes, before)
 
     async def _all(self, webhooks: tuple[Webhook, ...], attributes: Attributes, rounds: _Rounds) -> None:
         seen = self._caller.versions(attributes)
@@ -165,23 +165,3 @@ def _annotate(invocation: Invocation, attributes: Attributes, what: str, more: O
     webhook = invocation.webhook
     told = {"configuration": webhook.configuration, "webhook": webhook.name, **more}
     attributes.annotations[key] = orjson.dumps(told).decode()
-
-
-def _managers(attributes: Attributes) -> list[Object] | None:
-    found: list[Object] | None = ((attributes.object or {}).get("metadata") or {}).get("managedFields")
-    return found
-
-
-def _check_managers(attributes: Attributes, before: list[Object] | None) -> None:
-    """Managed fields that a webhook has spoilt become again what they were; the client is told."""
-    after = _managers(attributes)
-    if attributes.object is None or after is before or after == before:
-        return
-    try:
-        managed_fields.decoded(after or ())
-    except ValueError as error:
-        attributes.object["metadata"]["managedFields"] = before
-        attributes.warn(
-            ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated "
-            f"mutating admission controller; please fix your requests: {error}"
-        )
