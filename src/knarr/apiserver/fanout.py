@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
-from knarr.apiserver.watch_cache import Change, Collection
+from knarr.apiserver.watch_cache import Change, Collection, Watcher
 from knarr.component_base.http import Sink, framed
 
 #: Bytes of lines from which they are sent as a piece.
@@ -44,10 +44,22 @@ class Member(Protocol):
 class Fanout:
     """Sends the changes of one range of a collection to its members. A follower of the collection."""
 
-    __slots__ = ("_collection", "_count", "_line", "_lines", "_members", "_pending", "_sent_at", "_soon", "prefix")
+    __slots__ = (
+        "_collection",
+        "_count",
+        "_line",
+        "_lines",
+        "_members",
+        "_pending",
+        "_sent_at",
+        "_soon",
+        "demand",
+        "prefix",
+    )
 
-    def __init__(self, collection: Collection, prefix: str, line: Line, count: Count) -> None:
-        self.prefix = prefix
+    def __init__(self, collection: Collection, watcher: Watcher, line: Line, count: Count) -> None:
+        """`watcher` is one that watches the same."""
+        self.prefix, self.demand = watcher.prefix, watcher.demand
         self._collection = collection
         self._line, self._count = line, count
         #: In the order in which they came.

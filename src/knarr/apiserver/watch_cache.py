@@ -11,7 +11,7 @@ import asyncio
 import bisect
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import orjson
@@ -19,6 +19,7 @@ import orjson
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
 from knarr.apiserver import selectable
+from knarr.apiserver.followers import Demand, Follower, Followers
 from knarr.apiserver.label_index import LabelIndex
 from knarr.storage.store import Event, KeyValue, StoreError
 
@@ -127,27 +128,13 @@ class Change:
         return line
 
 
-class Follower(Protocol):
-    """What is told of a collection's changes."""
-
-    prefix: str
-
-    def push(self, change: Change) -> None:
-        """A change of what lies below the prefix."""
-        ...
-
-    def cut_off(self) -> None:
-        """Changes were missed."""
-        ...
-
-
 class Watcher:
     """A place in a collection's stream of changes: a bounded queue and a wake-up."""
 
-    __slots__ = ("_waiter", "cut", "prefix", "queue")
+    __slots__ = ("_waiter", "cut", "demand", "prefix", "queue")
 
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
+    def __init__(self, prefix: str, demand: Demand | None = None) -> None:
+        self.prefix, self.demand = prefix, demand
         self.queue: deque[Change] = deque()
         self.cut = False
         self._waiter: asyncio.Future[None] | None = None
@@ -211,8 +198,7 @@ class Collection:
         self._changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
         #: Watches may resume from here without the store's history.
         self.kept_since = 0
-        #: Asked in the order in which they came.
-        self._followers: dict[Follower, None] = {}
+        self._followers: Followers[Change] = Followers(self.prefix)
         self._decoder = msgspec.json.Decoder(selectable.head_type(resource.group, resource.plural))
         self._head_of: Callable[[bytes], Any] = self._decoder.decode
 
@@ -293,9 +279,9 @@ class Collection:
         if len(self._changes) == KEPT_CHANGES:
             self.kept_since = self._changes[0].entry.revision
         self._changes.append(change)
-        for follower in self._followers:
-            if entry.key.startswith(follower.prefix):
-                follower.push(change)
+        heads = (entry.head,) if previous is None else (entry.head, previous.head)
+        for follower in self._followers.told(entry.key, *heads):
+            follower.push(change)
         return change
 
     def since(self, revision: int, prefix: str) -> list[Change]:
@@ -309,19 +295,19 @@ class Collection:
         found.reverse()
         return found
 
-    def watch(self, prefix: str) -> Watcher:
+    def watch(self, prefix: str, demand: Demand | None = None) -> Watcher:
         """Queue changes from now on; `unfollow` ends it."""
-        watcher = Watcher(prefix)
+        watcher = Watcher(prefix, demand)
         self.follow(watcher)
         return watcher
 
-    def follow(self, follower: Follower) -> None:
+    def follow(self, follower: Follower[Change]) -> None:
         """Tell of changes from now on; `unfollow` ends it."""
-        self._followers[follower] = None
+        self._followers.add(follower)
 
-    def unfollow(self, follower: Follower) -> None:
+    def unfollow(self, follower: Follower[Change]) -> None:
         """Tell of changes no longer."""
-        self._followers.pop(follower, None)
+        self._followers.remove(follower)
 
     @property
     def has_history(self) -> bool:
@@ -339,7 +325,7 @@ class Collection:
 
     def cut(self) -> None:
         """End all watches: what they show is no more what is served."""
-        for follower in list(self._followers):
+        for follower in self._followers:
             follower.cut_off()
 
     def redefine(self, resource: Resource, head_of: Callable[[bytes], Any] | None = None) -> None:

@@ -12,6 +12,7 @@ from knarr.apimachinery.errors import not_acceptable
 from knarr.apimachinery.types import Object
 from knarr.apiserver import bookmarks, projection
 from knarr.apiserver.context import Context
+from knarr.apiserver.followers import Demand
 from knarr.apiserver.negotiation import PROTOBUF, STREAMS, TABLE, Form
 from knarr.apiserver.options import ListOptions
 from knarr.apiserver.selectors import Match, Selectors
@@ -45,6 +46,8 @@ class Watch:
     later: tuple[Encode, str] | None = None
     #: The labels it is counted under.
     counted: Key = ()
+    #: What it selects by that tells at once of which changes it need not hear.
+    demand: Demand | None = None
 
     def line(self, change: Change, kind: str) -> bytes:
         """The line of a change as an event of this kind."""

@@ -62,7 +62,7 @@ class CacheStream:
         self._one = one
         collection = one.scope.keep
         #: Queues what no fan-out sends.
-        self._watcher: Watcher = collection.watch(one.prefix)
+        self._watcher: Watcher = collection.watch(one.prefix, one.demand)
         # Nothing is awaited between these: the stream goes on exactly where the snapshot ends.
         initial = sends_initial(one.opts)
         snapshot = list(collection.range(one.prefix)) if initial else []
@@ -182,7 +182,7 @@ class CacheStream:
         one.scope.keep.unfollow(self._watcher)
 
     def _make(self) -> Fanout:
-        return Fanout(self._one.scope.keep, self._one.prefix, partial(line_of, self._one), self._count)
+        return Fanout(self._one.scope.keep, self._watcher, partial(line_of, self._one), self._count)
 
     def _key(self) -> Hashable:
         """What watches have in common whose lines are the same."""

@@ -14,6 +14,7 @@ from knarr.apimachinery import fields
 from knarr.apimachinery.errors import expired, not_acceptable
 from knarr.apiserver import options
 from knarr.apiserver.context import Context
+from knarr.apiserver.followers import Demand
 from knarr.apiserver.metrics import scope_of
 from knarr.apiserver.negotiation import JSON, STREAMS, YAML, Form
 from knarr.apiserver.options import ListOptions
@@ -56,6 +57,7 @@ async def watch(ctx: Context, scope: Scope, request: Request, form: Form) -> Res
         form_key=f"{form_key}/first" if later is not None else form_key,
         later=(later, form_key) if later is not None else None,
         counted=("WATCH", info.group, info.version, info.resource, "", scope_of(info), "apiserver"),
+        demand=_demand(scope, selectors),
     )
     if opts.initial_events and start:
         await reach(ctx, start, PATIENCE)
@@ -73,6 +75,15 @@ def _prefix(scope: Scope, info: RequestInfo) -> str:
     if info.name and (info.namespace or not scope.resource.namespaced):
         return scope.stored.key(info.namespace, info.name)
     return scope.prefix(info.namespace)
+
+
+def _demand(scope: Scope, selectors: Selectors) -> Demand | None:
+    """The first field that must have one value."""
+    for term in selectors.field.terms:
+        get = scope.getters.get(term.field)
+        if get is not None and not term.negated:
+            return Demand(term.field, term.value, get)
+    return None
 
 
 def _selectors(opts: ListOptions, info: RequestInfo) -> Selectors:

@@ -60,7 +60,7 @@ def collection_of() -> Collection:
 
 
 def fanout_of(collection: Collection) -> Fanout:
-    return Fanout(collection, PREFIX, line, lambda _: None)
+    return Fanout(collection, Watcher(PREFIX), line, lambda _: None)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 1)), max_size=12))

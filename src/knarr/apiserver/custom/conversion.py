@@ -109,7 +109,7 @@ class View:
         self._closed = False
         self.collection.redefine(self._target, head_of)
         # What `Collection` tells its followers: everything below it.
-        self.prefix = stored.prefix
+        self.prefix, self.demand = stored.prefix, None
 
     async def reading(self) -> Scope:
         """The version as a scope to read from, up to date. Raises `StatusError`."""
