@@ -11,7 +11,7 @@ import queue
 import ssl
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -114,6 +114,8 @@ class ExtensionApi(ThreadingHTTPServer):
         self.tls.load_cert_chain(certificate, key)
         self.tls.verify_mode = ssl.CERT_OPTIONAL
         self.flunders = Flunders()
+        #: Answers every request instead.
+        self.hostile: Callable[[BaseHTTPRequestHandler], None] | None = None
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         # The handshake in the connection's own thread: who makes none holds up nobody.
@@ -135,6 +137,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: ExtensionApi
 
     def answer(self) -> None:
+        if self.server.hostile is not None:
+            self.server.hostile(self)
+            return
         path, _, query = self.path.partition("?")
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 from knarr.api import registry
 from knarr.apimachinery import timestamps
@@ -16,6 +17,7 @@ from knarr.apiserver.availability import Verdict, judge
 from knarr.apiserver.context import Context
 from knarr.apiserver.watch_cache import Change, Collection
 from knarr.component_base.http_server import Handler
+from knarr.component_base.metrics import About, Counter, Looked
 from knarr.component_base.tasks import Tasks
 
 _GROUP = "apiregistration.k8s.io"
@@ -23,6 +25,16 @@ _SERVICE_NAME = "kubernetes.io/service-name"
 _TYPE = "Available"
 #: Seconds until a server that failed is asked again at first, and until one is asked again anyway.
 _FIRST_PAUSE, _RECHECK = 0.25, 30.0
+_UNAVAILABLE = About(
+    "aggregator_unavailable_apiservice",
+    "Gauge of APIServices which are marked as unavailable broken down by APIService name.",
+    ("name",),
+)
+_TOTAL = About(
+    "aggregator_unavailable_apiservice_total",
+    "Counter of APIServices which are marked as unavailable broken down by APIService name and reason.",
+    ("name", "reason"),
+)
 _OPENAPI = ("/openapi/v3", "/openapi/v2")
 
 
@@ -38,6 +50,16 @@ class ApiServiceStatus:
         #: Seconds until those that failed are asked again, and which wait counts.
         self._pauses: dict[str, float] = {}
         self._turns: dict[str, int] = {}
+        self._became_unavailable = Counter(_TOTAL)
+
+    @property
+    def families(self) -> tuple[Looked, Counter]:
+        """What is counted."""
+        return Looked(_UNAVAILABLE, self._unavailable), self._became_unavailable
+
+    def _unavailable(self) -> Iterator[tuple[tuple[str], float]]:
+        for api_service in self._ctx.reader.list("apiservices", _GROUP):
+            yield (api_service["metadata"]["name"],), 0.0 if routes.is_available(api_service) else 1.0
 
     async def repair(self) -> None:
         """Look at all of them. Raises `StatusError`."""
@@ -122,6 +144,8 @@ class ApiServiceStatus:
         have: Object = next((each for each in conditions if each.get("type") == _TYPE), {})
         if verdict == (have.get("status"), have.get("reason"), have.get("message")):
             return
+        if verdict.status != "True" and have.get("status") != verdict.status:
+            self._became_unavailable.add((name, verdict.reason))
         condition = self._condition(verdict, have)
         others = [condition if each is have else each for each in conditions]
         status = {"conditions": others if have else [*others, condition]}

@@ -216,6 +216,7 @@ async def _keep_available(ctx: Context, handler: Handler, tasks: Tasks) -> None:
     available = ApiServiceStatus(ctx, handler, tasks)
     await available.repair()
     ctx.cache.listen(available.on_change)
+    ctx.metrics.registry.add(*available.families)
 
 
 def _openapi(ctx: Context, clock: Clock) -> Callable[[Request], Awaitable[Response | None]]:

@@ -154,11 +154,13 @@ class Incoming:
     async def read(self, limit: int) -> bytes:
         """The body up to `limit` bytes; then the connection is closed."""
         out = bytearray()
-        async for chunk in self:
-            out += chunk
-            if len(out) >= limit:
-                break
-        await self.aclose()
+        try:
+            async for chunk in self:
+                out += chunk
+                if len(out) >= limit:
+                    break
+        finally:
+            await self.aclose()
         return bytes(out[:limit])
 
     async def aclose(self) -> None:
@@ -182,7 +184,7 @@ async def send(address: Address, request: Outgoing, connect: Connect = connect) 
         await connection.drain()
         return await _answer(connection, request.method)
     except BaseException:
-        connection.close()
+        connection.abort()
         raise
 
 

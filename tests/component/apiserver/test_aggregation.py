@@ -7,12 +7,15 @@ import base64
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import orjson
+import pytest
 from tests.component.apiserver.world import NAMESPACE, World, eventually, running
 from tests.extension_api import BASE, GROUP, VERSION, ExtensionApi, serving
+from tests.webhook_server import send, send_json
 
 from knarr.api import registry
 from knarr.api.resources import Resource
@@ -227,10 +230,49 @@ def test_a_server_that_goes_away_becomes_unavailable_and_comes_back(tmp_path: Pa
         service = await at.client.get(registry.SERVICES, "wardle", NAMESPACE)
         await at.client.delete(registry.SERVICES, "wardle", NAMESPACE)
         await at.condition("ServiceNotFound")
+        text = at.world.api.ctx.metrics.registry.text().decode()
+        assert f'aggregator_unavailable_apiservice{{name="{NAME}"}} 1' in text
+        assert f'aggregator_unavailable_apiservice_total{{name="{NAME}",reason="ServiceNotFound"}} 1' in text
         assert await at.get(f"{BASE}/whoami") == (503, b"service unavailable\n")
         service["metadata"] = {"name": "wardle"}
         await at.client.create(registry.SERVICES, service, NAMESPACE)
         await at.condition("Passed")
         assert (await at.get(f"{BASE}/whoami"))[0] == 200
+
+    run(tmp_path, test)
+
+
+def _flood(handler: BaseHTTPRequestHandler) -> None:
+    """A gigabyte, as long as somebody takes it."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(1 << 30))
+    handler.end_headers()
+    for _ in range(1 << 10):
+        handler.wfile.write(b" " * (1 << 20))
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (lambda handler: send(handler, b"\xff garbage"), "Passed"),
+        (lambda handler: send_json(handler, {"resources": [5, {"name": []}, {"name": "x", "verbs": "y"}]}), "Passed"),
+        (lambda handler: send_json(handler, {"paths": 5, "definitions": []}), "Passed"),
+        (lambda handler: send(handler, b"", 302), "FailedDiscoveryCheck"),
+        (lambda handler: send(handler, b"oh", 500), "FailedDiscoveryCheck"),
+        (_flood, "Passed"),
+    ],
+)
+def test_a_hostile_server_harms_nobody_else(
+    tmp_path: Path, answer: Callable[[BaseHTTPRequestHandler], None], reason: str
+) -> None:
+    async def test(at: Setting) -> None:
+        at.other.hostile = answer
+        await at.register()
+        await at.condition(reason)
+        groups = (await at.client._call("GET", "/apis"))["groups"]
+        assert GROUP in {one["name"] for one in groups}
+        await at.raw("/apis", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+        assert (await at.client._call("GET", "/openapi/v2"))["paths"]["/api/v1/namespaces/{namespace}/pods"]
+        await at.client.create(registry.CONFIGMAPS, {"metadata": {"name": "a"}}, NAMESPACE)
 
     run(tmp_path, test)
