@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from knarr.api.resources import Subresource
-from knarr.apimachinery.errors import StatusError, not_found, page_not_found, service_unavailable
+from knarr.api.resources import Resource, Subresource
+from knarr.apimachinery.errors import StatusError, bad_request, not_found, page_not_found, service_unavailable
 from knarr.apimachinery.gvk import GroupVersionKind
 from knarr.apiserver import (
     binding,
@@ -81,11 +81,20 @@ def find_scope(ctx: Context, info: RequestInfo) -> Scope | None:
             return None
         raise page_not_found()
     resource = scope.resource
+    if resource.custom is not None:
+        return scope if _is_in_scope(resource, info) else None
     if info.namespace and not resource.namespaced and resource.plural != "namespaces":
         raise page_not_found()
     if resource.namespaced and not info.namespace and info.verb in ("get", "update", "patch", "delete"):
         raise page_not_found()
     return scope
+
+
+def _is_in_scope(resource: Resource, info: RequestInfo) -> bool:
+    """Whether a path to custom resources has a namespace where there is one."""
+    if info.namespace:
+        return resource.namespaced
+    return not resource.namespaced or info.verb in ("list", "watch")
 
 
 def quick(ctx: Context, request: Request, info: RequestInfo) -> Response | None:
@@ -142,12 +151,20 @@ async def dispatch(ctx: Context, request: Request, info: RequestInfo) -> Respons
 
 def _check_served(scope: Scope, request: Request, info: RequestInfo) -> None:
     """Raises `StatusError` 405 for what cannot be done here."""
+    if scope.resource.custom is not None and info.verb in ("update", "patch") and not info.name:
+        raise bad_request("name must be provided")
     if not _served(scope, request, info):
         raise method_not_allowed()
     resource = scope.resource
     if info.verb == "create" and resource.custom is not None and resource.custom.definition.ends:
         text = "create not allowed while custom resource definition is terminating"
-        raise StatusError(405, "MethodNotAllowed", text, {"group": resource.group, "kind": resource.plural})
+        raise _not_supported(resource, text)
+
+
+def _not_supported(resource: Resource, what: str) -> StatusError:
+    """405 of custom resources, for a verb or with a text of its own."""
+    text = what if " " in what else f'{what} is not supported on resources of kind "{resource.plural}.{resource.group}"'
+    return StatusError(405, "MethodNotAllowed", text, {"group": resource.group, "kind": resource.plural})
 
 
 def _served(scope: Scope, request: Request, info: RequestInfo) -> bool:
@@ -172,6 +189,8 @@ async def _subresource(ctx: Context, scope: Scope, request: Request, info: Reque
         raise page_not_found()
     if (scope.resource.plural, item.name) in ctx.connectors or _connects(item):
         return await _connect(ctx, scope, request, info, item)
+    if scope.resource.custom is not None and info.verb not in item.verbs:
+        raise _not_supported(scope.resource, info.verb)
     if info.verb not in item.verbs or request.method == "HEAD":
         raise method_not_allowed()
     tables = ctx.tables is not None and item.name not in _TABLELESS

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from tests.component.apiserver.world import NAMESPACE, World, eventually, running
 
@@ -13,6 +14,8 @@ from knarr.api.registry import CUSTOMRESOURCEDEFINITIONS
 from knarr.api.resources import Resource
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
+from knarr.apiserver.loopback import LOOPBACK
+from knarr.apiserver.request import Request
 from knarr.client.client import Client
 from knarr.storage.memory import MemoryStore
 
@@ -125,5 +128,40 @@ def test_objects_survive_a_restart(tmp_path: Path) -> None:
             await client.create(WIDGETS, widget("a", n=1), NAMESPACE)
         async with running(tmp_path, store) as world:
             assert (await world.client().get(WIDGETS, "a", NAMESPACE))["spec"] == {"n": 1}
+
+    asyncio.run(main())
+
+
+async def _refusal(world: World, method: str, path: str, body: bytes = b"") -> tuple[int, str]:
+    request = Request(method=method, path=path, query={}, headers={"content-type": "application/json"}, body=body)
+    request.trusted = LOOPBACK
+    answer = await world.api.handler(request)
+    assert isinstance(answer.body, bytes)
+    text = answer.body.decode()
+    return answer.status, orjson.loads(text)["message"] if text.startswith("{") else text
+
+
+def test_what_is_not_served_is_refused_as_kubernetes_refuses_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            client = world.client()
+            await established(world, client)
+            await client.create(WIDGETS, widget("a"), NAMESPACE)
+            base = f"/apis/example.com/v1/namespaces/{NAMESPACE}/widgets"
+            nothing = (404, "404 page not found\n")
+            assert await _refusal(world, "GET", "/apis/example.com/v1/widgets/a") == nothing
+            assert await _refusal(world, "DELETE", "/apis/example.com/v1/widgets") == nothing
+            assert await _refusal(world, "GET", f"/apis/example.com/v2/namespaces/{NAMESPACE}/widgets") == nothing
+            missing = (404, 'widgets.example.com "a" not found')
+            assert await _refusal(world, "GET", f"{base}/a/status") == missing
+            assert await _refusal(world, "PUT", base, b"{}") == (400, "name must be provided")
+            no_kind = "Object 'Kind' is missing in 'object has no kind field '"
+            assert await _refusal(world, "POST", base, b'{"apiVersion":"example.com/v1"}') == (400, no_kind)
+            version = "the API version in the data (example.com/v9) does not match the expected API version"
+            body = b'{"apiVersion":"example.com/v9","kind":"Widget"}'
+            assert await _refusal(world, "POST", base, body) == (400, f"{version} (example.com/v1)")
+            body = b'{"apiVersion":"example.com/v1","kind":"Other","metadata":{"name":"b"}}'
+            wrong = 'Widget.example.com "b" is invalid: kind: Invalid value: "Other": must be Widget'
+            assert await _refusal(world, "POST", base, body) == (422, wrong)
 
     asyncio.run(main())

@@ -87,6 +87,9 @@ def decode(api_version: str, kind: str, data: bytes, *, yaml: bool = False) -> D
         raise _error(kind, fault, data) from None
 
 
+_NO_KIND = "Object 'Kind' is missing in 'object has no kind field '"
+
+
 def decode_custom(api_version: str, kind: str, data: bytes, *, yaml: bool = False) -> Decoded:
     """The object of a body of a custom resource: as it is, with canonical metadata, kind and version.
 
@@ -96,8 +99,9 @@ def decode_custom(api_version: str, kind: str, data: bytes, *, yaml: bool = Fals
     try:
         value, complaints = _yaml(data) if yaml else (_json(data), [])
         claimed_version, claimed_kind = _claims(value)
-        claimed_version, claimed_kind = claimed_version or api_version, claimed_kind or kind
-        version = parse_api_version(claimed_version)[1]
+        if not claimed_kind:
+            raise DecodeError(_NO_KIND, _NO_KIND)
+        version = parse_api_version(claimed_version or api_version)[1]
         try:
             out, problems = custom.read(value)
         except ValueError as fault:

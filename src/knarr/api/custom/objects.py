@@ -54,6 +54,9 @@ def decode(resource: Resource, data: bytes, *, yaml: bool = False) -> tuple[Obje
     """A body as an object of the kind, and what strict decoding complains about. Raises `DecodeError` (400)."""
     found = codec.decode_custom(resource.api_version, resource.kind, data, yaml=yaml)
     _check_version(resource, found.object)
+    if found.object["kind"] != resource.kind:
+        # Whatever it is: it is judged as it came.
+        return found.object, found.problems
     obj, unknown = _accepted(resource, found.object)
     return obj, (*found.problems, *unknown)
 

@@ -271,13 +271,10 @@ def test_custom_objects_keep_their_content_and_get_canonical_metadata() -> None:
         'duplicate field "spec.l[0].x"',
         'unknown field "metadata.bogus"',
     )
-    assert codec.decode_custom("e.com/v1", "W", b"null").object == {
-        "metadata": {},
-        "kind": "W",
-        "apiVersion": "e.com/v1",
-    }
+    with pytest.raises(codec.DecodeError, match="Object 'Kind' is missing in 'object has no kind field '"):
+        codec.decode_custom("e.com/v1", "W", b"null")
     with pytest.raises(codec.DecodeError, match="cannot unmarshal number into Go struct field ObjectMeta.labels"):
-        codec.decode_custom("e.com/v1", "W", b'{"metadata":{"labels":{"a":1}}}')
+        codec.decode_custom("e.com/v1", "W", b'{"kind":"W","metadata":{"labels":{"a":1}}}')
 
 
 def test_merge_schemas_know_keys_and_strategies() -> None:
