@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from knarr.api.cel import operators, types
 from knarr.api.cel.budget import BudgetExceeded, EvaluationError
-from knarr.api.cel.call_costs import BY_RESULT
 from knarr.api.cel.declared import converter
-from knarr.api.cel.functions.registry import Function
 from knarr.api.cel.values import NONE, MapList, Optional, SetList, no_overload
 
 Frame = list[Any]
@@ -17,9 +16,9 @@ Closure = Callable[[Frame], Any]
 #: A field, and whether a schema declares it: null then means that it is not there.
 Step = tuple[str, bool]
 SPENT, LIMIT = 0, 1
-_LIST_COST = 10
+LIST_COST = 10
 #: From so many items on a list that is made by adding two counts for what it takes.
-_LONG = 10_000
+LONG = 10_000
 _GROWING = frozenset({str, bytes, list, SetList, MapList})
 #: Values whose equality is Python's.
 _SIMPLE = frozenset({int, bool, str})
@@ -237,9 +236,9 @@ def binary(left: Closure, right: Closure, operate: Callable[[Any, Any], Any], co
             one, two = left(frame), right(frame)
             frame[SPENT] += cost
             found = operate(one, two)
-            if type(found) in _GROWING and len(found) > _LONG:
+            if type(found) in _GROWING and len(found) > LONG:
                 # Where adding copies nothing, as in cel-go, what doubles costs nothing.
-                return _weighed(frame, found)
+                return weighed(frame, found)
             return found
 
         return fixed
@@ -254,12 +253,28 @@ def binary(left: Closure, right: Closure, operate: Callable[[Any, Any], Any], co
     return measured
 
 
+def _both(frame: Frame, left: Closure, right: Closure) -> tuple[Any, Any]:
+    """Two operands; what has none costs no less, as the other is looked at and the operator counted."""
+    try:
+        one = left(frame)
+    except EvaluationError:
+        with contextlib.suppress(EvaluationError):
+            right(frame)
+        frame[SPENT] += 1
+        raise
+    try:
+        return one, right(frame)
+    except EvaluationError:
+        frame[SPENT] += 1
+        raise
+
+
 def equality(left: Closure, right: Closure, *, same: bool, cost: Any) -> Closure:
     """`left == right`, or `left != right`."""
     equal = operators.equal
 
     def value(frame: Frame) -> bool:
-        one, two = left(frame), right(frame)
+        one, two = _both(frame, left, right)
         kind = type(one)
         if kind is type(two) and kind in _SIMPLE:
             frame[SPENT] += 1 if kind is not str else -(-min(len(one), len(two)) // 10)
@@ -275,7 +290,7 @@ def order(left: Closure, right: Closure, sign: Callable[[Any, Any], Any], cost: 
     compare = operators.compare
 
     def value(frame: Frame) -> bool:
-        one, two = left(frame), right(frame)
+        one, two = _both(frame, left, right)
         frame[SPENT] += cost if type(cost) is int else cost((one, two), None)
         if type(one) is int and type(two) is int:
             return bool(sign(one, two))
@@ -284,99 +299,9 @@ def order(left: Closure, right: Closure, sign: Callable[[Any, Any], Any], cost: 
     return value
 
 
-def called(given: list[Closure], function: Function, cost: Any) -> Closure:
-    """A function, found by the types of what it is given."""
-    if type(cost) is not int:
-        return _measured_pair(given, function, cost) if len(given) == 2 else _measured(given, function.meaning, cost)
-    if len(given) == 1:
-        return _unary(given[0], function, cost)
-    meaning = function.meaning
-
-    def fixed(frame: Frame) -> Any:
-        values = [part(frame) for part in given]
-        frame[SPENT] += cost
-        found = meaning(*values)(*values)
-        return _weighed(frame, found) if type(found) is str and len(found) > _LONG else found
-
-    return fixed
-
-
-def _unary(only: Closure, function: Function, cost: int) -> Closure:
-    meaning, known = function.meaning, function.exact.get
-
-    def unary(frame: Frame) -> Any:
-        value = only(frame)
-        frame[SPENT] += cost
-        found = (known((type(value),)) or meaning(value))(value)
-        return _weighed(frame, found) if type(found) is str and len(found) > _LONG else found
-
-    return unary
-
-
-def _weighed(frame: Frame, found: Any) -> Any:
+def weighed(frame: Frame, found: Any) -> Any:
     """Count what a long text or list is worth that its function does not count."""
     frame[SPENT] += len(found) // 10
     if frame[SPENT] > frame[LIMIT]:
         raise spent_out()
     return found
-
-
-def _measured(given: list[Closure], meaning: Callable[..., Callable[..., Any]], cost: Any) -> Closure:
-    after = cost in BY_RESULT
-
-    def value(frame: Frame) -> Any:
-        values = tuple([part(frame) for part in given])
-        call = meaning(*values)
-        if not after:
-            frame[SPENT] += cost(values, None)
-            if frame[SPENT] > frame[LIMIT]:
-                raise spent_out()
-        found = call(*values)
-        if after:
-            frame[SPENT] += cost(values, found)
-        return _weighed(frame, found) if type(found) is str and len(found) > _LONG else found
-
-    return value
-
-
-def _measured_pair(given: list[Closure], function: Function, cost: Any) -> Closure:
-    """The commonest: `text.startsWith('a')`."""
-    (left, right), known, meaning = given, function.exact.get, function.meaning
-    after = cost in BY_RESULT
-
-    def value(frame: Frame) -> Any:
-        one, two = left(frame), right(frame)
-        call = known((type(one), type(two))) or meaning(one, two)
-        if after:
-            found = call(one, two)
-            frame[SPENT] += cost((one, two), found)
-            return found
-        frame[SPENT] += cost((one, two), None)
-        if frame[SPENT] > frame[LIMIT]:
-            raise spent_out()
-        found = call(one, two)
-        return _weighed(frame, found) if type(found) is str and len(found) > _LONG else found
-
-    return value
-
-
-def unless_empty(given: Closure, zero: Any) -> Closure:
-    """A list, or where it has no items, one with a zero."""
-    return lambda frame: given(frame) or [zero]
-
-
-def optional_list(given: list[Closure], optional: frozenset[int]) -> Closure:
-    """A list with entries that may be absent."""
-
-    def made(frame: Frame) -> list[Any]:
-        found = []
-        for index, part in enumerate(given):
-            value = part(frame)
-            if index not in optional:
-                found.append(value)
-            elif value is not NONE and value.present:
-                found.append(value.value)
-        frame[SPENT] += _LIST_COST
-        return found
-
-    return made

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from operator import ge, gt, le, lt
 from typing import Any
 
-from knarr.api.cel import closures, operators, types
+from knarr.api.cel import calls, closures, operators, types
 from knarr.api.cel.budget import EvaluationError
 from knarr.api.cel.call_costs import call_cost
 from knarr.api.cel.closures import SPENT, Closure, Frame, Step
@@ -154,21 +154,23 @@ class Compiler:
             return closures.negative(given[0])
         if node.name in ("or", "orValue") and node.targeted:
             return closures.alternative(given[0], given[1], whole=node.name == "or")
+        if node.name == "matches" and type(node.below[1].value) is str:
+            return calls.matching(given[0], node.below[1].value)
         if node.name == "sum":
-            given = [closures.unless_empty(given[0], _ZEROS.get(node.type.kind, 0))]
+            given = [calls.unless_empty(given[0], _ZEROS.get(node.type.kind, 0))]
         function = functions().get(node.name)
         if function is None:
             raise EvaluationError(f"unknown function: {node.name}")
         if node.name in _CONVERSIONS and node.below[0].kind == "const":
             return closures.constant(function.meaning(node.below[0].value)(node.below[0].value))
-        return closures.called(given, function, cost)
+        return calls.called(given, function, cost)
 
     def _list(self, node: Node) -> Closure:
         if _constants(node):
             return closures.copied([part.value for part in node.below])
         given = [self.value(part) for part in node.below]
         if node.optional:
-            return closures.optional_list(given, frozenset(node.optional))
+            return calls.optional_list(given, frozenset(node.optional))
 
         def made(frame: Frame) -> list[Any]:
             found = [part(frame) for part in given]

@@ -188,6 +188,8 @@ _COSTED = {
         ("!self.l.exists(m, m.v == 'x')", 25),
         ("self.l.map(m, m.v).exists(v, v == 'b1')", 55),
         ("self.l.exists(m, has(m.v2) && m.v2 == 'z')", 21),
+        ("self.l.exists(m, m.v2 == 'z')", 24),
+        ("!self.l.all(m, m.v2 != 'z')", 22),
         ("self.l.map(m, has(m.v2) && m.v2 == 'z', m.v2).size() == 1", 25),
         ("self.l.filter(m, has(m.v2) && m.v2 == 'z').map(m, m.v2).size() == 1", 39),
         ("optional.of('a') != optional.none()", 3),
