@@ -23,6 +23,7 @@ Errors = list[FieldError]
 
 _TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
 _FORMATS_OF = {int: "int64", float: "float64"}
+_INT64 = 1 << 63
 _INTEGER_OR_STRING = ("integer", "string")
 _NOWHERE = "<nil>"
 _BOUNDS = {"multipleOf": "MultipleOf", "minimum": "Minimum boundary", "maximum": "Maximum boundary"}
@@ -65,7 +66,7 @@ def type_fault(schema: Object, value: Any) -> tuple[str, str] | None:
         return (",".join(types), "null") if types and not schema.get("nullable") else None
     if not types and not form:
         return None
-    actual = _TYPES[type(value)]
+    actual, own = _type_and_format(value)
     numeric = "number" in types or "integer" in types
     fits = (
         actual in types
@@ -73,12 +74,18 @@ def type_fault(schema: Object, value: Any) -> tuple[str, str] | None:
         or ("number" in types and actual == "integer")
     )
     textual = type(value) in (str, list)
-    if not textual and form and not fits and _FORMATS_OF.get(type(value), "") != form:
-        return form, _FORMATS_OF.get(type(value), "")
+    if not textual and form and not fits and own != form:
+        return form, own
     if form and textual and not numeric:
         # Go leaves these to the check of the format, which looks at strings alone.
         return None
     return None if fits else (",".join(types), actual)
+
+
+def _type_and_format(value: Any) -> tuple[str, str]:
+    """The type of a value and the format that goes with it; Go holds an integer of more than 64 bits as a float."""
+    kind = float if type(value) is int and not -_INT64 <= value < _INT64 else type(value)
+    return _TYPES[kind], _FORMATS_OF.get(kind, "")
 
 
 def in_enum(known: Iterable[Any], value: Any) -> bool:

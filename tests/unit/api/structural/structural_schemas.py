@@ -50,6 +50,16 @@ def _objects(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict
     )
 
 
+def _keyed(inner: dict[str, Any]) -> dict[str, Any]:
+    item = {"type": "object", "properties": {"a": {"type": "string", "default": "x"}, "b": inner}}
+    return {
+        "type": "array",
+        "items": item,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["a"],
+    }
+
+
 def schemas() -> st.SearchStrategy[dict[str, Any]]:
     """Schemas of objects."""
     inner = st.recursive(
@@ -62,6 +72,7 @@ def schemas() -> st.SearchStrategy[dict[str, Any]]:
                 below,
                 st.sampled_from([{}, {"maxItems": 2}, {"uniqueItems": True}, {"x-kubernetes-list-type": "set"}]),
             ),
+            st.builds(_keyed, below),
         ),
         max_leaves=6,
     )
