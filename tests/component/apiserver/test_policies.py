@@ -270,7 +270,7 @@ def test_while_a_rule_that_never_ends_runs_others_are_served(tmp_path: Path) -> 
     deep = "object.data.all(a, object.data.all(b, object.data.all(c, object.data.all(d, a + b + c + d != ''))))"
 
     async def tell(world: World, client: Client) -> None:
-        await validate(client, "deep", CONFIG_MAPS, *[deep] * 11)
+        await validate(client, "deep", CONFIG_MAPS, deep)
         big = config_map("big")
         big["data"] = {f"k{number}": "" for number in range(300)}
         hanging = asyncio.ensure_future(client.create(registry.CONFIGMAPS, big, NAMESPACE))
@@ -279,7 +279,7 @@ def test_while_a_rule_that_never_ends_runs_others_are_served(tmp_path: Path) -> 
             await other.get(registry.NAMESPACES, NAMESPACE)
             served += 1
         error = await refused(hanging)
-        assert "running out of cost budget" in error.message or "actual cost limit exceeded" in error.message
+        assert "operation cancelled: actual cost limit exceeded" in error.message
         assert served > 10
 
     story(tell, tmp_path)

@@ -78,10 +78,11 @@ class Session:
         self,
         variables: Mapping[str, Expression],
         values: Mapping[str, Any],
-        limit: int = BUDGET,
+        limit: int | None = None,
         *,
         quick: bool = False,
     ) -> None:
+        limit = BUDGET if limit is None else limit
         self._quick = quick and limit > QUICK
         cel = self._cel = _cel()
         self._budget = cel.Budget(QUICK, QUICK) if self._quick else cel.Budget(limit)
@@ -120,7 +121,7 @@ class Session:
         except self._cel.BudgetExceeded as error:
             if self._quick:
                 raise TooDearError from error
-            if not error.call:
+            if not error.call or self._budget.remaining < 0:
                 raise
             # One that goes on and on fails by itself.
             raise self._cel.EvaluationError(str(error)) from error

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from knarr.api import registry
 from knarr.apiserver.attributes import Attributes
-from knarr.apiserver.policies import compiled, validating
+from knarr.apiserver.policies import compiled, evaluation, validating
 from knarr.apiserver.policies.compiled import Binding, Policy
 from knarr.apiserver.policies.conditions import ConditionsError
 from knarr.apiserver.policies.evaluation import TooDearError
@@ -108,10 +108,20 @@ def test_a_rule_that_never_ends_is_aside_from_the_quick_ones_and_broken_off() ->
     assert found[1] == (False, "", "")
 
 
-def test_rules_that_are_dear_together_are_broken_off_together() -> None:
+def test_rules_that_are_dear_together_are_broken_off_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert evaluation.BUDGET == 10_000_000
+    monkeypatch.setattr(evaluation, "BUDGET", 1_500_000)
     spent = "validation failed due to running out of cost budget, no further validation rules will be run"
-    assert decisions(policy(*[ENDLESS] * 12, "false")) == [(True, spent, "")]
-    assert decisions(policy(*[ENDLESS] * 12, "false", failurePolicy="Ignore")) == [(False, spent, "")]
+    assert decisions(policy(ENDLESS, ENDLESS, "false")) == [(True, spent, "")]
+    assert decisions(policy(ENDLESS, ENDLESS, "false", failurePolicy="Ignore")) == [(False, spent, "")]
+
+
+def test_messages_share_the_budget_of_their_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "BUDGET", 1_500_000)
+    said = {"messageExpression": f"{ENDLESS} ? 'a' : 'b'"}
+    spent = "validation failed due to running out of cost budget, no further validation rules will be run"
+    found = decisions(policy({"expression": "true", **said}, {"expression": "false", **said}))
+    assert found == [(True, f"failed messageExpression: {spent}", "")] * 2
 
 
 @pytest.mark.parametrize(
