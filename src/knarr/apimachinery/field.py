@@ -143,6 +143,11 @@ def too_many(path: str, count: int, limit: int) -> FieldError:
     return FieldError("FieldValueTooMany", path, count, f"must have at most {limit} {noun}")
 
 
+def internal(path: str, detail: str) -> FieldError:
+    """A value that Kubernetes fails to make something of."""
+    return FieldError("InternalError", path, None, detail)
+
+
 def type_invalid(path: str, value: Any, detail: str) -> FieldError:
     """A value has the wrong type."""
     return FieldError("FieldValueTypeInvalid", path, value, detail)

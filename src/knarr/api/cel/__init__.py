@@ -10,6 +10,7 @@ from knarr.api.cel.budget import MATCH_CONDITIONS, PER_CALL, PER_OBJECT, Budget,
 from knarr.api.cel.environment import Environment, environment_about, schema_environment
 from knarr.api.cel.program import Compiled, Program, compile_about, compile_expression, cost_about, program
 from knarr.api.cel.sizes import most_values
+from knarr.api.cel.syntax import problem_error
 from knarr.api.cel.values import Duration, Lazy, Optional, Timestamp, Uint
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "cost_about",
     "environment_about",
     "most_values",
+    "problem_error",
     "program",
     "schema_environment",
 ]

@@ -11,6 +11,7 @@ from knarr.api.cel.budget import EvaluationError
 from knarr.api.cel.functions import regex, text_format
 from knarr.api.cel.functions.runtime import functions
 from knarr.api.cel.nodes import Node
+from knarr.api.cel.syntax import INSTANTIATION
 
 _CONVERTED = frozenset(("bool", "bytes", "double", "duration", "int", "string", "timestamp", "uint"))
 _CHECKED = {"duration": 0, "timestamp": 0, "matches": 1}
@@ -30,7 +31,7 @@ def instantiation_problem(node: Node) -> str:
     try:
         _make(node)
     except EvaluationError as error:
-        return f"program instantiation failed: {error.message}"
+        return f"{INSTANTIATION}{error.message}"
     return ""
 
 

@@ -11,9 +11,13 @@ from functools import cache
 from typing import Any
 
 from knarr.api.cel.lexer import SyntaxFault
+from knarr.apimachinery import field
+from knarr.apimachinery.field import FieldError
 
 _ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)", re.DOTALL)
 _FAILED = "compilation failed: "
+#: How the problem begins of an expression that compiles, and of which no program can be made.
+INSTANTIATION = "program instantiation failed: "
 
 
 def problem(text: str, found: Sequence[tuple[int, str]]) -> str:
@@ -30,6 +34,13 @@ def _marked(text: str, at: int, sentence: str) -> str:
     dots = "".join("." if char.isascii() else "．" for char in source[:column])
     sign = "＾" if column < len(source) and not source[column].isascii() else "^"
     return f"ERROR: <input>:{line}:{column + 1}: {sentence}\n | {source}\n | {dots}{sign}"
+
+
+def problem_error(path: str, value: Any, found: str) -> FieldError:
+    """The error of a field that holds an expression with a problem."""
+    if found.startswith(INSTANTIATION):
+        return field.internal(path, found)
+    return field.invalid(path, value, found)
 
 
 def syntax_problem(text: str, fault: SyntaxFault) -> str:

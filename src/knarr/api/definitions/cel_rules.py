@@ -113,13 +113,13 @@ class _Rules:
         return self._tree.asks_old(rule)
 
     def _expression(self, errors: Errors, rule: Object, path: str, about: tuple[str, str, str]) -> None:
-        from knarr.api.cel import most_values
+        from knarr.api.cel import most_values, problem_error
 
         name, wanted, subject = about
         here, shown = f"{path}.{name}", internal(_RULE, rule)
         found = self._tree.compiled(rule, name)
         if found.problem:
-            errors.append(field.invalid(here, shown, found.problem))
+            errors.append(problem_error(here, shown, found.problem))
         elif found.type not in (wanted, "dyn"):
             errors.append(field.invalid(here, shown, f"{subject} must evaluate to a {wanted}"))
         else:

@@ -36,11 +36,11 @@ def device_environment() -> Any:
 
 def check(errors: Errors, path: str, text: str, environment: Any, wanted: tuple[str, ...] = ()) -> str:
     """An expression, of one of the wanted types if any are named. Gives its type, empty for a bad one."""
-    from knarr.api.cel import compile_expression
+    from knarr.api.cel import compile_expression, problem_error
 
     found = compile_expression(text, environment)
     if found.problem:
-        errors.append(field.invalid(path, text, found.problem))
+        errors.append(problem_error(path, text, found.problem))
     elif wanted and found.type not in wanted:
         listed = wanted[0] if len(wanted) == 1 else f"one of [{' '.join(wanted)}]"
         errors.append(field.invalid(path, text, f"must evaluate to {listed} but got {found.type}"))
@@ -49,11 +49,11 @@ def check(errors: Errors, path: str, text: str, environment: Any, wanted: tuple[
 
 def check_selector(errors: Errors, path: str, text: str) -> None:
     """A selector of devices."""
-    from knarr.api.cel import compile_expression
+    from knarr.api.cel import compile_expression, problem_error
 
     found = compile_expression(text, device_environment())
     if found.problem:
-        errors.append(field.invalid(path, text, found.problem))
+        errors.append(problem_error(path, text, found.problem))
     elif found.type != "bool":
         wrong = f"must evaluate to bool or the unknown type, not {found.type}"
         errors.append(field.invalid(path, text, wrong))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from knarr.api.cel import Environment, compile_about, compile_expression
+from knarr.api.cel import Environment, compile_about, compile_expression, problem_error
 
 _VARIABLES = (("authorizer", "Authorizer"), ("object", "dyn"), ("variables.n", "int"))
 _POLICY = Environment(_VARIABLES, frozenset({"variables"}))
@@ -109,7 +109,9 @@ def test_rules_ask_only_for_what_the_schema_has(text: str, problem: str) -> None
     ],
 )
 def test_literals_are_worked_out_when_programs_are_made(text: str, problem: str) -> None:
-    assert compile_expression(text, _POLICY).problem == f"program instantiation failed: {problem}"
+    found = compile_expression(text, _POLICY).problem
+    assert found == f"program instantiation failed: {problem}"
+    assert str(problem_error("spec.x", text, found)) == f"spec.x: Internal error: {found}"
 
 
 def test_what_a_mutation_builds_is_not_looked_into() -> None:
