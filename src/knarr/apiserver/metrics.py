@@ -250,7 +250,8 @@ def _key(info: RequestInfo, request: Request, status: int) -> Key:
     if request.resource is None and status >= 400:
         return (_VERBS.get(verb, "other"), "", "", "", "", "", "apiserver", "")
     shown = _shown_verb(verb, info, request)
-    dry = ",".join(sorted(set(request.query_lists.get("dryRun", ())))) if status < 400 else ""
+    asked = request.query_lists.get("dryRun")
+    dry = ",".join(sorted(set(asked))) if asked and status < 400 else ""
     return (shown, info.group, info.version, info.resource, info.subresource, scope_of(info), "apiserver", dry)
 
 

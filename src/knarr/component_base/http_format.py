@@ -53,7 +53,7 @@ _UID = "1.3.6.1.4.1.57683.2"
 def answer_head(response: Response, length: int | None, *, keep: bool, chunked: bool = False) -> bytes:
     """Status line and headers. `length` (bytes) is left out where the headers tell it already."""
     headers = response.headers
-    given = tuple(pair for pair in headers.items() if pair[0] != _FRESH)
+    given = tuple([pair for pair in headers.items() if pair[0] != _FRESH])
     head = _head(response.status, response.content_type, (*given, *response.repeated) if response.repeated else given)
     if _FRESH in headers:
         head += f"{_FRESH}: {headers[_FRESH]}\r\n".encode("latin-1", "replace")

@@ -21,6 +21,15 @@ from knarr.component_base.http_limits import MAX_HEAD
 #: Tells, by method and path, whether a request's body is handed over as it comes in (`Request.stream`).
 StreamsBody: TypeAlias = Callable[[str, str], bool]
 
+#: Names of headers as clients write them, and as they are kept: nearly every request has these.
+_KNOWN_NAMES = {
+    spelled.encode(): name.lower()
+    for name in (
+        "Host", "User-Agent", "Accept", "Accept-Encoding", "Authorization", "Content-Type", "Content-Length",
+        "Connection", "Kubectl-Command", "Kubectl-Session", "Transfer-Encoding",
+    )
+    for spelled in (name, name.lower())
+}  # fmt: skip
 #: Where the parser stands.
 BETWEEN, HEAD, BODY = range(3)
 
@@ -80,6 +89,7 @@ class Incoming:
         "_streams",
         "_taker",
         "_url",
+        "_version",
         "begun",
         "body_stream",
         "deaf",
@@ -108,6 +118,7 @@ class Incoming:
 
     def _begin(self) -> None:
         self._url = b""
+        self._version = ""
         self._headers: dict[str, str] = {}
         self._repeated: dict[str, list[str]] = {}
         self._body: list[bytes] = []
@@ -164,13 +175,12 @@ class Incoming:
         # Trailers are no headers: nobody has asked for them.
         if self.phase != HEAD:
             return
-        key = name.decode("latin-1").lower()
-        text = value.decode("latin-1")
-        known = self._headers.get(key)
-        if known is None:
-            self._headers[key] = text
+        key = _KNOWN_NAMES.get(name) or name.decode("latin-1").lower()
+        headers = self._headers
+        if key not in headers:
+            headers[key] = value.decode("latin-1")
         else:
-            self._repeated.setdefault(key, [known]).append(text)
+            self._repeated.setdefault(key, [headers[key]]).append(value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         """The head is complete; a body may follow."""
@@ -180,7 +190,7 @@ class Incoming:
             self._headers[key] = ", ".join(values)
         if self.deaf:
             return
-        version = self._parser.get_http_version()
+        version = self._version = self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
             self._taker.refuse(505, "HTTP Version Not Supported: unsupported protocol version")
         elif "host" in self._repeated or (version == "1.1" and "host" not in self._headers):
@@ -245,7 +255,7 @@ class Incoming:
             self._taker.take(request, keep=keep)
 
     def _keeps_alive(self) -> bool:
-        return bool(self._parser.should_keep_alive()) and self._parser.get_http_version() == "1.1"
+        return bool(self._parser.should_keep_alive()) and self._version == "1.1"
 
     def _has_body(self) -> bool:
         """Whether a body follows. An upgrade's bytes are no body."""
@@ -280,5 +290,5 @@ class Incoming:
             self._taker.refuse(400, f"Bad Request: {error}")
             return None
         request.oversized = self._size > self._max_body
-        request.chunks = self._parser.get_http_version() == "1.1"
+        request.chunks = self._version == "1.1"
         return request

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable
-from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 from knarr.api.validation import names
@@ -81,6 +80,9 @@ def _is_hostname(text: str) -> bool:
 
 
 def _is_email(text: str) -> bool:
+    # Loaded late: nearly no server needs it, and it would take a part of each one's start.
+    from email.utils import parseaddr
+
     _, address = parseaddr(text)
     local, at, domain = address.rpartition("@")
     return bool(local and at and domain) and not any(char.isspace() for char in address)
