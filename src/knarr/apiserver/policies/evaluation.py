@@ -22,6 +22,8 @@ BUDGET = 10_000_000
 #: What is evaluated at once; what costs more (some milliseconds) must not hold up other requests.
 QUICK = 10_000
 
+_SPENT = "validation failed due to running out of cost budget, no further validation rules will be run"
+
 
 class OutOfBudgetError(Exception):
     """The expressions of a round cost more than they may, together: no other is run."""
@@ -108,7 +110,7 @@ class Session:
         try:
             value = self._value(expression)
         except self._cel.BudgetExceeded as error:
-            raise OutOfBudgetError(str(error)) from error
+            raise OutOfBudgetError(_SPENT) from error
         except self._cel.EvaluationError as error:
             text = f"expression '{expression.text}' resulted in error: {error}"
             return Outcome(error=text, seconds=perf_counter() - began)
