@@ -47,12 +47,16 @@ def compare_new(schema: FieldSchema, empty: Object, new: Object) -> Changes:
     """As `compare`, with an empty object of the kind: new ones have much in common with others before them."""
     changed: FieldSet = {}
     removed: FieldSet = {}
+    steps = schema.steps
     for name in sorted(new):
-        step = schema.step(name)
-        if step is None or empty.get(name, _ABSENT) == new[name]:
+        step = steps.get(name) or schema.step(name)
+        if step is None:
             continue
-        text, below = step
-        _note(text, _new_member(below, empty.get(name, _ABSENT), new[name]), changed, removed)
+        (text, below), value, before = step, new[name], empty.get(name, _ABSENT)
+        if before is _ABSENT and below.kind is not STRUCT:
+            changed[text] = everything(below, value)
+        elif before != value:
+            _note(text, _new_member(below, before, value), changed, removed)
     return Changes(changed, removed)
 
 
@@ -62,7 +66,7 @@ def _new_member(schema: FieldSchema, old: Any, new: Any) -> Changes:
     if schema.kind is not STRUCT or not new or len(new) < _MANY:
         return _added(schema, old, new)
     try:
-        key = (schema, orjson.dumps([None if old is _ABSENT else old, new]))
+        key = (schema, orjson.dumps([new] if old is _ABSENT else [old, new]))
     except orjson.JSONEncodeError:
         return _added(schema, old, new)
     found = _remembered.get(key)
@@ -88,9 +92,10 @@ def _members(schema: FieldSchema, old: Any, new: Any) -> Changes:
     removed: FieldSet = {}
     old, new = old or {}, new or {}
     before = old.get
-    steps = schema.steps if schema.kind is STRUCT else {}
+    # Most structs have their declared fields and no others.
+    steps = schema.steps if schema.kind is STRUCT and schema.item is None else None
     for name in sorted([name for name in new if before(name, _ABSENT) != new[name]]):
-        step = steps.get(name) or _step(schema, name)
+        step = steps.get(name) if steps is not None else _step(schema, name)
         if step is None:
             continue
         text, below = step

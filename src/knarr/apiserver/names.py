@@ -18,19 +18,19 @@ _AHEAD = 64
 
 def uid() -> str:
     """A random UUID (RFC 9562, version 4)."""
-    return next(_uids)
-
-
-def _make_uids() -> Iterator[str]:
-    while True:
+    if not _uids:
         digits = os.urandom(_UID_BYTES * _AHEAD).hex()
-        for at in range(0, len(digits), 2 * _UID_BYTES):
-            text = digits[at : at + 2 * _UID_BYTES]
-            variant = "89ab"[int(text[16], 16) & 3]
-            yield f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+        _uids.extend(_uid(digits[at : at + 2 * _UID_BYTES]) for at in range(0, len(digits), 2 * _UID_BYTES))
+    return _uids.pop()
 
 
-_uids = _make_uids()
+#: Made ahead.
+_uids: list[str] = []
+
+
+def _uid(digits: str) -> str:
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def suffix() -> str:

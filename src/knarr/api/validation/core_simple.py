@@ -20,7 +20,8 @@ def _config_map(errors: Errors, obj: Object) -> None:
     total = 0
     data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
     for key, value in data.items():
-        texts(errors, f"data[{key}]", key, names.config_key(key))
+        if wrong := names.config_key(key):
+            texts(errors, f"data[{key}]", key, wrong)
         if key in binary:
             errors.append(field.invalid(f"data[{key}]", key, "duplicate of key present in binaryData"))
         total += len(value.encode())
