@@ -48,9 +48,10 @@ class Program:
         if self.root is None:
             raise EvaluationError(self.problem)
         compiler = Compiler()
-        self._run = compiler.value(self.root)
-        self._size, self._variables = compiler.size, compiler.places
-        return self._run
+        run = compiler.value(self.root)
+        # Last what others look for: another thread may evaluate meanwhile.
+        self._size, self._variables, self._run = compiler.size, compiler.places, run
+        return run
 
     def estimate(self) -> int:
         """The most that an evaluation may cost, by the schemas of its variables; 0 for what does not compile."""

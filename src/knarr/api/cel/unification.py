@@ -18,6 +18,7 @@ class Substitutions:
 
     def __init__(self) -> None:
         self.known: dict[str, Type] = {}
+        self.changes: list[tuple[str, Type | None]] = []
         self.count = 0
 
     def new(self) -> Type:
@@ -43,11 +44,20 @@ class Substitutions:
 
     def all_assignable(self, left: Sequence[Type], right: Sequence[Type]) -> bool:
         """The same of several at once."""
-        before = dict(self.known)
+        before = len(self.changes)
         if self._all(left, right):
             return True
-        self.known = before
+        while len(self.changes) > before:
+            name, old = self.changes.pop()
+            if old is None:
+                del self.known[name]
+            else:
+                self.known[name] = old
         return False
+
+    def _learn(self, unknown: Type, kind: Type) -> None:
+        self.changes.append((unknown.name, self.known.get(unknown.name)))
+        self.known[unknown.name] = kind
 
     def _all(self, left: Sequence[Type], right: Sequence[Type]) -> bool:
         return len(left) == len(right) and all(self._one(one, two) for one, two in zip(left, right, strict=True))
@@ -75,7 +85,7 @@ class Substitutions:
         if known is None:
             if self._within(unknown, kind):
                 return False, False
-            self.known[unknown.name] = kind
+            self._learn(unknown, kind)
             return True, False
         if kind == known:
             return True, True
@@ -83,7 +93,7 @@ class Substitutions:
             return False, True
         general = most_general(kind, known)
         if not self._within(unknown, general):
-            self.known[unknown.name] = general
+            self._learn(unknown, general)
         return True, True
 
     def _within(self, unknown: Type, kind: Type) -> bool:
