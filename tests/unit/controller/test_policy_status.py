@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.unit.controller.test_policy_kinds import KINDS
+from tests.unit.controller.test_policy_kinds import CRON, DOCUMENT, KINDS
 
+from knarr.api.registry import VALIDATINGADMISSIONPOLICIES
+from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
 from knarr.controller.policy_status import checking
+from knarr.controller.policy_status.controller import reconcile
+from knarr.controller_runtime.changes import Context, Document, Patch, Result
+from knarr.controller_runtime.snapshot import Key
 
 DEPLOYMENTS = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"]}
 BOTH = {**DEPLOYMENTS, "resources": ["deployments", "replicasets"]}
@@ -84,3 +91,61 @@ def test_custom_resources_and_message_expressions_are_checked_too() -> None:
 
 def test_kinds_without_a_schema_are_left_out() -> None:
     assert warnings({**CRONS, "resources": ["nothings"]}, "object.none") == {}
+
+
+# the controller
+
+
+class Cluster:
+    """A snapshot of one policy and one definition."""
+
+    def __init__(self, policy: Object) -> None:
+        self.policy = policy
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        return self.policy if name == self.policy["metadata"]["name"] else None
+
+    def list(self, resource: Resource, namespace: str = "") -> Sequence[Object]:
+        return [CRON]
+
+    def indexed(self, resource: Resource, index: str, value: str) -> Sequence[Object]:
+        return []
+
+
+def policy(observed: int) -> Object:
+    spec = {
+        "matchConstraints": {"resourceRules": [CRONS]},
+        "validations": [{"expression": "object.spec.on == 1"}],
+    }
+    head = {"name": "p", "generation": 2}
+    return {"metadata": head, "spec": spec, "status": {"observedGeneration": observed} if observed else {}}
+
+
+def reconciled(cluster: Cluster, live: Mapping[Any, Object | None] | None = None) -> Result:
+    context = Context(datetime(2026, 1, 1, tzinfo=UTC), names=None, live=live or {})  # type: ignore[arg-type]
+    return reconcile(Key(VALIDATINGADMISSIONPOLICIES, "", "p"), cluster, context)
+
+
+def test_published_schemas_are_read_before_a_policy_is_judged_by_them() -> None:
+    cluster = Cluster(policy(observed=1))
+    (read,) = reconciled(cluster).reads
+    assert read == Document("/openapi/v3/apis/example.com/v1")
+    (change,) = reconciled(cluster, {read: DOCUMENT}).changes
+    assert isinstance(change, Patch)
+    assert (change.subresource, change.options["force"]) == ("status", "true")
+    status = change.patch["status"]
+    assert status["observedGeneration"] == 2
+    assert [item["fieldRef"] for item in status["typeChecking"]["expressionWarnings"]] == [
+        "spec.validations[0].expression"
+    ]
+
+
+def test_where_nothing_is_published_nothing_is_warned_of() -> None:
+    cluster = Cluster(policy(observed=0))
+    (change,) = reconciled(cluster, {Document("/openapi/v3/apis/example.com/v1"): None}).changes
+    assert isinstance(change, Patch)
+    assert change.patch["status"] == {"observedGeneration": 2, "typeChecking": {}}
+
+
+def test_a_policy_that_has_been_checked_is_left_alone() -> None:
+    assert reconciled(Cluster(policy(observed=2))) == Result()
