@@ -13,7 +13,18 @@ from knarr.api.resources import Resource
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.errors import StatusError, already_exists, invalid
 from knarr.apimachinery.types import Object
-from knarr.apiserver import admin_access, bodies, kinds, metadata, names, options, projection, read, revision_data
+from knarr.apiserver import (
+    admin_access,
+    bodies,
+    judging,
+    kinds,
+    metadata,
+    names,
+    options,
+    projection,
+    read,
+    revision_data,
+)
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.authz import escalation
 from knarr.apiserver.context import Context
@@ -152,7 +163,7 @@ async def _store(one: Call, obj: Object, attributes: Attributes) -> Entry | None
     finish = await begin(hook, obj, None, dry_run=one.opts.dry_run)
     done = False
     try:
-        prepare(one, obj)
+        await prepare(one, obj)
         attributes.name = obj["metadata"].get("name", "")
         await ctx.admission.validate(attributes)
         entry = await write(one, obj)
@@ -162,7 +173,7 @@ async def _store(one: Call, obj: Object, attributes: Attributes) -> Entry | None
         finish(done)
 
 
-def prepare(one: Call, obj: Object) -> None:
+async def prepare(one: Call, obj: Object) -> None:
     """Strategy, RBAC's escalation check, validation, warnings of a new object. Raises `StatusError`."""
     resource = one.scope.resource
     kinds.prepare_create(resource, obj)
@@ -171,7 +182,7 @@ def prepare(one: Call, obj: Object) -> None:
     if escalation.concerns(resource):
         escalation.check(one.attributes("CREATE", obj, None, one.info.name), one.ctx.authorizers)
     errors = admin_access.check(resource, obj, None, "", one.ctx.reader)
-    errors += kinds.validate_create(resource, obj)
+    errors += await judging.of_new(resource, obj, one.request)
     if errors:
         raise invalid(resource.kind, resource.storage_group, obj["metadata"].get("name", ""), errors)
     one.request.warnings += kinds.warnings(resource, obj)

@@ -140,8 +140,6 @@ def validate_update(resource: Resource, obj: Object, old: Object, subresource: s
 
 def warnings(resource: Resource, obj: Object, old: Object | None = None) -> list[str]:
     """What a client should be told."""
-    if resource.custom is not None:
-        return [] if old is None else objects.warnings(resource, obj, old)
     return validation.warnings(resource, obj, old)
 
 

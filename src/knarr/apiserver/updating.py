@@ -17,6 +17,7 @@ from knarr.apiserver import (
     bodies,
     creating,
     guarded,
+    judging,
     kinds,
     metadata,
     options,
@@ -162,7 +163,7 @@ async def _attempt(one: Call, change: Change, entry: Entry) -> Outcome:
     finish = await begin(hook, obj, old, dry_run=one.opts.dry_run)
     done = False
     try:
-        _prepare(one, change, obj, old)
+        await _prepare(one, change, obj, old)
         if revision_data.concerns(scope.resource):
             revision_data.check(scope.resource, one.request, obj, entry)
         await ctx.admission.validate(attributes)
@@ -202,7 +203,7 @@ def _check_version(one: Call, obj: Object, old: Object) -> None:
         raise conflict(resource.plural, resource.group, one.info.name, MODIFIED)
 
 
-def _prepare(one: Call, change: Change, obj: Object, old: Object) -> None:
+async def _prepare(one: Call, change: Change, obj: Object, old: Object) -> None:
     """Strategy, escalation check, validation, warnings. Raises `StatusError`."""
     resource = one.scope.resource
     now = one.now()
@@ -214,7 +215,7 @@ def _prepare(one: Call, change: Change, obj: Object, old: Object) -> None:
     kinds.prepare_update(resource, obj, old, change.subresource, now)
     if escalation.concerns(resource):
         escalation.check(one.attributes("UPDATE", obj, old, one.info.name), one.ctx.authorizers)
-    errors = _errors(one, change, obj, old)
+    errors = await _errors(one, change, obj, old)
     if errors:
         raise invalid(resource.kind, resource.storage_group, obj["metadata"].get("name", ""), errors)
     one.request.warnings += kinds.warnings(resource, obj, old)
@@ -222,15 +223,15 @@ def _prepare(one: Call, change: Change, obj: Object, old: Object) -> None:
         kinds.strip(resource, obj)
 
 
-def _errors(one: Call, change: Change, obj: Object, old: Object) -> list[FieldError]:
+async def _errors(one: Call, change: Change, obj: Object, old: Object) -> list[FieldError]:
     """What is wrong with a change."""
     resource = one.scope.resource
     errors = admin_access.check(resource, obj, old, change.subresource, one.ctx.reader)
-    found = kinds.validate_update(resource, obj, old, change.subresource)
+    found = await judging.of_changed(resource, obj, old, change.subresource, one.request)
     if found and one.empties is not None:
         # Messages show what was sent, empty lists and all.
         kinds.refill(resource, obj, one.empties)
-        again = kinds.validate_update(resource, obj, old, change.subresource)
+        again = await judging.of_changed(resource, obj, old, change.subresource, one.request)
         found = again if len(again) == len(found) else found
     if resource.plural == "controllerrevisions" and one.info.verb == "patch" and "data" not in {e.field for e in found}:
         # Kubernetes compares the data of a patched one with the stored data by more than what it says.

@@ -15,7 +15,7 @@ from knarr.api import codec
 from knarr.api.codec import custom as custom_codec
 from knarr.api.custom import scale
 from knarr.api.resources import CustomVersion, Resource
-from knarr.api.structural import FieldFault, Schema
+from knarr.api.structural import Effort, FieldFault, Schema
 from knarr.api.validation import meta, names
 from knarr.api.validation.checks import Errors
 from knarr.apimachinery import field, field_sets
@@ -109,8 +109,8 @@ def prepare_update(resource: Resource, obj: Object, old: Object, subresource: st
     obj["metadata"]["generation"] = generation
 
 
-def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
-    """What is wrong with a new object."""
+def validate_create(resource: Resource, obj: Object, effort: Effort | None = None) -> list[FieldError]:
+    """What is wrong with a new object. Raises `TooDearError` where that takes more than a quick effort."""
     wrong = _type_errors(resource, obj)
     if wrong:
         return wrong
@@ -123,11 +123,13 @@ def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
         standard_finalizers=False,
     )
     numbers = scale.errors(version_of(resource).scale, obj)
-    return schema_of(resource).validate(obj, head=errors, scale=numbers)
+    return schema_of(resource).validate(obj, head=errors, scale=numbers, effort=effort)
 
 
-def validate_update(resource: Resource, obj: Object, old: Object, subresource: str) -> list[FieldError]:
-    """What is wrong with a change."""
+def validate_update(
+    resource: Resource, obj: Object, old: Object, subresource: str, effort: Effort | None = None
+) -> list[FieldError]:
+    """What is wrong with a change. Raises `TooDearError` where that takes more than a quick effort."""
     wrong = _type_errors(resource, obj)
     if wrong:
         return wrong
@@ -139,12 +141,7 @@ def validate_update(resource: Resource, obj: Object, old: Object, subresource: s
     numbers = scale.errors(version_of(resource).scale, obj, status_only=status)
     schema = schema_of(resource)
     check = schema.validate_status if status else schema.validate
-    return check(obj, old, head=errors, scale=numbers)
-
-
-def warnings(resource: Resource, obj: Object, old: Object) -> list[str]:
-    """What a client should be told of a change: the faults that pass because they were there before."""
-    return schema_of(resource).warnings(obj, old)
+    return check(obj, old, head=errors, scale=numbers, effort=effort)
 
 
 def ownership(resource: Resource) -> FieldSchema:

@@ -6,7 +6,8 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 
 from __future__ import annotations
 
+from knarr.api.structural.effort import Effort, TooDearError
 from knarr.api.structural.embedded import FieldFault
 from knarr.api.structural.schema import Schema
 
-__all__ = ["FieldFault", "Schema"]
+__all__ = ["Effort", "FieldFault", "Schema", "TooDearError"]

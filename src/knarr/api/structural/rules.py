@@ -7,7 +7,6 @@ Source: k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/validation.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from knarr.api.cel import Budget, BudgetExceeded, EvaluationError, Optional, Pro
 from knarr.api.structural.causes import Errors
 from knarr.api.structural.compiled_rules import Rule, RuleTree
 from knarr.api.structural.correlation import Correlation
+from knarr.api.structural.effort import QUICK, Effort, TooDearError
 from knarr.api.structural.numbers import shown
 from knarr.apimachinery import field
 from knarr.apimachinery.field import Bare, FieldError
@@ -29,9 +29,6 @@ _NO_MORE = "no further validation rules will be run due to call cost exceeds lim
 _NO_OVERLOAD = "call arguments did not match a supported operator, function or macro signature for rule"
 _LONGEST_MESSAGE = 5 * 1024
 _META = ("apiVersion", "kind")
-
-#: Told of what is wrong with a value that was so before: it passes, with a warning.
-Warn = Callable[[str], None]
 
 
 class Place(NamedTuple):
@@ -73,9 +70,9 @@ class _Stop(Exception):
     """No further rule is run."""
 
 
-def broken(tree: RuleTree, obj: Object, old: Object | None, warn: Warn) -> Errors:
-    """The errors of all rules that an object breaks."""
-    runner = _Runner(Budget(), warn)
+def broken(tree: RuleTree, obj: Object, old: Object | None, effort: Effort) -> Errors:
+    """The errors of all rules that an object breaks. Raises `TooDearError` where that is quickly told only in part."""
+    runner = _Runner(effort)
     was = None if old is None else Correlation(tree.node, old, obj)
     with suppress(_Stop):
         runner.value(tree, Place("", obj, old, was))
@@ -84,7 +81,7 @@ def broken(tree: RuleTree, obj: Object, old: Object | None, warn: Warn) -> Error
 
 def broken_by_default(tree: RuleTree, value: Any, path: str) -> Errors:
     """The errors of all rules that a default breaks, as if it stood there before; `path` is where it stands."""
-    runner = _Runner(Budget(), lambda _text: None)
+    runner = _Runner(Effort())
     with suppress(_Stop):
         runner.value(tree, Place(path, value, value, None))
     return runner.errors
@@ -93,9 +90,10 @@ def broken_by_default(tree: RuleTree, value: Any, path: str) -> Errors:
 class _Runner:
     """The rules of one object: errors so far, and what is left to spend."""
 
-    def __init__(self, budget: Budget, warn: Warn) -> None:
+    def __init__(self, effort: Effort) -> None:
         self.errors: Errors = []
-        self._budget, self._warn = budget, warn
+        self._effort = effort
+        self._budget = Budget(QUICK, QUICK) if effort.quick else Budget()
 
     def value(self, tree: RuleTree, place: Place) -> None:
         """The rules of a value and of all inside of it. Raises `_Stop`."""
@@ -127,10 +125,12 @@ class _Runner:
             self.errors.append(field.invalid(path, kind, f"rule compile error: {rule.program.problem}"))
             return
         if self._budget.remaining <= 0:
+            self._too_dear()
             self._stop(field.invalid(path, kind, _OUT))
         try:
             holds = rule.program.evaluate(self._values(rule, place), self._budget)
         except BudgetExceeded as error:
+            self._too_dear()
             text = f"'{error.message}': {_NO_MORE} rule: {rule.told}" if error.call else _OUT
             self._stop(field.invalid(path, kind, text))
         except EvaluationError as error:
@@ -159,6 +159,7 @@ class _Runner:
         try:
             found = message.evaluate(self._values(rule, place), self._budget)
         except BudgetExceeded as error:
+            self._too_dear()
             text = f"{_NO_MORE} messageExpression: {field.quote(message.text)}" if error.call else _MESSAGE_OUT
             self._add(rule, place, field.invalid(path, tree.node.type, text))
             raise _Stop from None
@@ -169,9 +170,13 @@ class _Runner:
 
     def _add(self, rule: Rule, place: Place, error: FieldError) -> None:
         if not rule.asks_old and place.unchanged:
-            self._warn(str(error))
+            self._effort.warnings.append(str(error))
         else:
             self.errors.append(error)
+
+    def _too_dear(self) -> None:
+        if self._effort.quick:
+            raise TooDearError
 
     def _stop(self, error: FieldError) -> None:
         self.errors.append(error)

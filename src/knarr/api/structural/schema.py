@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from knarr.api.structural import causes, defaulting, embedded, lists, pruning
+from knarr.api.structural.effort import Effort
 from knarr.api.structural.node import Node
 from knarr.api.structural.ownership import ownership
 from knarr.api.structural.validity import Check, checker
@@ -29,10 +30,6 @@ _UNCHECKED = (
 
 
 _RULES = "x-kubernetes-validations"
-
-
-def _ignored(_text: str) -> None:
-    """Nobody is told."""
 
 
 class Schema:
@@ -82,16 +79,18 @@ class Schema:
         *,
         head: Sequence[FieldError] = (),
         scale: Sequence[FieldError] = (),
+        effort: Effort | None = None,
     ) -> list[FieldError]:
         """All that is wrong with an object, in the real server's order; on update unchanged faults pass.
 
         `head` are the errors found in its kind, version and metadata, `scale` those of its Scale's numbers: they stand
-        among the others and count when it is decided whether rules are run.
+        among the others and count when it is decided whether rules are run. Raises `TooDearError` where `effort` is
+        quick and rules cost more than that.
         """
         errors = [*head, *self._faults(self.root, obj, old, "")]
         errors += [*scale, *embedded.faults(self.root, obj)]
         errors += self._repeated(obj, old)
-        return errors + self._broken_rules(errors, obj, old)
+        return errors + self._broken_rules(errors, obj, old, effort or Effort())
 
     def validate_status(
         self,
@@ -100,6 +99,7 @@ class Schema:
         *,
         head: Sequence[FieldError] = (),
         scale: Sequence[FieldError] = (),
+        effort: Effort | None = None,
     ) -> list[FieldError]:
         """The same of an update of the status."""
         errors = [*head]
@@ -108,7 +108,7 @@ class Schema:
             errors += self._faults(node, obj["status"], old.get("status"), "status", update=True)
         errors += scale
         errors += self._repeated(obj, old)
-        return errors + self._broken_rules(errors, obj, old)
+        return errors + self._broken_rules(errors, obj, old, effort or Effort())
 
     def _faults(self, node: Node, value: Any, old: Any, prefix: str, *, update: bool = False) -> list[FieldError]:
         check = self._status_check if prefix else self._check
@@ -130,16 +130,9 @@ class Schema:
         found = lists.repeated(self.root, obj)
         return [] if found and old is not None and lists.repeated(self.root, old) else found
 
-    def warnings(self, obj: Object, old: Object) -> list[str]:
-        """The rules that an object breaks in places that broke them before and did not change: it passes with them."""
-        found: list[str] = []
-        if obj is not old and self.root.has_below(_RULES):
-            from knarr.api.structural.rules import broken
-
-            broken(self._rules, obj, old, found.append)
-        return found
-
-    def _broken_rules(self, errors: Sequence[FieldError], obj: Object, old: Object | None) -> list[FieldError]:
+    def _broken_rules(
+        self, errors: Sequence[FieldError], obj: Object, old: Object | None, effort: Effort
+    ) -> list[FieldError]:
         if not self.root.has_below(_RULES):
             return []
         if any(error.reason in _BLOCKING for error in errors):
@@ -147,7 +140,7 @@ class Schema:
         # CEL is loaded with the first rule.
         from knarr.api.structural.rules import broken
 
-        return broken(self._rules, obj, old, _ignored)
+        return broken(self._rules, obj, old, effort)
 
     @cached_property
     def _rules(self) -> RuleTree:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from knarr.api.structural import Schema
+from knarr.api.structural import Effort, Schema, TooDearError
 from knarr.api.structural.rule_paths import field_path
 
 _KEYED = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]}
@@ -102,8 +102,9 @@ def test_old_items_are_found_by_their_keys_alone() -> None:
 def test_a_rule_that_was_broken_before_passes_with_a_warning_where_nothing_changed() -> None:
     schema = _schema(x=_ruled("string", {"rule": "self != 'bad'"}), y={"type": "string"})
     old, new = {"spec": {"x": "bad", "y": "1"}}, {"spec": {"x": "bad", "y": "2"}}
-    assert schema.validate(new, old) == []
-    assert schema.warnings(new, old) == ["spec.x: Invalid value: \"bad\": failed rule: self != 'bad'"]
+    effort = Effort()
+    assert schema.validate(new, old, effort=effort) == []
+    assert effort.warnings == ["spec.x: Invalid value: \"bad\": failed rule: self != 'bad'"]
 
 
 def test_rules_are_not_run_on_what_does_not_fit_the_schema() -> None:
@@ -121,6 +122,15 @@ def test_the_rules_of_an_object_share_a_budget() -> None:
     assert _causes(schema, {"l": [1] * 50}) == []
     (found,) = _causes(schema, {"l": [1] * 2000})
     assert "no further validation rules will be run due to call cost exceeds limit for rule" in found[1]
+
+
+def test_dear_rules_are_not_run_at_once() -> None:
+    rule = {"rule": "self.all(x, self.all(y, x == y))"}
+    schema = _schema(l={"type": "array", "items": {"type": "integer"}, "x-kubernetes-validations": [rule]})
+    assert schema.validate({"spec": {"l": [1]}}, effort=Effort(quick=True)) == []
+    with pytest.raises(TooDearError):
+        schema.validate({"spec": {"l": [1] * 200}}, effort=Effort(quick=True))
+    assert schema.validate({"spec": {"l": [1] * 200}}) == []
 
 
 def test_rules_see_the_name_of_an_object_and_typed_values() -> None:
