@@ -73,6 +73,10 @@ def cost(text: str, **given: Any) -> int:
         ("'Ab'.lowerAscii() + 'Ab'.upperAscii() + ' x '.trim() + 'abc'.substring(1, 2)", "abABxb"),
         ("'a,b,c'.split(',', 2) == ['a', 'b,c'] && ['a', 'b'].join('-') == 'a-b'", True),
         ("'hello'.replace('l', 'L', 1).indexOf('l') == 3", True),
+        (
+            "'hello'.indexOf('l', 9) == -1 && 'hello'.lastIndexOf('l', 9) == -1 && 'hello'.lastIndexOf('l', 2) == 2",
+            True,
+        ),
         ("'abc'.matches('^a.c$') && 'a1b22'.findAll('[0-9]+') == ['1', '22'] && 'x9'.find('[0-9]') == '9'", True),
         ("a.?b.?c.orValue('none')", "none"),
         ("optional.of(1).optMap(x, x + 1).value()", 2),
