@@ -33,7 +33,7 @@ def of(scope: Scope, form: Form, revision: int, *, ends_initial: bool = False) -
     obj: Object = {"kind": resource.kind, "apiVersion": resource.api_version}
     if (resource.group, resource.kind) in _REPLICATED:
         obj["spec"] = {"replicas": 0}
-    empty = kinds.normalise(resource, {**obj, "metadata": {}})[0]
+    empty = obj if resource.custom is not None else kinds.normalise(resource, {**obj, "metadata": {}})[0]
     if form.kind:
         # Printers show a name and a time; an empty object has neither.
         return {**empty, "metadata": {"name": "", **meta}}

@@ -231,7 +231,10 @@ def _unowned_of_kind(resource: Resource, subresource: str) -> FieldSet:
 
 def _empty(resource: Resource) -> Object:
     """What a new object of the kind is compared with: one of which nothing is set. Read-only."""
-    return _empty_of_kind(resource) if resource.custom is None else kinds.normalise(resource, {"metadata": {}})[0]
+    if resource.custom is not None:
+        # Defaults are not set: who makes an object owns those it gets.
+        return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}}
+    return _empty_of_kind(resource)
 
 
 @cache

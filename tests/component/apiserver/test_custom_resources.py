@@ -16,7 +16,7 @@ from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.apiserver.loopback import LOOPBACK
 from knarr.apiserver.request import Request
-from knarr.client.client import Client
+from knarr.client.client import APPLY_PATCH, Client
 from knarr.storage.memory import MemoryStore
 
 NAME = "widgets.example.com"
@@ -163,5 +163,49 @@ def test_what_is_not_served_is_refused_as_kubernetes_refuses_it(tmp_path: Path) 
             body = b'{"apiVersion":"example.com/v1","kind":"Other","metadata":{"name":"b"}}'
             wrong = 'Widget.example.com "b" is invalid: kind: Invalid value: "Other": must be Widget'
             assert await _refusal(world, "POST", base, body) == (422, wrong)
+
+    asyncio.run(main())
+
+
+DEFAULTED: Object = {
+    "openAPIV3Schema": {
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "default": {},
+                "properties": {"a": {"type": "string"}, "b": {"type": "string", "default": "B"}},
+            }
+        },
+    }
+}
+
+
+def test_who_makes_an_object_owns_its_defaults_and_who_applies_does_not(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            client = world.client()
+            await established(world, client, definition(version(schema=DEFAULTED)))
+            made = await client.create(WIDGETS, widget("a", a="x"), NAMESPACE)
+            (owned,) = made["metadata"]["managedFields"]
+            assert owned["fieldsV1"] == {"f:spec": {".": {}, "f:a": {}, "f:b": {}}}
+            options = {"content_type": APPLY_PATCH, "fieldManager": "me"}
+            applied = await client.patch(WIDGETS, "b", widget("b", a="x"), NAMESPACE, **options)
+            (owned,) = applied["metadata"]["managedFields"]
+            assert (owned["fieldsV1"], applied["spec"]) == ({"f:spec": {"f:a": {}}}, {"a": "x", "b": "B"})
+
+    asyncio.run(main())
+
+
+def test_bookmarks_show_no_defaults(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            client = world.client()
+            await established(world, client, definition(version(schema=DEFAULTED)))
+            options = {"sendInitialEvents": "true", "allowWatchBookmarks": "true"}
+            events = client.watch(WIDGETS, NAMESPACE, resourceVersionMatch="NotOlderThan", **options)
+            event = await asyncio.wait_for(anext(events), 10)
+            assert (event.type, set(event.object)) == ("BOOKMARK", {"kind", "apiVersion", "metadata"})
+            await events.aclose()
 
     asyncio.run(main())
