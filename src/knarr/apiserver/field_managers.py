@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TypeAlias
 
 from knarr.api import registry
 from knarr.api.custom import objects
@@ -19,18 +21,24 @@ from knarr.apimachinery.managed_fields import Entry, Versioned, Write
 from knarr.apimachinery.types import Object
 from knarr.apiserver import kinds
 from knarr.apiserver.context import Apply
+from knarr.component_base import logs
 from knarr.component_base.clock import Clock
 
 #: The kind of a scale's body.
 SCALE = Resource("autoscaling", "v1", "scales", "Scale", namespaced=True)
+#: Makes an object of one version one of another.
+Convert: TypeAlias = Callable[[Object, Resource, Resource], Object]
+_log = logs.get("apiserver")
 _TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
 class FieldManagers:
     """Notes who owns what."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, convert: Convert = kinds.convert) -> None:
+        """`convert` makes objects those of another version; it may raise `Pending` where somebody must be asked."""
         self._clock = clock
+        self._convert = convert
 
     def update(self, resource: Resource, obj: Object, old: Object | None, manager: str, subresource: str) -> None:
         """Note what `manager` changed, in place. `old` is None for a new object."""
@@ -44,13 +52,17 @@ class FieldManagers:
         objects = Versioned(schema, before, _seen(resource, obj))
 
         def convert(api_version: str) -> Versioned | None:
-            return _in_version(resource, api_version, before, obj)
+            return _in_version(resource, api_version, (before, obj), self._convert)
 
         if subresource == "scale":
-            entries = managed_fields.update_scale(write, objects, _replicas(resource))
-        else:
-            entries = managed_fields.update(write, objects, convert)
-        _set(obj, entries)
+            _set(obj, managed_fields.update_scale(write, objects, _replicas(resource)))
+            return
+        try:
+            _set(obj, managed_fields.update(write, objects, convert))
+        except StatusError as error:
+            # An update is not refused for that; who owns what is lost.
+            _log.warning("managed fields cannot be converted", kind=resource.kind, error=error)
+            _set(obj, [])
 
     def apply(self, resource: Resource, config: Object, old: Object | None, how: Apply) -> Object:
         """The canonical object that a server-side apply makes of `old`, managed fields set. Raises `StatusError`."""
@@ -69,7 +81,7 @@ class FieldManagers:
         entries = managed_fields.trusted(old["metadata"].get("managedFields") if old is not None else None)
         if not entries:
             entries = self._before_first_apply(resource, schema, live, how)
-        versions = _Versions(resource)
+        versions = _Versions(resource, self._convert)
         try:
             found = apply.apply(write, live, config, entries, versions, force=how.force)
         except Conflicts as conflicts:
@@ -94,7 +106,9 @@ class FieldManagers:
         entries = managed_fields.trusted(old["metadata"].get("managedFields"))
         ours = managed_fields.scale_entries(entries, SCALE.api_version, path)
         try:
-            found = apply.apply(self._write(SCALE, how), scale, config, ours, _Versions(SCALE), force=how.force)
+            found = apply.apply(
+                self._write(SCALE, how), scale, config, ours, _Versions(SCALE, self._convert), force=how.force
+            )
         except Conflicts as conflicts:
             raise conflicts.status_error() from conflicts
         obj = old if found.obj is None else kinds.set_scale(resource, old, _canonical(SCALE, found.obj))
@@ -120,6 +134,7 @@ class _Versions:
     """A kind's versions, for apply."""
 
     resource: Resource
+    convert_to: Convert
 
     def schema(self, api_version: str) -> FieldSchema | None:
         """How the fields of that version are owned."""
@@ -133,7 +148,7 @@ class _Versions:
         source, target = _other_version(self.resource, obj["apiVersion"]), _other_version(self.resource, api_version)
         if source is None or target is None:
             raise LookupError(f"no version {api_version} of {self.resource.plural}")
-        return kinds.convert(_canonical(source, obj), source, target)
+        return self.convert_to(_canonical(source, obj), source, target)
 
 
 def _checked(resource: Resource, config: Object) -> FieldSchema:
@@ -197,13 +212,16 @@ def _other_version(resource: Resource, api_version: str) -> Resource | None:
     return other if other is not None and other.storage_group == resource.storage_group else None
 
 
-def _in_version(resource: Resource, api_version: str, old: Object, new: Object) -> Versioned | None:
-    """A write's objects in another version of the kind, `None` when there is no such version."""
+def _in_version(
+    resource: Resource, api_version: str, objects_: tuple[Object, Object], convert: Convert
+) -> Versioned | None:
+    """A write's objects (old, new) in another version of the kind, `None` when there is no such version."""
     other = _other_version(resource, api_version)
     schema = None if other is None else kinds.ownership(other)
     if other is None or schema is None:
         return None
-    return Versioned(schema, kinds.convert(old, resource, other), kinds.convert(new, resource, other))
+    old, new = objects_
+    return Versioned(schema, convert(old, resource, other), convert(new, resource, other))
 
 
 def _seen(resource: Resource, obj: Object) -> Object:

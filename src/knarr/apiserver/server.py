@@ -26,7 +26,7 @@ from knarr.apiserver.cache_reader import CacheReader, decode
 from knarr.apiserver.context import Connector, Context
 from knarr.apiserver.custom.controller import DefinitionController
 from knarr.apiserver.custom.conversion import Webhooks
-from knarr.apiserver.custom.registry import follow_definitions
+from knarr.apiserver.custom.registry import CustomResources, follow_definitions
 from knarr.apiserver.custom_api_services import CustomApiServices
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.event_expiry import EventExpiry
@@ -140,7 +140,7 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     ctx = _context(config, store, cache, Around(signer, CacheReader(cache), clock, tasks, uses.note))
     served = ctx.served
     following = await cache_follower.follow(store, cache, tasks, clock)
-    custom = follow_definitions(served, cache, Webhooks(ctx.webhook_client, tasks))
+    custom = _custom_resources(ctx, tasks)
     checks.store_answers = lambda: not following.broken
     checks.done(health.STORE)
     _let_decide(ctx, config, tasks)
@@ -194,6 +194,13 @@ def _ask_outside(ctx: Context, config: AdmissionConfig, tasks: Tasks) -> None:
     admission_webhooks.add(ctx, config.disabled)
     if QuotaAccounting.name not in config.disabled:
         ctx.admission.add(QuotaAccounting(ctx, tasks, config.limited))
+
+
+def _custom_resources(ctx: Context, tasks: Tasks) -> CustomResources:
+    """Serve custom resources, now and from now on."""
+    webhooks = Webhooks(ctx.webhook_client, tasks, ctx.clock)
+    ctx.field_manager = FieldManagers(ctx.clock, webhooks.converted)
+    return follow_definitions(ctx.served, ctx.cache, webhooks)
 
 
 def _give_numbers(ctx: Context, config: ServerConfig, tasks: Tasks) -> Callable[[], Awaitable[None]]:

@@ -17,7 +17,7 @@ from knarr.api.registry import CUSTOMRESOURCEDEFINITIONS
 from knarr.api.resources import Resource
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
-from knarr.client.client import MERGE_PATCH, Client
+from knarr.client.client import APPLY_PATCH, MERGE_PATCH, Client
 
 GROUP = "example.com"
 V1 = Resource(GROUP, "v1", "widgets", "Widget", namespaced=True)
@@ -236,5 +236,26 @@ def test_webhooks_and_policies_see_the_version_that_they_name(tmp_path: Path) ->
         server.on("/mutate", lambda _: patch({"op": "replace", "path": "/hostPort", "value": "refused:2"}))
         with pytest.raises(StatusError, match="failed expression: object.hostPort != 'refused:2'"):
             await client.patch(V2, "a", {"port": "3"}, NAMESPACE, content_type=MERGE_PATCH)
+
+    run(tmp_path, test)
+
+
+def test_owners_are_followed_through_versions(tmp_path: Path) -> None:
+    async def test(world: World, client: Client, server: WebhookServer) -> None:
+        await established(world, client, definition(server))
+        apply = {"content_type": APPLY_PATCH, "force": "true"}
+        await client.patch(V1, "a", v1("a", "one:1"), NAMESPACE, fieldManager="first", **apply)
+        body = {"apiVersion": V2.api_version, "kind": "Widget", "metadata": {"name": "a"}, "port": "2"}
+        changed = await client.patch(V2, "a", body, NAMESPACE, fieldManager="second", **apply)
+        assert (changed["host"], changed["port"]) == ("one", "2")
+        # What the first one has said in v1 is another text now, and not his any more.
+        owned = {item["manager"]: item["fieldsV1"] for item in changed["metadata"]["managedFields"]}
+        assert owned == {"second": {"f:port": {}}}
+        found = await client.get(V1, "a", NAMESPACE)
+        found["hostPort"] = "two:2"
+        updated = await client.update(V1, found, fieldManager="third")
+        owned = {item["manager"]: item["fieldsV1"] for item in updated["metadata"]["managedFields"]}
+        assert owned["third"] == {"f:hostPort": {}}
+        assert owned["second"] == {"f:port": {}}
 
     run(tmp_path, test)

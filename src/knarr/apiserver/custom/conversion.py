@@ -9,22 +9,27 @@ fails those who wait, and is tried again for the next one.
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+import orjson
 
 from knarr.api.custom import conversion, objects
 from knarr.api.custom.conversion import ConversionError
 from knarr.api.resources import Definition, Resource
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
-from knarr.apiserver import names
+from knarr.apiserver import kinds, names
 from knarr.apiserver.custom import selecting
+from knarr.apiserver.pending import Answers
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Change, Collection, Entry, OldEntry, Viewed, encode
 from knarr.apiserver.webhooks.answers import CallError
 from knarr.apiserver.webhooks.client import WebhookClient
 from knarr.component_base import logs
+from knarr.component_base.clock import Clock
 from knarr.component_base.tasks import Tasks
 from knarr.storage.store import Event, KeyValue
 
@@ -37,12 +42,32 @@ _BATCH = 500
 _PAUSE = 1.0
 
 
-@dataclass(frozen=True, slots=True)
 class Webhooks:
     """What conversions are made with."""
 
-    client: WebhookClient
-    tasks: Tasks
+    def __init__(self, client: WebhookClient, tasks: Tasks, clock: Clock) -> None:
+        self.client = client
+        self.tasks = tasks
+        self._answers: Answers[tuple[str, str, bytes], Object | StatusError] = Answers(lambda _found: 0, clock, tasks)
+
+    def converted(self, obj: Object, source: Resource, target: Resource) -> Object:
+        """An object in another version, for those who cannot wait. Raises `Pending`, `StatusError`."""
+        custom = target.custom
+        if custom is None or not custom.definition.calls_webhook:
+            return kinds.convert(obj, source, target)
+        found = custom.definition
+
+        async def ask() -> Object | StatusError:
+            try:
+                return (await self.convert(found, [obj], target))[0]
+            except StatusError as error:
+                return error
+
+        text = orjson.dumps(obj, option=orjson.OPT_SORT_KEYS)
+        answer = self._answers.get((found.uid, target.api_version, text), ask)
+        if isinstance(answer, StatusError):
+            raise answer
+        return copy.deepcopy(answer)
 
     async def convert(self, found: Definition, given: Sequence[Object], target: Resource) -> list[Object]:
         """Objects of any versions in one version. Raises `StatusError` 500 as the webhook fails."""
@@ -102,7 +127,12 @@ class View:
         self._target = scope.resource
         self._waiting: deque[Change] = deque()
         self.collection = _Converted(scope.resource, self._waiting)
-        self._reading = replace(scope, stored=scope.resource, collection=self.collection, converter=None)
+        old = any(isinstance(entry, OldEntry) for entry in stored.entries.values())
+        #: Whether nothing has to be converted for this version: it is the one that all are stored in.
+        self._is_stored = scope.resource.version == found.storage_version and not old
+        self._reading = replace(scope, converter=None)
+        if not self._is_stored:
+            self._reading = replace(self._reading, stored=scope.resource, collection=self.collection)
         self._lock = asyncio.Lock()
         self._loaded = False
         self._pumping = False
@@ -113,6 +143,8 @@ class View:
 
     async def reading(self) -> Scope:
         """The version as a scope to read from, up to date. Raises `StatusError`."""
+        if self._is_stored:
+            return self._reading
         await self._settle()
         return self._reading
 
