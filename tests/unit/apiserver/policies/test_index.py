@@ -47,16 +47,17 @@ class Cluster:
 
     def put(self, resource: Resource, obj: Object) -> None:
         self.reader.add(resource.plural, obj, GROUP)
-        self._tell(resource)
+        self._tell(resource, obj, deleted=False)
 
     def remove(self, resource: Resource, name: str) -> None:
-        if self.reader.get(resource.plural, GROUP, "", name) is not None:
+        obj = self.reader.get(resource.plural, GROUP, "", name)
+        if obj is not None:
             self.reader.remove(resource.plural, "", name, GROUP)
-            self._tell(resource)
+            self._tell(resource, obj, deleted=True)
 
-    def _tell(self, resource: Resource) -> None:
+    def _tell(self, resource: Resource, obj: Object, *, deleted: bool) -> None:
         collection: Any = SimpleNamespace(resource=resource)
-        change: Any = None
+        change: Any = SimpleNamespace(entry=SimpleNamespace(decode=lambda: dict(obj)), deleted=deleted)
         self.index.on_change(collection, change)
 
     def carry_out(self, what: str, name: str, more: Any) -> None:
