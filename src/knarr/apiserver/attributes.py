@@ -7,8 +7,9 @@ A plugin is a pure module with a class that has `name` and one or both of `admit
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+import msgspec
 
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
@@ -27,8 +28,7 @@ class Reader(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Attributes:
+class Attributes(msgspec.Struct):
     """One write on its way to the store."""
 
     operation: Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
@@ -44,17 +44,17 @@ class Attributes:
     reader: Reader
     dry_run: bool = False
     #: CreateOptions, UpdateOptions or DeleteOptions, as the request gives them.
-    options: Object = field(default_factory=dict)
+    options: Object = msgspec.field(default_factory=dict)
     #: Adds a Warning header to the answer.
     warn: Callable[[str], None] = lambda _text: None
     #: What plugins note for the audit log.
-    annotations: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
     #: Set by a step outside the plugins that has changed the object: the mutating half runs a second time.
     reinvoke: bool = False
     #: It is the second time.
     again: bool = False
     #: What such steps keep for the second time, by their name.
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def kind_key(self) -> tuple[str, str]:

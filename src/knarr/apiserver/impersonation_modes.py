@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from knarr.api.validation import names
 from knarr.apimachinery.field import quote
 from knarr.apiserver.authn.tokens import AUTHENTICATED
@@ -54,7 +56,9 @@ class Attempt:
             return None
         asker = _associated(self.user) if mode is ASSOCIATED_NODE else self.user
         if mode.name:
-            self._require(asker, replace(self.info, verb=f"impersonate-on:{mode.name}:{self.info.verb}"))
+            self._require(
+                asker, msgspec.structs.replace(self.info, verb=f"impersonate-on:{mode.name}:{self.info.verb}")
+            )
         for question in self._questions(asker, mode):
             self._require(asker, question)
         return _complete(self.wanted, constrained=bool(mode.name))
@@ -81,7 +85,7 @@ class Attempt:
         if not mode.name or len(questions) < _MANY:
             return questions
         one = questions[0]
-        every = replace(one, name="*", subresource="*" if one.subresource else "")
+        every = msgspec.structs.replace(one, name="*", subresource="*" if one.subresource else "")
         return () if self.authorizer.authorize(asker, every).allowed else questions
 
     def _require(self, asker: UserInfo, question: RequestInfo) -> None:

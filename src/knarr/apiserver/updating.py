@@ -6,7 +6,9 @@ Source of the order: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Up
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from knarr.apimachinery import field, managed_fields
 from knarr.apimachinery.errors import MODIFIED, StatusError, conflict, invalid, not_found
@@ -133,7 +135,7 @@ async def _create(one: Call, change: Change) -> Outcome:
     resource = one.scope.resource
     if not change.may_create:
         raise not_found(resource.plural, resource.group, one.info.name)
-    question = replace(one.info, verb="create")
+    question = msgspec.structs.replace(one.info, verb="create")
     decision = one.ctx.authorizers.authorize(one.user, question)
     if not decision.allowed:
         raise forbidden(one.user, question, decision)

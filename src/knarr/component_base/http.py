@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Protocol
 
+import msgspec
+
 from knarr.api.resources import Resource
 
 
@@ -21,8 +23,7 @@ class UserInfo:
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInfo:
+class RequestInfo(msgspec.Struct, frozen=True):
     """What a path and method ask for, as authorization and audit name it.
 
     `verb` is get, list, watch, create, update, patch, delete, deletecollection; for paths that name no resource
