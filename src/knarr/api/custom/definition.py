@@ -31,6 +31,14 @@ def is_served(crd: Object) -> bool:
     return condition(crd, "NamesAccepted") or condition(crd, "Established")
 
 
+def is_unsettled(crd: Object) -> bool:
+    """Whether its status may have to be written: names are not all accepted, or it is being deleted."""
+    asked, accepted = crd["spec"]["names"], (crd.get("status") or {}).get("acceptedNames") or {}
+    if any((asked.get(name) or None) != (accepted.get(name) or None) for name in {*asked, *accepted}):
+        return True
+    return not condition(crd, "Established") or bool(crd["metadata"].get("deletionTimestamp"))
+
+
 def define(crd: Object, body: bytes) -> Definition:
     """A definition with the resources of its versions. `body` is its JSON."""
     spec, meta = crd["spec"], crd["metadata"]

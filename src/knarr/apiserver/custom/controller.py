@@ -40,9 +40,9 @@ class DefinitionController:
         self._ending: set[str] = set()
 
     def start(self) -> None:
-        """Look at all of them, and from now on at those that change."""
-        for crd in self._ctx.reader.list(*_DEFINITION):
-            self._wanted(crd["metadata"]["name"])
+        """Look at those that an earlier end left undone, and from now on at those that change."""
+        for name in self._custom.unsettled():
+            self._wanted(name)
         self._ctx.cache.listen(self.on_change)
         self._tasks.forever(self._work, "custom-resource-definitions")
 

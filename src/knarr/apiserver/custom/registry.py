@@ -32,7 +32,7 @@ class Known:
 
     group: str
     accepted: Object
-    #: Whether others have names that it asks for.
+    #: Whether its status may not be what it should: others may have names that it asks for, or it ends.
     waits: bool = False
     found: Definition | None = None
     collection: Collection | None = None
@@ -48,6 +48,8 @@ class CustomResources:
         self._cache = cache
         self._webhooks = webhooks
         self._known: dict[str, Known] = {}
+        #: The same by group.
+        self._groups: dict[str, dict[str, Known]] = {}
 
     def load(self) -> None:
         """Serve what the cache has, from now on what it gets."""
@@ -61,19 +63,25 @@ class CustomResources:
         if collection.resource is not CUSTOMRESOURCEDEFINITIONS:
             return
         if change.deleted:
-            known = self._known.pop(change.entry.head.metadata.name, None)
+            name = change.entry.head.metadata.name
+            known = self._known.pop(name, None)
             if known is not None:
                 self._withdraw(known)
+                self._groups[known.group].pop(name, None)
         else:
             self._look_at(decode(collection, change.entry), change.entry)
 
     def others(self, group: str, name: str) -> Iterator[Object]:
         """The accepted names of a group's other definitions."""
-        return (each.accepted for other, each in self._known.items() if each.group == group and other != name)
+        return (each.accepted for other, each in self._groups.get(group, {}).items() if other != name)
 
     def waiting(self, group: str) -> list[str]:
         """The definitions of a group that wait for names."""
-        return [name for name, each in self._known.items() if each.group == group and each.waits]
+        return [name for name, each in self._groups.get(group, {}).items() if each.waits]
+
+    def unsettled(self) -> list[str]:
+        """All definitions whose status may not be what it should."""
+        return [name for name, each in self._known.items() if each.waits]
 
     def found(self, name: str) -> Definition | None:
         """A definition whose objects are served."""
@@ -89,8 +97,9 @@ class CustomResources:
         name, spec = crd["metadata"]["name"], crd["spec"]
         accepted = (crd.get("status") or {}).get("acceptedNames") or {}
         known = self._known.setdefault(name, Known(spec["group"], accepted))
+        self._groups.setdefault(known.group, {})[name] = known
         known.accepted = accepted
-        known.waits = not definition.condition(crd, "NamesAccepted")
+        known.waits = definition.is_unsettled(crd)
         if not definition.is_served(crd):
             self._withdraw(known)
             return
