@@ -5,6 +5,7 @@ Source: k8s.io/apiextensions-apiserver/pkg/apiserver/schema/objectmeta.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from knarr.api.codec import exact
@@ -17,6 +18,8 @@ from knarr.apimachinery.types import Object
 
 _KEYWORD = "x-kubernetes-embedded-resource"
 _METADATA = "meta.v1.ObjectMeta"
+#: A map's member in a path of errors; strict decoding writes it as it writes fields.
+_MEMBER = re.compile(r"\[(\D[^\]]*)\]")
 _MIXED = "may have mixed case, but should otherwise match: "
 
 
@@ -77,7 +80,8 @@ def _canonical(value: Object, path: str, unknown: list[str], *, lenient: bool) -
             out["metadata"], complaints = _metadata(out["metadata"], lenient=lenient)
         except ValueError as error:
             raise FieldFault(field.invalid(f"{path}.metadata", out["metadata"], str(error))) from error
-        unknown += [f"{path}.metadata.{name}" for name in complaints]
+        place = _MEMBER.sub(r".\1", path)
+        unknown += [f"{place}.metadata.{name}" for name in complaints]
     return out
 
 

@@ -151,6 +151,13 @@ def test_objects_within_have_a_kind_a_version_and_good_metadata() -> None:
     assert unknown == ["spec.e.metadata.x"]
 
 
+def test_unknown_metadata_of_objects_in_maps_and_lists_is_told() -> None:
+    inner = {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True}
+    schema = _schema(m={"type": "object", "additionalProperties": {"type": "array", "items": inner}})
+    _, unknown = schema.accept({"spec": {"m": {"a": [{"metadata": {"x": 1}}]}}})
+    assert unknown == ["spec.m.a[0].metadata.x"]
+
+
 def test_a_status_is_judged_alone() -> None:
     status = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     schema = Schema.compile({"type": "object", "properties": {"spec": {"type": "string"}, "status": status}})
