@@ -134,6 +134,7 @@ class ExtensionApi(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: ExtensionApi
 
     def answer(self) -> None:

@@ -111,6 +111,8 @@ class _Quiet(ThreadingHTTPServer):
 def _handler(server: WebhookServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body are written one after the other: the second must not wait for the first.
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:  # noqa: N802 - the name is the library's
             server.serve(self)
