@@ -79,6 +79,8 @@ def authorize(ctx: Context, request: Request) -> None:
 
 #: What every request passes, in this order.
 STAGES: tuple[Callable[[Context, Request], None], ...] = (read_info, authenticate, note, act_as, classify, authorize)
+#: Those that may find something else for the same bytes of the same client, as long as he acts as himself.
+_EACH_TIME = tuple(stage for stage in STAGES if stage not in (read_info, act_as))
 
 
 class Pipeline:
@@ -120,7 +122,7 @@ class Pipeline:
 
     def repeat(self, request: Request, response: Response) -> Repeat | None:
         """What answers the same request of the same client again, where that is simpler than `quick`."""
-        return repeats.of(self.ctx, request, response, self._enter)
+        return repeats.of(self.ctx, request, response, self._enter_again)
 
     async def handle(self, request: Request) -> Response:
         """The answer of any request."""
@@ -215,6 +217,10 @@ class Pipeline:
 
     def _enter(self, request: Request) -> None:
         for stage in STAGES:
+            stage(self.ctx, request)
+
+    def _enter_again(self, request: Request) -> None:
+        for stage in _EACH_TIME:
             stage(self.ctx, request)
 
     def _count(self, request: Request, response: Response, began: float) -> None:

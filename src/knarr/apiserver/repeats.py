@@ -21,7 +21,10 @@ from knarr.component_base.http_format import lasting_head
 class Repeat:
     """One object, asked for again."""
 
-    __slots__ = ("_collection", "_ctx", "_enter", "_flow", "_generation", "_head", "_key", "_request", "_row")
+    __slots__ = (
+        "_collection", "_ctx", "_enter", "_flow", "_generation", "_head", "_key", "_may_be_elsewhere", "_request",
+        "_row",
+    )  # fmt: skip
 
     def __init__(
         self, ctx: Context, request: Request, response: Response, scope: Scope, enter: Callable[[Request], None]
@@ -34,6 +37,8 @@ class Repeat:
         self._collection = scope.keep
         self._key = scope.stored.key(request.info.namespace, request.info.name)
         self._head = lasting_head(response)
+        #: The core group is nobody else's.
+        self._may_be_elsewhere = bool(request.info.group)
         self._row = ctx.metrics.row(request.info, request, response.status)
 
     def __call__(self) -> bytes | None:
@@ -50,7 +55,7 @@ class Repeat:
         if request.warnings:
             request.warnings.clear()
             return None
-        if ctx.aggregator.route(request.path) is not None:
+        if self._may_be_elsewhere and ctx.aggregator.route(request.path) is not None:
             return None
         if request.flow is not flow or (flow is not None and not flow.level.free):
             return None
@@ -67,7 +72,7 @@ class Repeat:
 def of(ctx: Context, request: Request, response: Response, enter: Callable[[Request], None]) -> Repeat | None:
     """What answers the same request again; None where it is not an object that is shown as it is kept.
 
-    `enter` takes a request through all stages before its verb.
+    `enter` takes a request through the stages before its verb, but those that only look at its bytes.
     """
     info, headers = request.info, request.headers
     if info is None or info.verb != "get" or response.status != 200 or info.subresource or request.warnings:
