@@ -20,7 +20,7 @@ from knarr.apiserver.policies.authorizer import Questions
 from knarr.apiserver.policies.body_kind import BodyKind
 from knarr.apiserver.policies.compiled import Policy
 from knarr.apiserver.policies.conditions import ConditionsError
-from knarr.apiserver.policies.index import PolicyIndex
+from knarr.apiserver.policies.index import GROUP, PolicyIndex
 from knarr.apiserver.policies.mutating import Failure, Reinvocation
 from knarr.apiserver.policies.params import Params
 from knarr.apiserver.policies.selection import Invocation, Selector, Unusable
@@ -35,7 +35,7 @@ def add(ctx: Context, disabled: Container[str]) -> None:
     for step in (MutatingPolicies(ctx), ValidatingPolicies(ctx)):
         if step.name not in disabled:
             ctx.admission.add(step)
-            ctx.cache.listen(step.index.on_change)
+            ctx.cache.listen(step.index.on_change, GROUP)
 
 
 class Variables:

@@ -43,7 +43,7 @@ class CustomApiServices:
         for api_service in self._ctx.reader.list(*_API_SERVICES):
             if _is_ours(api_service):
                 self._want(api_service["spec"]["group"])
-        self._ctx.cache.listen(self.on_change)
+        self._ctx.cache.listen(self.on_change, registry.CUSTOMRESOURCEDEFINITIONS.group, registry.APISERVICES.group)
         self._tasks.forever(self._work, "custom-api-services")
 
     def on_change(self, collection: Collection, change: Change) -> None:

@@ -145,8 +145,9 @@ async def build(config: ServerConfig, store: Store, clock: Clock) -> ApiServer:
     checks.done(health.STORE)
     _let_decide(ctx, config, tasks)
     repair_numbers = _give_numbers(ctx, config, tasks)
-    for listener in (FlowStatus(ctx, tasks).on_change, ctx.flow_control.on_change, _follower(ctx)):
-        cache.listen(listener)
+    for listener in (FlowStatus(ctx, tasks).on_change, ctx.flow_control.on_change):
+        cache.listen(listener, registry.FLOWSCHEMAS.group)
+    cache.listen(_follower(ctx), *(group for _, group in FOLLOWED))
     checks.done(health.CACHE)
     address = f"{config.advertise_address}:{config.port}"
     look_at(ctx.metrics, served, checks, ctx.flow_control)
@@ -210,10 +211,10 @@ def _give_numbers(ctx: Context, config: ServerConfig, tasks: Tasks) -> Callable[
     ctx.hooks["services", ""] = hooks
     addresses = IPAddresses(ctx, tasks)
     if not config.shared_store:
-        ctx.cache.listen(addresses.on_change)
+        ctx.cache.listen(addresses.on_change, "")
         return addresses.repair
     hooks.claims = claims = ServiceClaims(ctx, hooks, addresses, tasks)
-    ctx.cache.listen(claims.on_change)
+    ctx.cache.listen(claims.on_change, "")
     tasks.forever(claims.repair_forever, "service-claims")
     return claims.repair
 

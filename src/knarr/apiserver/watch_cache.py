@@ -11,7 +11,7 @@ import asyncio
 import bisect
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import orjson
@@ -348,6 +348,9 @@ class Collection:
         return Change(self.entry_of(event.kv), previous, deleted=event.deleted)
 
 
+Listener: TypeAlias = Callable[[Collection, Change], None]
+
+
 class WatchCache:
     """All collections. `apply` is called with committed events, in order, before their writers are answered."""
 
@@ -358,7 +361,9 @@ class WatchCache:
         self._by_storage: dict[str, Collection] = {}
         #: What was loaded and is nobody's yet, by the first two parts of its key: custom resources come later.
         self._unclaimed: dict[str, list[KeyValue]] = {}
-        self._listeners: list[Callable[[Collection, Change], None]] = []
+        #: Who is told of changes, and of which groups only.
+        self._listeners: list[tuple[Listener, frozenset[str]]] = []
+        self._told: dict[str, tuple[Listener, ...]] = {}
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
     def add(self, resource: Resource, api_version: str) -> Collection:
@@ -384,9 +389,17 @@ class WatchCache:
         """All collections."""
         return tuple(self._by_storage.values())
 
-    def listen(self, listener: Callable[[Collection, Change], None]) -> None:
-        """Call `listener` for every change, synchronously."""
-        self._listeners.append(listener)
+    def listen(self, listener: Listener, *groups: str) -> None:
+        """Call `listener` for every change, synchronously; with `groups` for those of resources of these alone."""
+        self._listeners.append((listener, frozenset(groups)))
+        self._told.clear()
+
+    def _told_of(self, group: str) -> tuple[Listener, ...]:
+        """Who is told of the changes of a group: most listeners wait for what seldom changes."""
+        found = self._told.get(group)
+        if found is None:
+            found = self._told[group] = tuple(one for one, of in self._listeners if not of or group in of)
+        return found
 
     def load(self, items: Sequence[KeyValue], revision: int) -> None:
         """Take the whole state at start."""
@@ -405,7 +418,7 @@ class WatchCache:
             if collection is None:
                 continue
             for change in collection.reload(groups.get(storage, ()), revision):
-                for listener in self._listeners:
+                for listener in self._told_of(collection.resource.group):
                     listener(collection, change)
         self._wake()
 
@@ -428,7 +441,7 @@ class WatchCache:
             if storage is not None:
                 collection = self._by_storage[storage]
                 change = collection.apply(event)
-                for listener in self._listeners:
+                for listener in self._told_of(collection.resource.group):
                     listener(collection, change)
             self.revision = max(self.revision, event.kv.mod_revision)
         if self._waiting:

@@ -43,7 +43,7 @@ class DefinitionController:
         """Look at those that an earlier end left undone, and from now on at those that change."""
         for name in self._custom.unsettled():
             self._wanted(name)
-        self._ctx.cache.listen(self.on_change)
+        self._ctx.cache.listen(self.on_change, CUSTOMRESOURCEDEFINITIONS.group)
         self._tasks.forever(self._work, "custom-resource-definitions")
 
     def on_change(self, collection: Collection, change: Change) -> None:

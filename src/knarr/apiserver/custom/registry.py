@@ -56,7 +56,7 @@ class CustomResources:
         collection = self._cache.collection(CUSTOMRESOURCEDEFINITIONS)
         for entry in collection.entries.values():
             self._look_at(decode(collection, entry), entry)
-        self._cache.listen(self.on_change)
+        self._cache.listen(self.on_change, CUSTOMRESOURCEDEFINITIONS.group)
 
     def on_change(self, collection: Collection, change: Change) -> None:
         """Take a change of a definition."""
