@@ -112,9 +112,10 @@ def quick(ctx: Context, request: Request, info: RequestInfo) -> Response | None:
         request.warnings.append(scope.deprecation)
     accept = request.headers.get("accept", "")
     if verb == "get":
-        form = negotiation.negotiate(accept, tables=ctx.tables is not None)
+        form = negotiation.negotiate(accept, tables=ctx.tables is not None, messages=scope.resource.custom is None)
         return read.get(ctx, scope, info, request, form)
-    form = negotiation.negotiate(accept, streams=True, tables=ctx.tables is not None)
+    messages = scope.resource.custom is None
+    form = negotiation.negotiate(accept, streams=True, tables=ctx.tables is not None, messages=messages)
     return listing.list_cached(ctx, scope, info, request, form)
 
 
@@ -140,7 +141,8 @@ async def dispatch(ctx: Context, request: Request, info: RequestInfo) -> Respons
         request.warnings.append(scope.deprecation)
     streams = verb in ("list", "watch")
     tables = ctx.tables is not None and (scope.collection is not None or verb != "create")
-    form = negotiation.negotiate(request.headers.get("accept", ""), streams=streams, tables=tables)
+    accept, messages = request.headers.get("accept", ""), scope.resource.custom is None
+    form = negotiation.negotiate(accept, streams=streams, tables=tables, messages=messages)
     if form.kind == negotiation.TABLE and request.method != "GET":
         check_options(request.query)
     handler = _UNSTORED.get((plural, verb)) if scope.collection is None else _VERBS[verb]
@@ -194,7 +196,8 @@ async def _subresource(ctx: Context, scope: Scope, request: Request, info: Reque
     if info.verb not in item.verbs or request.method == "HEAD":
         raise method_not_allowed()
     tables = ctx.tables is not None and item.name not in _TABLELESS
-    form = negotiation.negotiate(request.headers.get("accept", ""), tables=tables)
+    messages = scope.resource.custom is None or item.name == "scale"
+    form = negotiation.negotiate(request.headers.get("accept", ""), tables=tables, messages=messages)
     handler = _PARTS.get(info.verb) if item.name in _PART_NAMES else SUBRESOURCES.get((item.name, info.verb))
     if handler is None:
         raise page_not_found()

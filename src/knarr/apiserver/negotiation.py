@@ -39,20 +39,21 @@ class Form(NamedTuple):
 PLAIN = Form()
 
 
-def negotiate(accept: str, *, streams: bool = False, tables: bool = True) -> Form:
+def negotiate(accept: str, *, streams: bool = False, tables: bool = True, messages: bool = True) -> Form:
     """The form that an Accept header asks for. `streams` names the watch types in the 406.
 
-    Without `tables` nothing is served as a Table, and the next clause counts. Raises `StatusError` 406.
+    Without `tables` nothing is served as a Table, without `messages` objects are not served as protobuf (their metadata
+    is), and the next clause counts. Raises `StatusError` 406.
     """
     if not accept or accept == JSON:
         return PLAIN
     # Only what is short is remembered: else strangers could fill the memory.
     choose = _negotiate if len(accept) < _REMEMBERED else _negotiate.__wrapped__
-    return choose(accept, streams, tables)
+    return choose(accept, streams, tables, messages)
 
 
 @lru_cache(maxsize=512)
-def _negotiate(accept: str, streams: bool, tables: bool) -> Form:  # noqa: FBT001
+def _negotiate(accept: str, streams: bool, tables: bool, messages: bool) -> Form:  # noqa: FBT001
     matched = False
     for clause in _clauses(accept):
         for media in MEDIA_TYPES:
@@ -60,7 +61,9 @@ def _negotiate(accept: str, streams: bool, tables: bool) -> Form:  # noqa: FBT00
                 continue
             matched = True
             form = _form(media, clause.parameters)
-            if form is not None and (tables or form.kind != TABLE):
+            if form is None or (form.kind == TABLE and not tables):
+                continue
+            if messages or form.kind or media != PROTOBUF:
                 return form
     if matched:
         raise not_acceptable(MEDIA_TYPES)

@@ -209,3 +209,23 @@ def test_bookmarks_show_no_defaults(tmp_path: Path) -> None:
             await events.aclose()
 
     asyncio.run(main())
+
+
+def test_who_prefers_protobuf_gets_json_of_custom_resources_and_protobuf_of_their_metadata(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            client = world.client()
+            await established(world, client)
+            await client.create(WIDGETS, widget("a"), NAMESPACE)
+            protobuf = "application/vnd.kubernetes.protobuf"
+            partial = f"{protobuf};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+            found = {}
+            for accept in (f"{protobuf},application/json", f"{partial},application/json", protobuf):
+                path = f"/apis/example.com/v1/namespaces/{NAMESPACE}/widgets/a"
+                request = Request(method="GET", path=path, query={}, headers={"accept": accept}, body=b"")
+                request.trusted = LOOPBACK
+                answer = await world.api.handler(request)
+                found[accept] = (answer.status, answer.content_type)
+            assert list(found.values()) == [(200, "application/json"), (200, protobuf), (406, protobuf)]
+
+    asyncio.run(main())
