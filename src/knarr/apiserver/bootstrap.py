@@ -60,7 +60,7 @@ class Bootstrap:
         self._health.done(health.RBAC)
         await self._ensure(system.priority_classes())
         self._health.done(health.PRIORITY)
-        await self._ensure(flow_control.objects())
+        await self._flow_control()
         self._health.done(health.FLOW)
         await self._services()
         self._health.done(health.SERVICES)
@@ -107,7 +107,17 @@ class Bootstrap:
         while True:
             await self._ctx.clock.sleep(PERIOD)
             await self._ensure(system.namespaces())
+            await self._flow_control()
             await self._way_here()
+
+    async def _flow_control(self) -> None:
+        for wanted in flow_control.objects():
+            resource = _resource(wanted)
+            current = self._current(resource, wanted)
+            if current is None:
+                await self._create(resource, wanted)
+            elif (changed := flow_control.restored(wanted, current)) is not None:
+                await self._replace(resource.path("", changed["metadata"]["name"]), changed)
 
     async def _way_here(self) -> None:
         settings = self._settings
@@ -181,6 +191,14 @@ class Bootstrap:
         except StatusError as error:
             # Another server of the same store may start at the same time.
             if error.reason != "AlreadyExists":
+                raise
+
+    async def _replace(self, path: str, obj: Object) -> None:
+        try:
+            await self._call("PUT", path, obj)
+        except StatusError as error:
+            # Somebody else has changed or deleted it meanwhile: it is looked at again.
+            if error.reason not in ("Conflict", "NotFound"):
                 raise
 
     async def _delete(self, path: str) -> None:

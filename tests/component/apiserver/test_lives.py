@@ -38,6 +38,42 @@ def test_what_no_cluster_can_do_without_comes_back(tmp_path: Path, monkeypatch: 
     asyncio.run(main())
 
 
+def test_flow_schemas_and_priority_levels_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("knarr.apiserver.bootstrap.PERIOD", 0.02)
+    levels, group = registry.PRIORITYLEVELCONFIGURATIONS, "flowcontrol.apiserver.k8s.io"
+
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            client, reader = world.client(), world.api.ctx.reader
+
+            def shares(name: str) -> object:
+                found = reader.get("prioritylevelconfigurations", group, "", name)
+                return found and found["spec"].get("limited", found["spec"].get("exempt"))["nominalConcurrencyShares"]
+
+            await client.delete(levels, "exempt")
+            await eventually(lambda: shares("exempt") == 0)
+            own = {"annotations": {"apf.kubernetes.io/autoupdate-spec": "false"}}
+            await client.patch(levels, "workload-low", {"metadata": own, **_limited(7)}, MERGE_PATCH)
+            await client.patch(levels, "workload-high", _limited(7), MERGE_PATCH)
+            await eventually(lambda: shares("workload-high") == 40)
+            assert shares("workload-low") == 7
+            with pytest.raises(StatusError, match="spec of 'catch-all' must equal the fixed value"):
+                await client.patch(levels, "catch-all", _limited(7), MERGE_PATCH)
+            with pytest.raises(StatusError, match="spec of 'catch-all' must equal the fixed value"):
+                await client.patch(registry.FLOWSCHEMAS, "catch-all", {"spec": {"matchingPrecedence": 9}}, MERGE_PATCH)
+            given = {"spec": {"exempt": {"nominalConcurrencyShares": 3}}}
+            await client.patch(levels, "exempt", given, MERGE_PATCH)
+            await client.delete(registry.FLOWSCHEMAS, "exempt")
+            await eventually(lambda: reader.get("flowschemas", group, "", "exempt") is not None)
+            assert shares("exempt") == 3
+
+    asyncio.run(main())
+
+
+def _limited(shares: int) -> dict[str, object]:
+    return {"spec": {"limited": {"nominalConcurrencyShares": shares}}}
+
+
 def test_a_running_pod_goes_in_two_steps_and_never_later(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path) as world:

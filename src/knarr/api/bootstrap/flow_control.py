@@ -22,6 +22,8 @@ _LEVELS: dict[str, tuple[int, int, int, int]] = {
     "workload-low": (100, 90, 128, 6),
 }
 _QUEUE_LENGTH = 50
+_MANDATORY = frozenset({"exempt", "catch-all"})
+_AUTOUPDATE = "apf.kubernetes.io/autoupdate-spec"
 
 _EVERYONE = ("Group system:unauthenticated", "Group system:authenticated")
 _MANAGER, _SCHEDULER = "User system:kube-controller-manager", "User system:kube-scheduler"
@@ -84,8 +86,33 @@ def objects() -> Iterator[Object]:
         yield {**_head("FlowSchema", name), "spec": _schema(*schema)}
 
 
+def mandatory(kind: str, name: str | None) -> Object | None:
+    """The contents that a FlowSchema or PriorityLevelConfiguration of this name must have; None for any others."""
+    if name not in _MANDATORY:
+        return None
+    spec: Object = next(one["spec"] for one in objects() if (one["kind"], one["metadata"]["name"]) == (kind, name))
+    return spec
+
+
+def restored(wanted: Object, current: Object) -> Object | None:
+    """A stored object with the contents that Kubernetes keeps it at; None when it has them, or may have others.
+
+    What is mandatory always has its own contents, but for the shares of level `exempt`; the rest has them as long as
+    its annotation says so.
+    """
+    meta, spec = current["metadata"], wanted["spec"]
+    annotations = meta.get("annotations") or {}
+    if meta["name"] not in _MANDATORY and annotations.get(_AUTOUPDATE) != "true":
+        return None
+    if "exempt" in spec and "exempt" in current["spec"]:
+        spec = {**spec, "exempt": current["spec"]["exempt"]}
+    if current["spec"] == spec and annotations.get(_AUTOUPDATE) == "true":
+        return None
+    return {**current, "metadata": {**meta, "annotations": {**annotations, _AUTOUPDATE: "true"}}, "spec": spec}
+
+
 def _head(kind: str, name: str) -> Object:
-    meta = {"name": name, "annotations": {"apf.kubernetes.io/autoupdate-spec": "true"}}
+    meta = {"name": name, "annotations": {_AUTOUPDATE: "true"}}
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": meta}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from knarr.api.bootstrap import flow_control as bootstrap
 from knarr.api.validation import names
 from knarr.api.validation.checks import Errors, items, texts
 from knarr.api.validation.go_values import internal
@@ -41,6 +42,7 @@ def _schema(errors: Errors, obj: Object) -> None:
         errors.append(field.required(path, "must reference a priority level"))
     for at, rule in enumerate(items(spec, "rules")):
         _check_rule(errors, rule, f"spec.rules[{at}]")
+    _check_fixed(errors, "FlowSchema", obj)
 
 
 def _check_rule(errors: Errors, rule: Object, path: str) -> None:
@@ -57,6 +59,19 @@ def _check_rule(errors: Errors, rule: Object, path: str) -> None:
         _check_resource_rule(errors, entry, f"{path}.resourceRules[{at}]")
     for at, entry in enumerate(urls):
         _check_url_rule(errors, entry, f"{path}.nonResourceRules[{at}]")
+
+
+def _check_fixed(errors: Errors, kind: str, obj: Object) -> None:
+    """What no cluster can do without keeps its contents, but for the shares of level `exempt`."""
+    name, spec = (obj.get("metadata") or {}).get("name"), obj.get("spec") or {}
+    wanted = bootstrap.mandatory(kind, name)
+    but = ""
+    if wanted is not None and "exempt" in wanted:
+        but = " except the 'spec.exempt' field"
+        wanted = {**wanted, **({"exempt": spec["exempt"]} if "exempt" in spec else {})}
+    if wanted is not None and wanted != spec:
+        shown = internal(f"flowcontrol.v1.{kind}Spec", spec)
+        errors.append(field.invalid("spec", shown, f"spec of '{name}'{but} must equal the fixed value"))
 
 
 _HOLDERS = {"ServiceAccount": "serviceAccount", "User": "user", "Group": "group"}
@@ -172,6 +187,7 @@ def _level(errors: Errors, obj: Object) -> None:
             _check_limited(errors, limited, "spec.limited")
     else:
         errors.append(field.not_supported("spec.type", kind, ("Exempt", "Limited")))
+    _check_fixed(errors, "PriorityLevelConfiguration", obj)
 
 
 def _check_shares(errors: Errors, holder: Object, path: str) -> None:
