@@ -57,7 +57,7 @@ class Child:
 def launch(cluster: Cluster, lock: int, sockets: Sequence[int]) -> subprocess.Popen[bytes]:
     """Start a supervisor and give it the lock (`members.take`); it outlives us."""
     numbers = [str(number) for number in (lock, *sockets)]
-    with (cluster.log_dir / "supervisor.log").open("ab") as log:
+    with os.fdopen(_log(cluster.log_dir / "supervisor.log"), "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "knarr.cmd.supervisor", cluster.name, *numbers],
             stdin=subprocess.DEVNULL,
@@ -70,6 +70,10 @@ def launch(cluster: Cluster, lock: int, sockets: Sequence[int]) -> subprocess.Po
     members.sign(lock, process.pid)
     os.close(lock)
     return process
+
+
+def _log(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
 def children(cluster: Cluster, sockets: Sequence[int]) -> list[Child]:
@@ -135,7 +139,7 @@ def _start_if_due(cluster: Cluster, child: Child) -> None:
 
 
 def _spawn(child: Child) -> int:
-    log = os.open(child.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    log = _log(child.log)
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from knarr.api.definitions.schema import Leniency, check_root, leniency, unrecognized_formats
+from knarr.api.structural.node import mentions
 from knarr.api.structural.rule_paths import field_path
 from knarr.api.validation import names
 from knarr.api.validation.admission import check_service, check_url
@@ -26,6 +27,8 @@ _APPROVAL_WANTED = (
     f'protected groups must have approval annotation "{_APPROVAL}",'
     " see https://github.com/kubernetes/enhancements/pull/1111"
 )
+_PRESERVED = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+_PRESERVED_DEFAULTS = "must be false in order to use defaults in the schema"
 _MIXED = "may have mixed case, but should otherwise match:"
 _VERSION = "apiextensions.v1.CustomResourceDefinitionVersion"
 #: What the inner form has in one place where all versions agree, and where it has it.
@@ -55,6 +58,7 @@ def _create(errors: Errors, obj: Object) -> None:
     _check_spec(errors, spec)
     _check_stored(errors, obj, spec)
     _check_approval(errors, obj)
+    _check_preserved(errors, spec)
 
 
 def _check_spec(errors: Errors, spec: Object, before: Object | None = None) -> None:
@@ -69,6 +73,8 @@ def _check_spec(errors: Errors, spec: Object, before: Object | None = None) -> N
             errors.append(field.invalid("spec.group", group, "should be a domain with at least one dot"))
     required_one_of(errors, "spec.scope", spec.get("scope", ""), _SCOPES)
     versions = items(spec, "versions")
+    if spec.get("preserveUnknownFields") and any(mentions(_schema(version) or {}, "default") for version in versions):
+        errors.append(field.invalid("spec.preserveUnknownFields", True, _PRESERVED_DEFAULTS))
     shared = {name for name in _PER_VERSION if _is_shared(versions, name)}
     told = _Versions(errors, versions, before)
     _check_versions(told, spec.get("versions"), shared)
@@ -339,6 +345,11 @@ def _check_approval(errors: Errors, obj: Object, old: Object | None = None) -> N
         errors.append(field.invalid(path, value, wrong))
 
 
+def _check_preserved(errors: Errors, spec: Object) -> None:
+    if spec.get("preserveUnknownFields"):
+        errors.append(field.invalid("spec.preserveUnknownFields", True, _PRESERVED))
+
+
 def _approval(obj: Object) -> tuple[str, str]:
     value = ((obj.get("metadata") or {}).get("annotations") or {}).get(_APPROVAL) or ""
     if not value:
@@ -363,6 +374,8 @@ def _update(errors: Errors, obj: Object, old: Object) -> None:
             errors.append(field.invalid(f"spec.names.{key}", new.get(key), IMMUTABLE))
     _check_status(errors, obj, old)
     _check_approval(errors, obj, old)
+    if not before.get("preserveUnknownFields"):
+        _check_preserved(errors, spec)
 
 
 def _check_status(errors: Errors, obj: Object, old: Object) -> None:

@@ -222,3 +222,28 @@ def test_accepted_names_are_good_ones() -> None:
     new["status"]["acceptedNames"] = {"plural": "Bad Name", "kind": ""}
     CUSTOMRESOURCEDEFINITIONS.parts["status"](errors, new, old)
     assert [error.field for error in errors] == ["status.acceptedNames.plural"]
+
+
+def test_unknown_fields_are_kept_by_schemas_alone() -> None:
+    before, keeping = _definition(_object()), _definition(_object())
+    keeping["spec"]["preserveUnknownFields"] = True
+    wanted = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+    cause = ("spec.preserveUnknownFields", f"Invalid value: true: {wanted}")
+    assert CUSTOMRESOURCEDEFINITIONS.update is not None
+    for check in (
+        CUSTOMRESOURCEDEFINITIONS.create,
+        lambda errors, obj: CUSTOMRESOURCEDEFINITIONS.update(errors, obj, before),
+    ):
+        errors: list[FieldError] = []
+        check(errors, keeping)
+        assert [(error.field, error.body()) for error in errors] == [cause]
+    # What was stored so may stay, without defaults.
+    errors = []
+    CUSTOMRESOURCEDEFINITIONS.update(errors, keeping, keeping)
+    assert not errors
+    with_default = _definition(_object(a={"type": "string", "default": "x"}))
+    with_default["spec"]["preserveUnknownFields"] = True
+    CUSTOMRESOURCEDEFINITIONS.update(errors, with_default, keeping)
+    assert [error.body() for error in errors] == [
+        "Invalid value: true: must be false in order to use defaults in the schema"
+    ]
