@@ -11,14 +11,18 @@ if TYPE_CHECKING:
     from knarr.apiserver.audit.policy import Policy
     from knarr.component_base.clock import Clock
 
-_MEGABYTE = 1_000_000
+_MEGABYTE = 1 << 20
+#: Megabytes of a file when nothing is said.
+_SIZE = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add them."""
     parser.add_argument("--audit-policy-file", type=Path, help="a Policy (audit.k8s.io/v1): what is written down")
     parser.add_argument("--audit-log-path", default="", help="file that audit events are appended to; - is stdout")
-    parser.add_argument("--audit-log-maxsize", type=int, default=0, help="megabytes from which a new file is begun")
+    parser.add_argument(
+        "--audit-log-maxsize", type=int, default=0, help="megabytes from which a new file is begun; 0: 100"
+    )
     parser.add_argument("--audit-log-maxbackup", type=int, default=0, help="older files that are kept; 0: all")
     parser.add_argument("--audit-log-maxage", type=int, default=0, help="days that older files are kept; 0: always")
 
@@ -26,14 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def policy_of(arguments: argparse.Namespace) -> Policy | None:
     """The policy; None for a server that writes nothing down. Raises `ValueError`, `OSError`."""
     path = arguments.audit_policy_file
-    if path is None or not arguments.audit_log_path:
+    if path is None:
         return None
     from knarr.apiserver.audit import policy
 
     try:
-        return policy.parse(_document(path))
+        found = policy.parse(_document(path))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    return found if arguments.audit_log_path else None
 
 
 def auditor_of(arguments: argparse.Namespace, policy: Policy, clock: Clock) -> Auditor:
@@ -42,7 +47,7 @@ def auditor_of(arguments: argparse.Namespace, policy: Policy, clock: Clock) -> A
     from knarr.apiserver.audit.log import AuditLog, Rotation
 
     rotation = Rotation(
-        arguments.audit_log_maxsize * _MEGABYTE, arguments.audit_log_maxbackup, arguments.audit_log_maxage
+        (arguments.audit_log_maxsize or _SIZE) * _MEGABYTE, arguments.audit_log_maxbackup, arguments.audit_log_maxage
     )
     return Auditor(policy, AuditLog(arguments.audit_log_path, rotation, clock).write, clock)
 

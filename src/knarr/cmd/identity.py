@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,7 +124,8 @@ def _configuration(arguments: argparse.Namespace) -> Path | None:
         raise ValueError("authentication-config file and oidc-* flags are mutually exclusive")
     from knarr.apiserver.authn.jwt import configuration
 
-    configuration.load(path, tuple(arguments.service_account_issuer) or (ISSUER,))
+    with _named(path):
+        configuration.load(path, tuple(arguments.service_account_issuer) or (ISSUER,))
     return path
 
 
@@ -143,7 +145,8 @@ def _authorization(arguments: argparse.Namespace) -> AuthorizationSettings:
             raise ValueError("--authorization-config can not be specified with --authorization-mode or -webhook-*")
         from knarr.apiserver.authz import configuration
 
-        return configuration.load(file)
+        with _named(file):
+            return configuration.load(file)
     if path is not None:
         terms = Terms(
             f"authorization.k8s.io/{arguments.authorization_webhook_version}",
@@ -160,6 +163,15 @@ def _authorization(arguments: argparse.Namespace) -> AuthorizationSettings:
 
         AbacAuthorizer(policies.read_text())
     return from_modes(("Node", "RBAC") if modes is None else modes, hook, policies)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let what is wrong with a file name it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _longest(seconds: float) -> int:
