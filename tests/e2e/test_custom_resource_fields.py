@@ -156,3 +156,26 @@ def test_what_fits_is_taken_strictly(foos: Foos, schema: Any) -> None:
     status, told = foos.rest("PATCH", strictly, twice, Content_Type=APPLY)
     assert status == 400
     assert "already set in map" in told["message"] or "duplicate field" in told["message"]
+
+
+def test_owners_follow_a_list_that_becomes_granular(foos: Foos) -> None:
+    foos.define(FOO)
+    path = f"/apis/{foos.group}/v1/namespaces/default/foos"
+    foos.rest.ok("POST", f"{path}?fieldManager=maker", foos.foo(spec={"bars": [{"name": "a"}, {"name": "b"}]}))
+    schema = json.loads(json.dumps(FOO))
+    keyed = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+    schema["properties"]["spec"]["properties"]["bars"].update(keyed)
+    change = [{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": schema}]
+    crd = f"{CRDS}/foos.{foos.group}"
+    foos.rest.ok("PATCH", crd, change, Content_Type="application/json-patch+json")
+
+    def applied() -> Any:
+        config = json.dumps(foos.foo(spec={"bars": [{"name": "b", "age": "1"}]}))
+        found = foos.rest.ok("PATCH", f"{path}/test?fieldManager=other", config, Content_Type=APPLY)
+        return found if len(found["spec"]["bars"]) == 2 else None
+
+    found = until(applied, "the list is granular", 10)
+    owned = {one["manager"]: one["fieldsV1"]["f:spec"]["f:bars"] for one in found["metadata"]["managedFields"]}
+    items: Any = {'k:{"name":"a"}': {".": {}, "f:name": {}}, 'k:{"name":"b"}': {".": {}, "f:name": {}}}
+    assert owned["maker"] == {".": {}, **items}
+    assert owned["other"] == {'k:{"name":"b"}': {".": {}, "f:age": {}, "f:name": {}}}

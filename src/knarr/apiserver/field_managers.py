@@ -11,7 +11,7 @@ from knarr.api import registry
 from knarr.api.custom import objects
 from knarr.api.resources import Resource
 from knarr.api.strategy import rules
-from knarr.apimachinery import apply, field_check, field_sets, last_applied, managed_fields, timestamps
+from knarr.apimachinery import apply, field_check, field_reconcile, field_sets, last_applied, managed_fields, timestamps
 from knarr.apimachinery.apply import Conflicts
 from knarr.apimachinery.errors import StatusError, bad_request, internal
 from knarr.apimachinery.field_schema import FieldSchema
@@ -49,6 +49,10 @@ class FieldManagers:
         now = timestamps.seconds(self._clock.now())
         write = Write(manager, resource.api_version, now, subresource, _unowned(resource, subresource))
         before = old if old is not None else _empty(resource)
+        if resource.custom is not None and old is not None:
+            before = _reconciled(resource, schema, old)
+            if before is not old and obj["metadata"].get("managedFields") == old["metadata"]["managedFields"]:
+                _set(obj, before["metadata"]["managedFields"])
         objects = Versioned(schema, before, _seen(resource, obj))
 
         def convert(api_version: str) -> Versioned | None:
@@ -77,6 +81,8 @@ class FieldManagers:
         self, resource: Resource, schema: FieldSchema, config: Object, old: Object | None, how: Apply
     ) -> Object:
         write = self._write(resource, how)
+        if resource.custom is not None and old is not None:
+            old = _reconciled(resource, schema, old)
         live = _without_entries(old if old is not None else _empty(resource))
         entries = managed_fields.trusted(old["metadata"].get("managedFields") if old is not None else None)
         if not entries:
@@ -184,6 +190,23 @@ def _canonical(resource: Resource, obj: Object) -> Object:
         return kinds.normalise(resource, obj)[0]
     except kinds.DecodeError as error:
         raise StatusError(500, "", error.cause) from error
+
+
+def _reconciled(resource: Resource, schema: FieldSchema, obj: Object) -> Object:
+    """A stored object with its fields owned as today's schema has them: those of a definition may change."""
+    given = obj["metadata"].get("managedFields") or ()
+    fitting = []
+    for entry in given:
+        same = entry["apiVersion"] == resource.api_version
+        try:
+            fields = field_reconcile.reconciled(entry["fieldsV1"], schema, obj) if same else entry["fieldsV1"]
+        except ValueError:
+            # Items without their keys are told apart by nothing: the write itself deals with them.
+            return obj
+        fitting.append(entry if fields is entry["fieldsV1"] else {**entry, "fieldsV1": fields})
+    if all(new is entry for new, entry in zip(fitting, given, strict=True)):
+        return obj
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": fitting}}
 
 
 def _without_entries(obj: Object) -> Object:
