@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
 from knarr.apiserver.admission_chain import AdmissionChain
 from knarr.apiserver.aggregation.aggregator import Aggregator
-from knarr.apiserver.audit.auditor import Auditor
 from knarr.apiserver.authn.authenticator import Authenticator
 from knarr.apiserver.authz.chain import AuthorizerChain
 from knarr.apiserver.cache_reader import CacheReader
@@ -27,6 +26,10 @@ from knarr.apiserver.webhooks.client import WebhookClient
 from knarr.apiserver.writer import Writer
 from knarr.component_base.clock import Clock
 from knarr.storage.store import Store
+
+if TYPE_CHECKING:
+    # A server without an audit policy needs none of it.
+    from knarr.apiserver.audit.auditor import Auditor
 
 #: Answers a subresource that leads out of the API server: `log`, `exec`, `attach`, `portforward`, `proxy`.
 Connector = Callable[[Request], Awaitable[Response]]

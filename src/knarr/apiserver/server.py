@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from knarr.api import registry
 from knarr.api.bootstrap.system import Endpoint
 from knarr.apimachinery.errors import StatusError
-from knarr.apiserver import admission_policies, admission_webhooks, bootstrap, cache_follower, health, names
+from knarr.apiserver import bootstrap, cache_follower, health, late_admission, names
 from knarr.apiserver.admission import plugins
 from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.admission_chain import AdmissionChain, Latencies
 from knarr.apiserver.aggregation.aggregator import Aggregator
 from knarr.apiserver.aggregation.backends import Identify
 from knarr.apiserver.api_service_status import ApiServiceStatus
-from knarr.apiserver.audit.auditor import Auditor
 from knarr.apiserver.authn import building as authn
 from knarr.apiserver.authn.settings import Around, AuthenticationSettings
 from knarr.apiserver.authz.building import Building
@@ -56,6 +55,10 @@ from knarr.component_base.clock import Clock
 from knarr.component_base.http_server import Handler
 from knarr.component_base.tasks import Tasks
 from knarr.storage.store import Expiring, Store, StoreError
+
+if TYPE_CHECKING:
+    # A server without an audit policy needs none of it.
+    from knarr.apiserver.audit.auditor import Auditor
 
 if TYPE_CHECKING:
     from knarr.apiserver.openapi import OpenApi
@@ -191,8 +194,7 @@ def _let_decide(ctx: Context, config: ServerConfig, tasks: Tasks) -> None:
 
 def _ask_outside(ctx: Context, config: AdmissionConfig, tasks: Tasks) -> None:
     """Have writes admitted by policies, webhooks and quotas, too."""
-    admission_policies.add(ctx, config.disabled)
-    admission_webhooks.add(ctx, config.disabled)
+    late_admission.add(ctx, config.disabled)
     if QuotaAccounting.name not in config.disabled:
         ctx.admission.add(QuotaAccounting(ctx, tasks, config.limited))
 
