@@ -32,9 +32,11 @@ class Rest:
             self._tls.load_cert_chain(file.name)
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Status and decoded body. A body that is text is sent as it is."""
+        """Status and decoded body, or text. A body that is text is sent as it is."""
         with self._sent(method, path, body, headers) as answer:
-            return answer.status, json.loads(answer.read())
+            content = answer.read()
+            is_json = "json" in (answer.headers.get("Content-Type") or "")
+            return answer.status, json.loads(content) if is_json else content.decode()
 
     def ok(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """The decoded body of a request that must succeed."""
@@ -50,7 +52,8 @@ class Rest:
     def watch(self, path: str, count: int) -> list[Any]:
         """The first events of a watch, of at most ten seconds; the path has a query already."""
         with self._sent("GET", f"{path}&watch=true&timeoutSeconds=10", None, {}) as answer:
-            return [json.loads(line) for line, _ in zip(_lines(answer), range(count), strict=False)]
+            # In this order: the other way round one event more than wanted is waited for.
+            return [json.loads(line) for _, line in zip(range(count), _lines(answer), strict=False)]
 
     @contextmanager
     def _sent(

@@ -86,6 +86,8 @@ def operated(api_only: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
         )
         yield api_only
     finally:
+        # Voyages have a finalizer of the operator's: he goes last.
+        api_only.try_kubectl("delete", "voyages", "-n", "voyages", "--all", "--timeout=30s")
         operator.terminate()
         operator.wait(30)
         for kind in ("validating", "mutating"):
