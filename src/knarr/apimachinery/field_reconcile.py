@@ -17,8 +17,8 @@ from knarr.apimachinery.field_sets import FieldSet
 def reconciled(fields: FieldSet, schema: FieldSchema, value: Any) -> FieldSet:
     """The set for today's schema; `fields` itself when it fits. `value` is the stored one that has the fields.
 
-    Whoever owns a part of what is atomic now owns all of it; whoever owns as one what is granular now owns all that
-    is in it.
+    Whoever owns a part of what is atomic now owns all of it; whoever owns as one a list that is granular now owns all
+    that is in it.
     """
     out: FieldSet | None = None
     for step, node in fields.items():
@@ -37,7 +37,8 @@ def _node(node: FieldSet, schema: FieldSchema, value: Any) -> FieldSet:
         return field_sets.LEAF if node and schema.shape in ("list", "map") else node
     if node:
         return reconciled(node, schema, value)
-    if not value:
+    if not value or schema.kind not in (KEYED, SET):
+        # A map may have been left to its owner without any of its members (as recorded of the real server).
         return node
     return field_sets.union({"": node}, {"": everything(schema, value)})[""] or node
 
