@@ -10,7 +10,7 @@ import pytest
 from knarr.apimachinery.types import Object
 from knarr.apiserver import request_info
 from knarr.apiserver.flowcontrol import classify
-from knarr.apiserver.flowcontrol.levels import CONCURRENCY, Level, levels
+from knarr.apiserver.flowcontrol.levels import CONCURRENCY, Level, join, levels
 from knarr.apiserver.flowcontrol.metrics import FlowMetrics, reason
 from knarr.component_base.http import UserInfo
 from knarr.component_base.metrics import Registry
@@ -158,3 +158,57 @@ def test_metrics_tell_the_seats_of_every_level() -> None:
 )
 def test_why_a_request_is_turned_away(level: Level, seconds: float, why: str) -> None:
     assert reason(level, seconds) == why
+
+
+def _lending(name: str, shares: int, **limited: Any) -> Object:
+    obj = _configuration(name, shares, type="Queue", queuing={"queues": 4, "handSize": 2, "queueLengthLimit": 9})
+    obj["spec"]["limited"] |= limited
+    return obj
+
+
+def _joined(*configurations: Object) -> dict[str, Level]:
+    found = levels(list(configurations))
+    join(list(found.values()))
+    return found
+
+
+def test_a_level_borrows_what_others_lend_and_do_not_use() -> None:
+    found = _joined(_lending("busy", 1), _lending("lender", 1, lendablePercent=50), _lending("miser", 1))
+    busy, lender = found["busy"], found["lender"]
+    seats = CONCURRENCY // 3
+    busy.used = seats
+    assert busy.free
+    busy.used = seats + seats // 2
+    assert not busy.free
+    # The lender has his own all the same, and what he uses beyond what he keeps is not lent again.
+    lender.used = seats - 1
+    assert lender.free
+    busy.used = seats + 1
+    assert not busy.free
+
+
+def test_how_much_is_borrowed_is_bounded() -> None:
+    found = _joined(_lending("busy", 1, borrowingLimitPercent=10), _lending("lender", 1, lendablePercent=100))
+    seats = CONCURRENCY // 2
+    found["busy"].used = seats + seats // 10 - 1
+    assert found["busy"].free
+    found["busy"].used += 1
+    assert not found["busy"].free
+    jail = _joined(_lending("jail", 0), _lending("lender", 1, lendablePercent=100))["jail"]
+    assert not jail.free
+
+
+def test_a_seat_that_is_given_back_goes_to_who_may_borrow_it() -> None:
+    async def run() -> None:
+        found = _joined(_lending("busy", 1), _lending("lender", 1, lendablePercent=100))
+        busy, lender = found["busy"], found["lender"]
+        seats = CONCURRENCY // 2
+        busy.used = lender.used = seats
+        waiting = asyncio.ensure_future(busy.enter("a"))
+        await asyncio.sleep(0)
+        assert not waiting.done() and busy.pool.waiting == 1
+        lender.leave()
+        assert await waiting
+        assert busy.used == seats + 1 and busy.pool.waiting == 0
+
+    asyncio.run(run())

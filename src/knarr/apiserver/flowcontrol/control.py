@@ -9,7 +9,7 @@ from knarr.apiserver import deadlines
 from knarr.apiserver.cache_reader import CacheReader
 from knarr.apiserver.flowcontrol import classify
 from knarr.apiserver.flowcontrol.classify import Schema
-from knarr.apiserver.flowcontrol.levels import Level, levels
+from knarr.apiserver.flowcontrol.levels import Level, join, levels
 from knarr.apiserver.request import RequestInfo, Response, UserInfo
 from knarr.apiserver.watch_cache import Change, Collection
 
@@ -87,7 +87,9 @@ class FlowControl:
             # A level that goes on keeps its seats and those who wait.
             if old is not None and old.uid == level.uid and (old.queues is None) == (level.queues is None):
                 old.limit, old.hand, old.longest = level.limit, level.hand, level.longest
+                old.lends, old.borrows = level.lends, level.borrows
                 self._levels[name] = old
+        join(list(self._levels.values()))
         schemas = classify.compiled(self._reader.list("flowschemas", _GROUP))
         self._schemas = [schema for schema in schemas if schema.level in self._levels]
         self._known.clear()

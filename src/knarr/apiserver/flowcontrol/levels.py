@@ -1,7 +1,8 @@
 """One priority level: so many requests at once, the others wait in fair queues or are turned away.
 
 A flow (what one user does, say) is dealt a hand of queues and waits in the shortest: a flow that floods its queues
-leaves others' alone. Queues take turns. Source: k8s.io/apiserver/pkg/util/flowcontrol/fairqueuing.
+leaves others' alone. Queues take turns. A level whose seats are all taken borrows those that others lend and do not use
+themselves. Source: k8s.io/apiserver/pkg/util/flowcontrol.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import math
 import random
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from knarr.apimachinery.types import Object
@@ -18,6 +20,14 @@ from knarr.apimachinery.types import Object
 CONCURRENCY = 600
 #: Seconds that a request may wait: a quarter of its time.
 WAIT = 15.0
+
+
+@dataclass(slots=True, eq=False)
+class Pool:
+    """The levels that lend to one another, and how many requests wait in all of them."""
+
+    levels: Sequence[Level] = ()
+    waiting: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -32,13 +42,31 @@ class Level:
     queues: list[deque[asyncio.Future[None]]] | None = None
     hand: int = 1
     longest: int = 0
+    #: Of its own seats, those that others may have; and how many of others' it may have (None: any number).
+    lends: int = 0
+    borrows: int | None = 0
     used: int = 0
+    pool: Pool = field(default_factory=lambda: Pool())
     _next: int = field(default=0)
 
     @property
     def free(self) -> bool:
         """Whether a request need not wait."""
-        return self.limit is None or self.used < self.limit
+        return self.limit is None or self.used < self.limit or self._may_borrow(self.limit)
+
+    def _may_borrow(self, limit: int) -> bool:
+        """Whether somebody has a seat to lend. A lender never waits for his: for a moment there are more then."""
+        # A level without a seat of its own is a jail.
+        if not limit or (self.borrows is not None and self.used - limit >= self.borrows):
+            return False
+        return sum(level.spare for level in self.pool.levels) > 0
+
+    @property
+    def spare(self) -> int:
+        """Seats that it lends and does not need; negative for those that it has borrowed."""
+        if self.limit is None:
+            return 0
+        return min(self.lends, self.limit - self.used)
 
     @property
     def queued(self) -> bool:
@@ -55,6 +83,7 @@ class Level:
             return False
         seat: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(seat)
+        self.pool.waiting += 1
         try:
             await asyncio.wait_for(seat, WAIT)
         except TimeoutError:
@@ -64,11 +93,20 @@ class Level:
             if seat.done() and not seat.cancelled():
                 self.leave()
             raise
+        finally:
+            self.pool.waiting -= 1
         return True
 
     def leave(self) -> None:
-        """Give a seat back: the next in turn has it."""
+        """Give a seat back: the next in turn has it, or who waits elsewhere and may borrow it."""
         self.used -= 1
+        self.serve()
+        if self.pool.waiting and self.lends:
+            for level in self.pool.levels:
+                level.serve()
+
+    def serve(self) -> None:
+        """Give seats to those who wait, while there are any."""
         while self.free and (seat := self._pop()) is not None:
             if not seat.done():
                 self.used += 1
@@ -100,6 +138,14 @@ def levels(configurations: list[Object]) -> dict[str, Level]:
     return out
 
 
+def join(found: Sequence[Level]) -> None:
+    """Let levels borrow from one another. Who waits already is known to the pool he was in."""
+    pool = next((level.pool for level in found if level.pool.waiting), None) or Pool()
+    pool.levels = found
+    for level in found:
+        level.pool = pool
+
+
 def _shares(spec: Object) -> int:
     if spec.get("type") == "Exempt":
         return int((spec.get("exempt") or {}).get("nominalConcurrencyShares") or 0)
@@ -111,10 +157,18 @@ def _level(obj: Object, seats: int) -> Level:
     meta, spec = obj["metadata"], obj["spec"]
     if spec.get("type") == "Exempt":
         return Level(meta["name"], meta["uid"], None)
-    response = (spec.get("limited") or {}).get("limitResponse") or {}
+    limited = spec.get("limited") or {}
+    lends, borrows = _percent(seats, limited.get("lendablePercent") or 0), limited.get("borrowingLimitPercent")
+    level = Level(meta["name"], meta["uid"], seats, lends=lends)
+    level.borrows = None if borrows is None else _percent(seats, borrows)
+    response = limited.get("limitResponse") or {}
     if response.get("type") != "Queue":
-        return Level(meta["name"], meta["uid"], seats)
+        return level
     queuing = response.get("queuing") or {}
-    queues: list[deque[asyncio.Future[None]]] = [deque() for _ in range(int(queuing.get("queues") or 64))]
-    hand, longest = int(queuing.get("handSize") or 8), int(queuing.get("queueLengthLimit") or 50)
-    return Level(meta["name"], meta["uid"], seats, queues, hand, longest)
+    level.queues = [deque() for _ in range(int(queuing.get("queues") or 64))]
+    level.hand, level.longest = int(queuing.get("handSize") or 8), int(queuing.get("queueLengthLimit") or 50)
+    return level
+
+
+def _percent(seats: int, percent: int) -> int:
+    return round(seats * percent / 100)
