@@ -14,6 +14,7 @@ from knarr.apimachinery import field, labels
 from knarr.apimachinery.errors import bad_request, invalid
 from knarr.apimachinery.field import FieldError
 from knarr.apimachinery.types import Object
+from knarr.apiserver import users
 from knarr.apiserver.authn.tokens import TokenAuthenticator, TokenError
 from knarr.apiserver.authz.decision import Authorizer
 from knarr.apiserver.request import RequestInfo, UserInfo
@@ -75,7 +76,7 @@ def self_subject_rules(body: Object, user: UserInfo, authorizer: Authorizer) -> 
 def self_subject(body: Object, user: UserInfo, now: datetime.datetime) -> Object:
     """SelfSubjectReview: who the user is who asks."""
     meta = {**(body.get("metadata") or {}), "creationTimestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
-    return {**_head(body), "metadata": meta, "status": {"userInfo": _show_user(user)}}
+    return {**_head(body), "metadata": meta, "status": {"userInfo": users.shown(user)}}
 
 
 def token_review(body: Object, tokens: TokenAuthenticator) -> Object:
@@ -92,7 +93,7 @@ def token_review(body: Object, tokens: TokenAuthenticator) -> Object:
         else:
             status = {
                 "authenticated": True,
-                "user": _show_user(found.user),
+                "user": users.shown(found.user),
                 "audiences": list(found.audiences),
             }
     except TokenError as error:
@@ -102,17 +103,6 @@ def token_review(body: Object, tokens: TokenAuthenticator) -> Object:
 
 def _head(body: Object) -> Object:
     return {"kind": body.get("kind", ""), "apiVersion": body.get("apiVersion", "")}
-
-
-def _show_user(user: UserInfo) -> Object:
-    out: Object = {"username": user.name}
-    if user.uid:
-        out["uid"] = user.uid
-    if user.groups:
-        out["groups"] = list(user.groups)
-    if user.extra:
-        out["extra"] = {key: list(values) for key, values in user.extra.items()}
-    return out
 
 
 def _named_user(spec: Object) -> UserInfo:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import orjson
 
 from knarr.apimachinery.types import Object
+from knarr.apiserver import users
 from knarr.apiserver.request import Request, RequestInfo, Response, UserInfo
 from knarr.component_base.http import Pieces
 
@@ -30,7 +31,7 @@ def head(request: Request, user: UserInfo | None, audit_id: str, level: str) -> 
         "stage": "",
         "requestURI": _uri(request),
         "verb": info.verb,
-        "user": _user(user) if user is not None else {},
+        "user": users.shown(user) if user is not None else {},
         "sourceIPs": _sources(request),
     }
     agent = request.headers.get("user-agent", "")
@@ -45,17 +46,6 @@ def head(request: Request, user: UserInfo | None, audit_id: str, level: str) -> 
 def _uri(request: Request) -> str:
     path = quote(request.path, safe="/:@!$&'()*+,;=~-._")
     return f"{path}?{request.raw_query}" if request.raw_query else path
-
-
-def _user(user: UserInfo) -> Object:
-    out: Object = {"username": user.name}
-    if user.uid:
-        out["uid"] = user.uid
-    if user.groups:
-        out["groups"] = list(user.groups)
-    if user.extra:
-        out["extra"] = {key: list(values) for key, values in user.extra.items()}
-    return out
 
 
 def _sources(request: Request) -> list[str]:
@@ -84,7 +74,7 @@ def _reference(info: RequestInfo) -> Object:
 
 def impersonated(event: Object, user: UserInfo, constraint: str) -> None:
     """Note as whom somebody asked, and by which verb of constrained impersonation (empty: by the one for all)."""
-    event["impersonatedUser"] = _user(user)
+    event["impersonatedUser"] = users.shown(user)
     if constraint:
         event["authenticationMetadata"] = {"impersonationConstraint": constraint}
 

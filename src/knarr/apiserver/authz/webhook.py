@@ -9,6 +9,7 @@ import orjson
 
 from knarr.apimachinery import fields, labels
 from knarr.apimachinery.types import Object
+from knarr.apiserver import users
 from knarr.apiserver.authz import conditions
 from knarr.apiserver.authz.decision import Decision, RuleList
 from knarr.apiserver.authz.settings import Terms
@@ -100,13 +101,7 @@ def read(status: Object) -> Decision:
 
 def question(user: UserInfo, info: RequestInfo) -> Object:
     """The spec of a SubjectAccessReview."""
-    spec: Object = {"user": user.name}
-    if user.uid:
-        spec["uid"] = user.uid
-    if user.groups:
-        spec["groups"] = list(user.groups)
-    if user.extra:
-        spec["extra"] = {key: list(values) for key, values in user.extra.items()}
+    spec = users.shown(user, name="user")
     if info.is_resource:
         spec["resourceAttributes"] = _resource(info)
     else:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from knarr.api.resources import Resource
 from knarr.apimachinery.gvk import GroupVersionKind
 from knarr.apimachinery.types import Object
+from knarr.apiserver import users
 from knarr.apiserver.attributes import Attributes
 from knarr.apiserver.matching import rules
 from knarr.apiserver.matching.criteria import Match, kind_of
 from knarr.apiserver.matching.versions import Versioned
-from knarr.apiserver.request import UserInfo
 
 
 def request(attributes: Attributes, match: Match, objects: Versioned) -> Object:
@@ -35,7 +35,7 @@ def about(attributes: Attributes, match: Match) -> Object:
         "requestKind": _kind(own),
         "requestResource": _resource(resource),
         "operation": attributes.operation,
-        "userInfo": user_info(attributes.user),
+        "userInfo": users.shown(attributes.user),
         "dryRun": attributes.dry_run,
         "options": attributes.options or None,
     }
@@ -45,18 +45,6 @@ def about(attributes: Attributes, match: Match) -> Object:
         out["name"] = attributes.name
     if namespace:
         out["namespace"] = namespace
-    return out
-
-
-def user_info(user: UserInfo) -> Object:
-    """Who asks."""
-    out: Object = {"username": user.name}
-    if user.uid:
-        out["uid"] = user.uid
-    if user.groups:
-        out["groups"] = list(user.groups)
-    if user.extra:
-        out["extra"] = {key: list(values) for key, values in user.extra.items()}
     return out
 
 
