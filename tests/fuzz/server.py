@@ -82,7 +82,7 @@ class Server:
         """As `ask`; fails for whatever no client may bring about."""
         before, began, found = self.store._revision, time.process_time(), len(PANICS)
         response = await self.ask(request)
-        told = f"{request.method} {request.path}?{request.raw_query} {request.headers} {request.body[:2000]!r}"
+        told = f"{request.method} {request.path}?{request.raw_query[:500]} {request.headers} {request.body[:2000]!r}"
         assert len(PANICS) == found, f"{PANICS[found]} for {told}"
         assert time.process_time() - began < _LONGEST, f"too long: {told}"
         if response.status >= 400:

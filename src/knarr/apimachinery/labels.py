@@ -91,6 +91,14 @@ class Selector:
         """Whether no object can be selected."""
         return self._never
 
+    @property
+    def one_value(self) -> tuple[str, str] | None:
+        """The first label that must have one value, and that value."""
+        for requirement in self.requirements:
+            if requirement.operator in _POSITIVE and len(requirement.values) == 1:
+                return requirement.key, next(iter(requirement.values))
+        return None
+
     def exact(self, key: str) -> str | None:
         """The one value the label `key` must have, or `None` when there is no such single value."""
         for requirement in self.requirements:

@@ -35,11 +35,7 @@ class Selectors:
 
     def one_label(self) -> tuple[str, str] | None:
         """A label and the value it must have, if there is such a demand: the first one."""
-        for item in self.label.requirements:
-            value = self.label.exact(item.key)
-            if value is not None:
-                return item.key, value
-        return None
+        return self.label.one_value
 
     @property
     def is_one_label(self) -> bool:

@@ -25,7 +25,13 @@ async def run_nft(text: str, program: str = "nft") -> None:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, errors = await process.communicate(text.encode())
+    try:
+        _, errors = await process.communicate(text.encode())
+    finally:
+        # Cancelled meanwhile: it goes with us. What it has not committed by then it never will.
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     if process.returncode:
         raise NftablesError(errors.decode(errors="replace").strip()[:2000])
 
@@ -46,6 +52,7 @@ class Table:
             text = transaction.change(self._loaded, wanted)
             if not text:
                 return
+            self._loaded = None
             try:
                 await run_nft(text, self._program)
             except NftablesError as error:
@@ -54,7 +61,6 @@ class Table:
             else:
                 self._loaded = wanted
                 return
-        self._loaded = None
         await run_nft(transaction.replace(wanted), self._program)
         self._loaded = wanted
 

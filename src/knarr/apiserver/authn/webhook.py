@@ -64,6 +64,8 @@ def read(status: Object, wanted: Sequence[str]) -> _Answer:
         return _Answer(None, str(status.get("error") or ""))
     # A webhook that knows nothing of audiences vouches for the API server's own.
     given = status.get("audiences") or list(wanted)
+    if not isinstance(given, list):
+        raise OutsideError("the webhook's answer has no audiences that can be read")
     audiences = tuple(item for item in wanted if item in given)
     if not audiences:
         return _Answer(None)
