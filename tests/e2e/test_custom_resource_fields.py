@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -40,6 +41,9 @@ FOO = {
         }
     },
 }
+
+
+_NUMBERS = itertools.count()
 
 
 class Foos:
@@ -86,7 +90,8 @@ class Foos:
 @pytest.fixture
 def foos(api_only: Cluster, request: pytest.FixtureRequest) -> Iterator[Foos]:
     name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:40].strip("-")
-    made = Foos(api_only, f"{name}.example.com")
+    # A definition goes some time after it is told to: the next one has another name.
+    made = Foos(api_only, f"{name}-{next(_NUMBERS)}.example.com")
     yield made
     made.rest("DELETE", f"{CRDS}/foos.{made.group}")
 
