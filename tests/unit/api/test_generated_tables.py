@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from knarr.api import codec
+
 ROOT = Path(__file__).parents[3]
 TABLES = ROOT / "src" / "knarr" / "api" / "tables"
 TYPES = TABLES / "types"
@@ -36,3 +38,8 @@ def test_type_tables_are_generated() -> None:
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="the published documents are not beside this checkout")
 def test_the_registry_is_what_discovery_says() -> None:
     assert script("generate_registry").table(REFERENCE / "discovery") == (TABLES / "registry.json").read_text()
+
+
+@pytest.mark.parametrize("version", ["é" * 300, "../../types/core.v1", "a" * 10_000, "\0", "v1/../v1"])
+def test_names_that_clients_make_up_are_no_files(version: str) -> None:
+    assert codec.type_of(version, "Pod") is None

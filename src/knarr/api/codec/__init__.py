@@ -7,7 +7,7 @@ always-written fields are there; quantities, times and base64 are in their canon
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -222,7 +222,7 @@ def _converted(api_version: str, kind: str, obj: Object) -> Object | None:
         return None
 
 
-@cache
+@lru_cache(2048)
 def _reader(api_version: str, kind: str) -> Callable[[Object], Object] | None:
     info = type_of(api_version, kind)
     return None if info is None else fast.reader(info)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 from knarr.api.codec.types import FieldInfo, Shape, TypeInfo, named, of_kind
 from knarr.apimachinery.field_schema import KEYED, LEAF, MAP, SCALAR, SET, STRUCT, FieldSchema
@@ -30,7 +30,7 @@ _SCALARS = {
 }
 
 
-@cache
+@lru_cache(2048)
 def ownership(api_version: str, kind: str) -> FieldSchema | None:
     """How the fields of a built-in kind's objects are owned, `None` for other kinds."""
     info = of_kind(api_version, kind)

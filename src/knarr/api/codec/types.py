@@ -175,10 +175,15 @@ def _package_of(group: str, version: str) -> str:
     return f"{'apiserverinternal' if group == 'internal.apiserver.k8s.io' else head}.{version}"
 
 
-@cache
 def _package(package: str) -> Mapping[str, Any]:
+    # What does not exist is not remembered: clients may ask for any name.
     path = f"types/{package}.json"
-    table: Mapping[str, Any] = load(path) if exists(path) else {}
+    return _table(path) if exists(path) else {}
+
+
+@cache
+def _table(path: str) -> Mapping[str, Any]:
+    table: Mapping[str, Any] = load(path)
     return table
 
 
