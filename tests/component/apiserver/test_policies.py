@@ -280,7 +280,8 @@ def test_while_a_rule_that_never_ends_runs_others_are_served(tmp_path: Path) -> 
             served += 1
         error = await refused(hanging)
         assert "operation cancelled: actual cost limit exceeded" in error.message
-        assert served > 10
+        # Two whole answers while the rule ran: a loop that it held would have given the first only after its end.
+        assert served > 1
 
     story(tell, tmp_path)
 
