@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 needs_etcd = pytest.mark.skipif(shutil.which("etcd") is None, reason="needs etcd (package etcd-server)")
-_PATIENCE = 20.0
+_PATIENCE = 90.0
 _MEMORY = "/dev/shm"
 
 

@@ -16,13 +16,13 @@ ROOT = Path(__file__).parents[2]
 KNARR = [sys.executable, "-m", "knarr.cmd.main"]
 
 
-def run(command: Sequence[str], text: str | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def run(command: Sequence[str], text: str | None = None, timeout: float = 240) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; nothing it starts can hold our pipes open for longer than the time limit."""
     given = {"stdin": subprocess.DEVNULL} if text is None else {}
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=timeout, check=False, **given)  # type: ignore[call-overload, no-any-return]
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = 60) -> T:
+def until(condition: Callable[[], T], what: str, seconds: float = 120) -> T:
     """Wait until a condition gives something true; gives that."""
     deadline = time.monotonic() + seconds
     while True:
@@ -51,16 +51,16 @@ class Cluster:
     def up(self, *options: str) -> None:
         """Start it."""
         where = ["--data-dir", str(self.data_dir), "--kubeconfig", str(self.kubeconfig), "--port", "0"]
-        done = run([*KNARR, "up", "--name", self.name, *where, *options], timeout=180)
+        done = run([*KNARR, "up", "--name", self.name, *where, *options], timeout=240)
         assert done.returncode == 0, f"{done.stdout}{done.stderr}{self.logs()}"
 
     def down(self) -> subprocess.CompletedProcess[str]:
         """End it."""
-        return run([*KNARR, "down", "--name", self.name], timeout=120)
+        return run([*KNARR, "down", "--name", self.name], timeout=240)
 
     def down_keeping_data(self) -> None:
         """End it, to be started again."""
-        done = run([*KNARR, "down", "--name", self.name, "--keep-data"], timeout=120)
+        done = run([*KNARR, "down", "--name", self.name, "--keep-data"], timeout=240)
         assert done.returncode == 0, done.stderr
 
     def logs(self) -> str:
@@ -76,12 +76,12 @@ class Cluster:
         assert done.returncode == 0, done.stderr
 
     def try_kubectl(
-        self, *arguments: str, text: str | None = None, binary: str = "kubectl", timeout: float = 120
+        self, *arguments: str, text: str | None = None, binary: str = "kubectl", timeout: float = 240
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl, whatever comes of it."""
         return run([binary, "--kubeconfig", str(self.kubeconfig), *arguments], text, timeout)
 
-    def kubectl(self, *arguments: str, text: str | None = None, binary: str = "kubectl", timeout: float = 120) -> str:
+    def kubectl(self, *arguments: str, text: str | None = None, binary: str = "kubectl", timeout: float = 240) -> str:
         """What kubectl prints."""
         done = self.try_kubectl(*arguments, text=text, binary=binary, timeout=timeout)
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stdout}{done.stderr}"
@@ -95,7 +95,7 @@ class Cluster:
         """Create or change what a manifest says."""
         return self.kubectl("apply", "-n", namespace, "-f", "-", text=manifest)
 
-    def in_node(self, *command: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    def in_node(self, *command: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run a command in the node's network namespace."""
         return run(["nsenter", f"--net=/run/netns/knarr-{self.name}", "--", *command], timeout=timeout)
 

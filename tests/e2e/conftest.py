@@ -53,7 +53,7 @@ def api_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     one = Cluster(f"api-only{os.getpid()}", tmp_path_factory.mktemp("api-only"))
     try:
         one.up("--api-only")
-        until(lambda: one.try_kubectl("get", "serviceaccount", "default").returncode == 0, "the account is there", 20)
+        until(lambda: one.try_kubectl("get", "serviceaccount", "default").returncode == 0, "the account is there")
         yield one
     finally:
         one.down()

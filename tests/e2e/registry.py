@@ -46,7 +46,7 @@ def running(cluster: Cluster, folder: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def push(cluster: Cluster, archive: Path, name: str) -> str:
@@ -85,7 +85,7 @@ def _call(method: str, url: str, data: bytes, media: str = "application/octet-st
     auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     headers = {"Authorization": f"Basic {auth}", "Content-Type": media}
     request = urllib.request.Request(url, data, headers, method=method)
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return str(answer.headers.get("Location", ""))
 
 

@@ -62,7 +62,7 @@ class Rest:
     def _sent(
         self, method: str, path: str, body: Any, headers: Mapping[str, str]
     ) -> Iterator[http.client.HTTPResponse]:
-        connection = http.client.HTTPSConnection(self._address, context=self._tls, timeout=30)
+        connection = http.client.HTTPSConnection(self._address, context=self._tls, timeout=120)
         try:
             data = body if body is None or isinstance(body, str) else json.dumps(body)
             given = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -47,7 +47,7 @@ def namespace(api_only: Cluster, request: pytest.FixtureRequest) -> Iterator[str
     name = "admission-" + str(abs(hash(request.node.name)) % 10_000)
     api_only.kubectl("create", "namespace", name)
     account = ("get", "serviceaccount", "default", "-n", name)
-    until(lambda: api_only.try_kubectl(*account).returncode == 0, "the account is there", 20)
+    until(lambda: api_only.try_kubectl(*account).returncode == 0, "the account is there")
     yield name
     api_only.try_kubectl("delete", "namespace", name, "--wait=false")
 
@@ -60,7 +60,7 @@ def _used(cluster: Cluster, namespace: str) -> dict[str, str]:
 
 def test_a_quota_holds_and_is_described(api_only: Cluster, namespace: str) -> None:
     api_only.apply(_QUOTA, namespace)
-    until(lambda: _used(api_only, namespace).get("pods") == "0", "the quota is in force", 20)
+    until(lambda: _used(api_only, namespace).get("pods") == "0", "the quota is in force")
     create = ("-n", namespace, "--image", "i", "--restart", "Never")
     with ThreadPoolExecutor(6) as pool:
         done = list(pool.map(lambda number: api_only.try_kubectl("run", f"p{number}", *create), range(6)))
@@ -76,7 +76,7 @@ def test_a_quota_holds_and_is_described(api_only: Cluster, namespace: str) -> No
         line.split() for line in described.splitlines()
     ]
     api_only.kubectl("delete", "pod", "--all", "-n", namespace, "--force", "--grace-period=0")
-    until(lambda: _used(api_only, namespace)["pods"] == "0", "what was used is given back", 20)
+    until(lambda: _used(api_only, namespace)["pods"] == "0", "what was used is given back")
 
 
 def test_pod_security_refuses_and_warns(api_only: Cluster, namespace: str) -> None:
@@ -98,4 +98,4 @@ def test_a_claim_that_a_pod_mounts_goes_when_the_pod_has_gone(api_only: Cluster,
     assert "Terminating" in shown
     api_only.kubectl("delete", "pod", "user", "-n", namespace, "--force", "--grace-period=0")
     gone = ("get", "pvc", "data", "-n", namespace)
-    until(lambda: "NotFound" in api_only.try_kubectl(*gone).stderr, "the claim is gone", 20)
+    until(lambda: "NotFound" in api_only.try_kubectl(*gone).stderr, "the claim is gone")

@@ -103,13 +103,13 @@ def wardle(cluster: Cluster, ns: str, tmp_path: Path) -> Iterator[Wardle]:
 
 def test_an_extension_api_server_is_aggregated(cluster: Cluster, ns: str, wardle: Wardle) -> None:
     wardle.register()
-    until(lambda: wardle.condition().get("reason") == "ServiceNotFound", "the Service is missed", 10)
+    until(lambda: wardle.condition().get("reason") == "ServiceNotFound", "the Service is missed")
     unavailable = cluster.try_kubectl("get", "--raw", f"{BASE}/flunders")
     assert unavailable.returncode != 0
     assert "currently unable to handle the request" in unavailable.stderr
     wardle.deploy()
-    cluster.kubectl("rollout", "status", "deployment/wardle", "-n", ns, "--timeout=60s")
-    cluster.kubectl("wait", f"apiservice/{NAME}", "--for=condition=Available", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/wardle", "-n", ns, "--timeout=180s")
+    cluster.kubectl("wait", f"apiservice/{NAME}", "--for=condition=Available", "--timeout=180s")
     assert wardle.condition()["reason"] == "Passed"
     for binary in kubectls():
         flunder = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Flunder", "metadata": {"name": "one"}, "spec": {"x": 1}}
@@ -127,8 +127,8 @@ def test_an_extension_api_server_is_aggregated(cluster: Cluster, ns: str, wardle
 def test_the_user_behind_a_request_is_named_to_the_extension(cluster: Cluster, ns: str, wardle: Wardle) -> None:
     wardle.deploy()
     wardle.register()
-    cluster.kubectl("rollout", "status", "deployment/wardle", "-n", ns, "--timeout=60s")
-    cluster.kubectl("wait", f"apiservice/{NAME}", "--for=condition=Available", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/wardle", "-n", ns, "--timeout=180s")
+    cluster.kubectl("wait", f"apiservice/{NAME}", "--for=condition=Available", "--timeout=180s")
     seen = json.loads(cluster.kubectl("get", "--raw", f"{BASE}/whoami?a=b"))
     assert seen["X-Remote-User"] == ["admin"] and "system:masters" in seen["X-Remote-Group"]
     assert seen["query"] == "a=b" and seen["Authorization"] is None

@@ -42,7 +42,7 @@ def _watching(cluster: Cluster, path: Path) -> Iterator[subprocess.Popen[bytes]]
     with path.open("wb") as out:
         watch = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
     try:
-        until(lambda: "kube-root-ca.crt" in path.read_text(), "the watch shows what there is", 20)
+        until(lambda: "kube-root-ca.crt" in path.read_text(), "the watch shows what there is")
         yield watch
     finally:
         watch.kill()
@@ -57,7 +57,7 @@ def test_all_certificates_are_issued_anew_and_no_watch_ends(own: Cluster, tmp_pa
         done = _verb(own, "rotate")
         assert done.returncode == 0, done.stderr + own.logs()
         own.kubectl("create", "configmap", "after")
-        until(lambda: "configmap/after" in (tmp_path / "seen").read_text(), "the watch goes on", 20)
+        until(lambda: "configmap/after" in (tmp_path / "seen").read_text(), "the watch goes on")
         assert watch.poll() is None
     changed = {path.stem for path, content in before.items() if path.read_bytes() != content}
     assert changed == {path.stem for path in before} - {"ca", "front-proxy-ca"}
@@ -71,7 +71,7 @@ def test_another_authority_takes_over_and_no_watch_ends(own: Cluster, tmp_path: 
         done = _verb(own, "rotate-ca")
         assert done.returncode == 0, done.stderr + own.logs()
         own.kubectl("create", "configmap", "after")
-        until(lambda: "configmap/after" in (tmp_path / "seen").read_text(), "the watch goes on", 20)
+        until(lambda: "configmap/after" in (tmp_path / "seen").read_text(), "the watch goes on")
         assert watch.poll() is None
     new, kept = _certificates(own.data_dir / "tls/ca.crt")
     assert kept == old and new != old
@@ -83,7 +83,7 @@ def test_another_authority_takes_over_and_no_watch_ends(own: Cluster, tmp_path: 
     assert stale.returncode == 0, stale.stderr
     bundle = (own.data_dir / "tls/ca.crt").read_text()
     root = ("get", "configmap", "kube-root-ca.crt", "-o", r"jsonpath={.data.ca\.crt}")
-    until(lambda: own.kubectl(*root) == bundle, "pods are given both authorities", 20)
+    until(lambda: own.kubectl(*root) == bundle, "pods are given both authorities")
     # A second time, and a server that starts anew with what is there.
     assert _verb(own, "rotate-ca").returncode == 0
     assert len(_certificates(own.data_dir / "tls/ca.crt")) == 3

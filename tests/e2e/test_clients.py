@@ -122,9 +122,9 @@ def test_the_official_client_runs_a_deployment(client: Any) -> None:
     made = apps.create_namespaced_deployment(NS, deployment("typed", 2))
     assert made.spec.strategy.rolling_update.max_surge == "25%"
     assert made.spec.template.spec.containers[0].liveness_probe.http_get.port == "http"
-    until(lambda: len(core.list_namespaced_pod(NS, label_selector="app=typed").items) == 2, "pods are there", 20)
+    until(lambda: len(core.list_namespaced_pod(NS, label_selector="app=typed").items) == 2, "pods are there")
     apps.patch_namespaced_deployment_scale("typed", NS, {"spec": {"replicas": 3}})
-    until(lambda: apps.read_namespaced_deployment_status("typed", NS).status.replicas == 3, "it is scaled", 20)
+    until(lambda: apps.read_namespaced_deployment_status("typed", NS).status.replicas == 3, "it is scaled")
     applied = apps.patch_namespaced_deployment(
         "typed",
         NS,
@@ -137,7 +137,7 @@ def test_the_official_client_runs_a_deployment(client: Any) -> None:
     assert {item.manager for item in applied.metadata.managed_fields} >= {"pauser", "OpenAPI-Generator"}
     options = kubernetes.client.V1DeleteOptions(propagation_policy="Foreground")
     apps.delete_namespaced_deployment("typed", NS, body=options)
-    until(lambda: not core.list_namespaced_pod(NS, label_selector="app=typed").items, "its pods went with it", 20)
+    until(lambda: not core.list_namespaced_pod(NS, label_selector="app=typed").items, "its pods went with it")
 
 
 def test_the_official_client_asks_who_it_is_and_what_it_may(client: Any) -> None:
@@ -203,12 +203,12 @@ def test_kr8s_reads_writes_and_waits(api_only: Cluster) -> None:
     web.create()
     web.label(tier="front")
     web.scale(2)
-    until(lambda: len(list(api.get("pods", namespace="kr8s"))) == 2, "it is scaled", 20)
+    until(lambda: len(list(api.get("pods", namespace="kr8s"))) == 2, "it is scaled")
     assert [item.name for item in api.get("deployments", namespace="kr8s", label_selector={"tier": "front"})] == ["web"]
     web.delete(propagation_policy="Foreground")
-    web.wait("delete", timeout=20)
+    web.wait("delete", timeout=120)
     space.delete()
-    space.wait("delete", timeout=30)
+    space.wait("delete", timeout=120)
 
 
 def test_events_of_both_groups_live_and_go(client: Any) -> None:
@@ -248,17 +248,17 @@ core = client.CoreV1Api(config.new_client_from_config(sys.argv[1]))
 place = (core.connect_get_namespaced_pod_exec, "box", sys.argv[2])
 talk = stream(*place, command=["sh", "-c", "echo out; echo err >&2; exit 3"], stdout=True, stderr=True,
               _preload_content=False)
-talk.run_forever(timeout=20)
+talk.run_forever(timeout=120)
 print([talk.read_stdout(), talk.read_stderr(), talk.returncode])
 talk = stream(*place, command=["head", "-n1"], stdin=True, stdout=True, _preload_content=False)
 talk.write_stdin("typed\\n")
-talk.run_forever(timeout=20)
+talk.run_forever(timeout=120)
 print([talk.read_stdout()])
 """
 
 
 def test_the_official_client_talks_to_containers(cluster: Cluster, ns: str) -> None:
     cluster.apply(pod("box", "sleep 1000"), ns)
-    cluster.kubectl("wait", "pod/box", "-n", ns, "--for=condition=Ready", "--timeout=60s")
+    cluster.kubectl("wait", "pod/box", "-n", ns, "--for=condition=Ready", "--timeout=180s")
     done = run([sys.executable, "-W", "ignore", "-c", TALK, str(cluster.kubeconfig), ns])
     assert done.stdout.splitlines() == ["['out\\n', 'err\\n', 3]", "['typed\\n']"], done.stderr

@@ -61,7 +61,7 @@ class Foos:
             "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
         }
         self.rest.ok("POST", CRDS, {"metadata": {"name": f"foos.{self.group}"}, "spec": spec})
-        until(lambda: f"apis/{self.group}/v1" in self.rest.ok("GET", "/openapi/v3")["paths"], "it is published", 10)
+        until(lambda: f"apis/{self.group}/v1" in self.rest.ok("GET", "/openapi/v3")["paths"], "it is published")
 
     def foo(self, **members: Any) -> Any:
         return {"apiVersion": f"{self.group}/v1", "kind": "Foo", "metadata": {"name": "test"}, **members}
@@ -179,7 +179,7 @@ def test_owners_follow_a_list_that_becomes_granular(foos: Foos) -> None:
         found = foos.rest.ok("PATCH", f"{path}/test?fieldManager=other", config, Content_Type=APPLY)
         return found if len(found["spec"]["bars"]) == 2 else None
 
-    found = until(applied, "the list is granular", 10)
+    found = until(applied, "the list is granular")
     owned = {one["manager"]: one["fieldsV1"]["f:spec"]["f:bars"] for one in found["metadata"]["managedFields"]}
     items: Any = {'k:{"name":"a"}': {".": {}, "f:name": {}}, 'k:{"name":"b"}': {".": {}, "f:name": {}}}
     assert owned["maker"] == {".": {}, **items}

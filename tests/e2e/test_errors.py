@@ -16,8 +16,8 @@ def test_an_image_that_does_not_exist(cluster: Cluster, ns: str) -> None:
         found = cluster.json("get", "pod", "box", "-n", ns)["status"].get("containerStatuses") or [{}]
         return str(found[0].get("state", {}).get("waiting", {}).get("reason", ""))
 
-    until(lambda: waiting() == "ErrImagePull", "the pull failed", 60)
-    until(lambda: waiting() == "ImagePullBackOff", "it waits", 60)
+    until(lambda: waiting() == "ErrImagePull", "the pull failed")
+    until(lambda: waiting() == "ImagePullBackOff", "it waits")
     events = cluster.kubectl("get", "events", "-n", ns)
     assert "Failed to pull image" in events
     assert "no-such-image:9" in events
@@ -81,9 +81,9 @@ def test_a_pod_that_fits_nowhere_says_why(cluster: Cluster, ns: str) -> None:
         found = cluster.json("get", "pod", "huge", "-n", ns)["status"].get("conditions", [])
         return next((dict(one) for one in found if one["type"] == "PodScheduled"), {})
 
-    until(lambda: condition().get("reason") == "Unschedulable", "the scheduler has tried", 20)
+    until(lambda: condition().get("reason") == "Unschedulable", "the scheduler has tried")
     assert condition()["message"].startswith("0/1 nodes are available: 1 Insufficient cpu.")
-    until(lambda: "FailedScheduling" in cluster.kubectl("get", "events", "-n", ns), "an event says so", 10)
+    until(lambda: "FailedScheduling" in cluster.kubectl("get", "events", "-n", ns), "an event says so")
 
 
 def test_stale_updates_conflict(cluster: Cluster, ns: str) -> None:

@@ -54,7 +54,7 @@ class Writer:
     def _run(self) -> None:
         while not self._stop.is_set():
             connection = http.client.HTTPSConnection(
-                self._url.hostname or "", self._url.port or 443, timeout=10, context=self._context
+                self._url.hostname or "", self._url.port or 443, timeout=60, context=self._context
             )
             with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
                 self._write(connection)
@@ -98,19 +98,19 @@ def containers(cluster: Cluster, namespace: str) -> dict[str, tuple[str, str, in
 
 def begin_rollout(cluster: Cluster, namespace: str, number: int) -> None:
     change = ("set", "env", "deployment/web", "-n", namespace, f"ROUND={number}")
-    until(lambda: cluster.try_kubectl(*change).returncode == 0, "the next rollout begins", 60)
+    until(lambda: cluster.try_kubectl(*change).returncode == 0, "the next rollout begins")
 
 
 def kill(cluster: Cluster, *processes: str) -> None:
     """Kill processes and wait until others have taken their place."""
     if set(processes) >= {"supervisor", "server", "agent"}:
         processes = processes[:-1]
-    pids = {one: until(lambda one=one: pid_of(cluster, one), f"{one} runs", 30) for one in processes}  # type: ignore[misc]
+    pids = {one: until(lambda one=one: pid_of(cluster, one), f"{one} runs") for one in processes}  # type: ignore[misc]
     for pid in pids.values():
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
     for one, pid in pids.items():
-        until(lambda one=one, pid=pid: pid_of(cluster, one) not in (None, pid), f"{one} runs again", 30)  # type: ignore[misc]
+        until(lambda one=one, pid=pid: pid_of(cluster, one) not in (None, pid), f"{one} runs again")  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -123,15 +123,15 @@ def test_kill_9_in_the_middle_of_a_rollout(cluster: Cluster, ns: str, victims: t
     cluster.apply(DEPLOYMENT, ns)
     cluster.apply(DEPLOYMENT.replace("web", "steady"), ns)
     for name in ("web", "steady"):
-        cluster.kubectl("rollout", "status", f"deployment/{name}", "-n", ns, "--timeout=90s")
+        cluster.kubectl("rollout", "status", f"deployment/{name}", "-n", ns, "--timeout=180s")
     before = containers(cluster, ns)
     with Writer(cluster, ns) as writer:
         for number in range(kills):
             begin_rollout(cluster, ns, number)
             time.sleep(rng.uniform(0, 0.5))
             kill(cluster, *rng.sample(victims, rng.randint(2, 3) if len(victims) > 1 else 1))
-        until(lambda: cluster.try_kubectl("get", "--raw", "/readyz").returncode == 0, "the server is ready", 30)
-    cluster.kubectl("rollout", "status", "deployment/web", "-n", ns, "--timeout=120s", timeout=130)
+        until(lambda: cluster.try_kubectl("get", "--raw", "/readyz").returncode == 0, "the server is ready")
+    cluster.kubectl("rollout", "status", "deployment/web", "-n", ns, "--timeout=180s", timeout=130)
     found = {one["metadata"]["name"] for one in cluster.json("get", "configmaps", "-n", ns)["items"]}
     assert len(writer.acknowledged) > kills
     assert set(writer.acknowledged) - found == set()
@@ -143,4 +143,4 @@ def test_kill_9_in_the_middle_of_a_rollout(cluster: Cluster, ns: str, victims: t
         pods = cluster.json("get", "pods", "-n", ns, "-l", "app=web")["items"]
         return len(pods) == 2 and all(one["status"]["phase"] == "Running" for one in pods)
 
-    until(settled, "just the wanted pods are left", 60)
+    until(settled, "just the wanted pods are left")

@@ -146,13 +146,13 @@ def test_aggregated_discovery_has_all_that_is_built_in(rest: Rest) -> None:
 
 
 def test_aggregated_discovery_has_custom_resources(rest: Rest, definition: tuple[str, str, str, str]) -> None:
-    until(lambda: definition in aggregated(rest, "/apis"), "the custom resource is there", 10)
+    until(lambda: definition in aggregated(rest, "/apis"), "the custom resource is there")
 
 
 def test_aggregated_discovery_is_what_the_accept_header_asks_for(
     rest: Rest, definition: tuple[str, str, str, str]
 ) -> None:
-    until(lambda: definition in aggregated(rest, "/apis"), "the custom resource is there", 10)
+    until(lambda: definition in aggregated(rest, "/apis"), "the custom resource is there")
     # What is preferred is answered, in the order of the header; whoever does not ask gets lists of groups.
     for accept in (AGGREGATED, f"{AGGREGATED},application/json", f"application/nothing,{AGGREGATED}"):
         assert rest.ok("GET", "/apis", Accept=accept)["kind"] == "APIGroupDiscoveryList"

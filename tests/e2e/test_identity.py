@@ -54,14 +54,14 @@ def test_a_user_gets_a_certificate_by_kubectl(api_only: Cluster, tmp_path: Path)
     assert "Pending" in api_only.kubectl("get", "csr", "jane")
     api_only.kubectl("certificate", "approve", "jane")
 
-    user["client-certificate-data"] = until(lambda: certificate(api_only, "jane"), "the certificate is there", 20)
+    user["client-certificate-data"] = until(lambda: certificate(api_only, "jane"), "the certificate is there")
     assert "Approved,Issued" in api_only.kubectl("get", "csr", "jane")
     jane = with_user(api_only, tmp_path / "jane", user)
     code, said = kubectl(jane, "auth", "whoami", "-o", "json")
     assert (code, json.loads(said)["status"]["userInfo"]["username"]) == (0, "jane")
     assert kubectl(jane, "auth", "can-i", "list", "pods")[1].strip() == "no"
     api_only.kubectl("create", "clusterrolebinding", "devs", "--clusterrole=view", "--group=dev")
-    until(lambda: kubectl(jane, "auth", "can-i", "list", "pods")[1].strip() == "yes", "she may look", 20)
+    until(lambda: kubectl(jane, "auth", "can-i", "list", "pods")[1].strip() == "yes", "she may look")
     assert kubectl(jane, "get", "pods")[0] == 0
     code, said = kubectl(jane, "get", "pods", "--as=joe")
     assert (code, "cannot impersonate-on:user-info:list" in said) == (1, True)
@@ -76,13 +76,13 @@ def test_a_token_in_a_secret_goes_with_its_account(api_only: Cluster, tmp_path: 
     def token() -> str:
         return str((api_only.json("get", "secret", "robot").get("data") or {}).get("token") or "")
 
-    text = base64.b64decode(until(token, "the token is there", 20)).decode()
+    text = base64.b64decode(until(token, "the token is there")).decode()
     robot = with_user(api_only, tmp_path / "robot", {"token": text})
     code, said = kubectl(robot, "auth", "whoami")
     assert (code, "system:serviceaccount:default:robot" in said) == (0, True)
     api_only.kubectl("delete", "serviceaccount", "robot")
-    until(lambda: api_only.try_kubectl("get", "secret", "robot").returncode == 1, "the Secret is gone", 20)
-    until(lambda: "Unauthorized" in kubectl(robot, "get", "pods")[1], "the token is no good any more", 20)
+    until(lambda: api_only.try_kubectl("get", "secret", "robot").returncode == 1, "the Secret is gone")
+    until(lambda: "Unauthorized" in kubectl(robot, "get", "pods")[1], "the token is no good any more")
 
 
 def test_a_token_ends_with_what_it_is_bound_to(api_only: Cluster, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_token_ends_with_what_it_is_bound_to(api_only: Cluster, tmp_path: Path
     user = with_user(api_only, tmp_path / "bound", {"token": text})
     assert kubectl(user, "auth", "whoami")[0] == 0
     api_only.kubectl("delete", "secret", "anchor")
-    until(lambda: "Unauthorized" in kubectl(user, "get", "pods")[1], "the token is no good any more", 20)
+    until(lambda: "Unauthorized" in kubectl(user, "get", "pods")[1], "the token is no good any more")
 
 
 def test_a_kubelet_gets_its_certificate_by_a_bootstrap_token(api_only: Cluster, tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_a_kubelet_gets_its_certificate_by_a_bootstrap_token(api_only: Cluster, 
     usages = ("client auth", "digital signature")
     request, user = signing_request("n1", "system:node:n1", "system:nodes", "kube-apiserver-client-kubelet", *usages)
     (tmp_path / "request").write_text(request)
-    until(lambda: kubectl(joining, "create", "-f", str(tmp_path / "request"))[0] == 0, "the request is taken", 20)
-    user["client-certificate-data"] = until(lambda: certificate(api_only, "n1"), "the certificate is there", 20)
+    until(lambda: kubectl(joining, "create", "-f", str(tmp_path / "request"))[0] == 0, "the request is taken")
+    user["client-certificate-data"] = until(lambda: certificate(api_only, "n1"), "the certificate is there")
     (condition,) = api_only.json("get", "csr", "n1")["status"]["conditions"]
     assert (condition["type"], condition["reason"]) == ("Approved", "AutoApproved")
     node = with_user(api_only, tmp_path / "node", user)

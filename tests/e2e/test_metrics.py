@@ -27,7 +27,7 @@ volumeMounts: [{name: v, mountPath: /v}]
 """,
     )
     cluster.apply(made, ns)
-    cluster.kubectl("wait", "pod/box", f"--namespace={ns}", "--for=condition=Ready", "--timeout=60s")
+    cluster.kubectl("wait", "pod/box", f"--namespace={ns}", "--for=condition=Ready", "--timeout=180s")
     node = cluster.kubectl("get", "nodes", "-o", "name").strip().removeprefix("node/")
 
     def get(path: str) -> str:
@@ -37,7 +37,6 @@ volumeMounts: [{name: v, mountPath: /v}]
     until(
         lambda: samples(get("metrics/cadvisor"), "container_cpu_cfs_throttled_periods_total", *mine)[:1] > [0.0],
         "the kernel throttles the container",
-        30,
     )
     cadvisor = get("metrics/cadvisor")
     assert samples(cadvisor, "container_cpu_usage_seconds_total", *mine)[0] > 0

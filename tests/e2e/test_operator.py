@@ -66,7 +66,7 @@ def operated(api_only: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
     certificates.leaf_files(authority, folder, "webhook", leaf, now)
     api_only.kubectl("create", "namespace", "voyages")
     api_only.kubectl("apply", "-f", "-", text=_CRD)
-    api_only.kubectl("wait", "--for=condition=Established", "crd/voyages.knarr.example.com", "--timeout=20s")
+    api_only.kubectl("wait", "--for=condition=Established", "crd/voyages.knarr.example.com", "--timeout=180s")
     command = [sys.executable, "-m", "kopf", "run", "--standalone", "--namespace", "voyages"]
     environment = {**os.environ, "KUBECONFIG": str(api_only.kubeconfig), "VOYAGES_TLS": str(folder)}
     with (folder / "log").open("wb") as log:
@@ -82,17 +82,16 @@ def operated(api_only: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
         until(
             lambda: api_only.try_kubectl(*ready).returncode == 0,
             f"the operator runs: {(folder / 'log').read_text()[-2000:]}",
-            40,
         )
         yield api_only
     finally:
         # Voyages have a finalizer of the operator's: he goes last.
-        api_only.try_kubectl("delete", "voyages", "-n", "voyages", "--all", "--timeout=30s")
+        api_only.try_kubectl("delete", "voyages", "-n", "voyages", "--all", "--timeout=180s")
         operator.terminate()
-        operator.wait(30)
+        operator.wait(90)
         for kind in ("validating", "mutating"):
             api_only.try_kubectl("delete", f"{kind}webhookconfiguration", "auto.knarr.example.com")
-        api_only.try_kubectl("delete", "crd", "voyages.knarr.example.com", "--timeout=30s")
+        api_only.try_kubectl("delete", "crd", "voyages.knarr.example.com", "--timeout=180s")
         api_only.try_kubectl("delete", "namespace", "voyages", "--wait=false")
 
 
@@ -109,19 +108,19 @@ def test_a_voyage_from_beginning_to_end(operated: Cluster) -> None:
     done = _sail(operated, "first", "Bergen")
     assert done.returncode == 0, done.stderr
     assert _get(operated, "voyage first", "{.spec.cargo}/{.spec.crew}") == "ballast/12"
-    until(lambda: _get(operated, "cm manifest-first", "{.data.cargo}") == "ballast", "the manifest is written", 30)
+    until(lambda: _get(operated, "cm manifest-first", "{.data.cargo}") == "ballast", "the manifest is written")
     uid = _get(operated, "voyage first", "{.metadata.uid}")
     assert _get(operated, "cm manifest-first", "{.metadata.ownerReferences[0].uid}") == uid
-    until(lambda: _get(operated, "voyage first", "{.status.load.manifest}") == "manifest-first", "status is set", 30)
+    until(lambda: _get(operated, "voyage first", "{.status.load.manifest}") == "manifest-first", "status is set")
     assert "kopf" in _get(operated, "voyage first", "{.metadata.finalizers[0]}")
     operated.kubectl("patch", "voyage", "first", "-n", "voyages", "--type=merge", "-p", '{"spec":{"cargo":"timber"}}')
-    until(lambda: _get(operated, "cm manifest-first", "{.data.cargo}") == "timber", "the manifest follows", 30)
-    until(lambda: int(_get(operated, "voyage first", "{.status.days}") or 0) >= 2, "the days are counted", 30)
+    until(lambda: _get(operated, "cm manifest-first", "{.data.cargo}") == "timber", "the manifest follows")
+    until(lambda: int(_get(operated, "voyage first", "{.status.days}") or 0) >= 2, "the days are counted")
     shown = operated.kubectl("get", "voy", "-n", "voyages").splitlines()
     assert shown[0].split() == ["NAME", "HARBOUR", "DAYS"] and shown[1].split()[:2] == ["first", "Bergen"]
-    operated.kubectl("delete", "voyage", "first", "-n", "voyages", "--timeout=30s")
+    operated.kubectl("delete", "voyage", "first", "-n", "voyages", "--timeout=180s")
     assert _get(operated, "cm log-first", "{.data.end}") == "home"
-    until(lambda: not _get(operated, "cm manifest-first", "{.metadata.name}"), "the manifest goes with it", 30)
+    until(lambda: not _get(operated, "cm manifest-first", "{.metadata.name}"), "the manifest goes with it")
 
 
 def test_who_is_judged(operated: Cluster) -> None:

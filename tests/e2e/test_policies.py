@@ -346,7 +346,7 @@ def test_a_policy_that_is_taken_away_is_forgotten_at_once(space: Space) -> None:
 def checked(space: Space, name: str) -> Any:
     """A policy with its status, once it is there."""
     path = f"{GROUP}/v1/validatingadmissionpolicies/{space.name}-{name}"
-    until(lambda: "status" in space.rest.ok("GET", path), "the policy is checked", 20)
+    until(lambda: "status" in space.rest.ok("GET", path), "the policy is checked")
     return space.rest.ok("GET", path)
 
 
@@ -373,7 +373,7 @@ def test_expressions_about_custom_resources_are_checked_against_their_schemas(sp
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     space.make(path, {"metadata": {"name": "alarms.policies.example.com"}, "spec": crd})
     published = "apis/policies.example.com/v1"
-    until(lambda: published in space.rest.ok("GET", "/openapi/v3")["paths"], "the schema is published", 20)
+    until(lambda: published in space.rest.ok("GET", "/openapi/v3")["paths"], "the schema is published")
     rule = {"apiGroups": ["policies.example.com"], "apiVersions": ["v1"], "resources": ["alarms"]}
     checks = ["object.spec.at != '' && size(object.metadata.labels) > 0", "object.spec.on == ''"]
     space.policy("validating", "alarm", rule, validations=[{"expression": check} for check in checks])

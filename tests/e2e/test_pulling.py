@@ -38,10 +38,10 @@ def status(cluster: Cluster, ns: str, name: str) -> dict[str, object]:
 
 def test_a_password_is_needed_and_then_it_runs(cluster: Cluster, ns: str, digest: str) -> None:
     cluster.apply(manifest("stranger", f"{NAME}:1", secret=False), ns)
-    until(lambda: "ErrImagePull" in json.dumps(status(cluster, ns, "stranger")), "no password, no image", 30)
+    until(lambda: "ErrImagePull" in json.dumps(status(cluster, ns, "stranger")), "no password, no image")
     give_secret(cluster, ns)
     cluster.apply(manifest("friend", f"{NAME}:1"), ns)
-    cluster.kubectl("wait", "pod/friend", "-n", ns, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+    cluster.kubectl("wait", "pod/friend", "-n", ns, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=180s")
     assert cluster.kubectl("logs", "friend", "-n", ns) == "pulled\n"
     assert status(cluster, ns, "friend")["imageID"] == f"{NAME}@{digest}"
     events = cluster.kubectl("get", "events", "-n", ns)
@@ -51,13 +51,13 @@ def test_a_password_is_needed_and_then_it_runs(cluster: Cluster, ns: str, digest
 def test_by_digest_and_by_policy(cluster: Cluster, ns: str, digest: str) -> None:
     give_secret(cluster, ns)
     cluster.apply(manifest("exact", f"{NAME}@{digest}", policy="IfNotPresent"), ns)
-    cluster.kubectl("wait", "pod/exact", "-n", ns, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+    cluster.kubectl("wait", "pod/exact", "-n", ns, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=180s")
     cluster.apply(manifest("never", f"{NAME}:other", policy="Never"), ns)
-    until(lambda: "ErrImageNeverPull" in json.dumps(status(cluster, ns, "never")), "it is not pulled", 30)
+    until(lambda: "ErrImageNeverPull" in json.dumps(status(cluster, ns, "never")), "it is not pulled")
 
 
 def test_a_tag_that_the_registry_lacks(cluster: Cluster, ns: str, digest: str) -> None:
     give_secret(cluster, ns)
     cluster.apply(manifest("missing", f"{NAME}:2"), ns)
-    until(lambda: "ImagePullBackOff" in json.dumps(status(cluster, ns, "missing")), "back-off", 60)
+    until(lambda: "ImagePullBackOff" in json.dumps(status(cluster, ns, "missing")), "back-off")
     assert "not found" in cluster.kubectl("get", "events", "-n", ns)

@@ -48,7 +48,7 @@ class Space:
             status = self.rest.ok("GET", self.path("resourcequotas", name)).get("status") or {}
             return status.get("hard") == hard and set(status.get("used") or ()) == set(hard)
 
-        until(counted, "the quota tells what is used", 20)
+        until(counted, "the quota tells what is used")
 
     def uses(self, name: str, **wanted: str) -> None:
         """Wait until a quota tells that so much is used; `_` stands for a dot."""
@@ -57,7 +57,7 @@ class Space:
             used = self.rest.ok("GET", self.path("resourcequotas", name))["status"]["used"]
             return all(used.get(key.replace("_", ".")) == value for key, value in wanted.items())
 
-        until(found, f"{name} tells of {wanted}", 20)
+        until(found, f"{name} tells of {wanted}")
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def space(api_only: Cluster, request: pytest.FixtureRequest) -> Iterator[Space]:
     rest = Rest(api_only.kubeconfig)
     rest.ok("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     made = Space(rest, name)
-    until(lambda: rest("GET", made.path("serviceaccounts", "default"))[0] == 200, "the account is there", 20)
-    until(lambda: rest("GET", made.path("configmaps", "kube-root-ca.crt"))[0] == 200, "the authority is there", 20)
+    until(lambda: rest("GET", made.path("serviceaccounts", "default"))[0] == 200, "the account is there")
+    until(lambda: rest("GET", made.path("configmaps", "kube-root-ca.crt"))[0] == 200, "the authority is there")
     yield made
     rest("DELETE", f"/api/v1/namespaces/{name}")
 
@@ -156,7 +156,7 @@ def test_a_quota_is_updated_and_deleted(space: Space) -> None:
     assert found["spec"]["hard"] == {"cpu": "1", "memory": "500Mi"}
     found["spec"]["hard"] = {"cpu": "2", "memory": "1Gi"}
     assert space.rest.ok("PUT", path, found)["spec"]["hard"] == {"cpu": "2", "memory": "1Gi"}
-    until(lambda: space.rest.ok("GET", path)["status"]["hard"] == {"cpu": "2", "memory": "1Gi"}, "it is in force", 20)
+    until(lambda: space.rest.ok("GET", path)["status"]["hard"] == {"cpu": "2", "memory": "1Gi"}, "it is in force")
     space.rest.ok("DELETE", path)
     assert space.rest("GET", path)[0] == 404
 

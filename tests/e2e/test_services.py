@@ -8,7 +8,7 @@ from tests.e2e.manifests import DEPLOYMENT, pod
 
 def deploy(cluster: Cluster, ns: str) -> str:
     cluster.apply(DEPLOYMENT, ns)
-    cluster.kubectl("rollout", "status", "deployment/web", "-n", ns, "--timeout=60s")
+    cluster.kubectl("rollout", "status", "deployment/web", "-n", ns, "--timeout=180s")
     return str(cluster.json("get", "service", "web", "-n", ns)["spec"]["clusterIP"])
 
 
@@ -16,10 +16,10 @@ def test_two_replicas_share_the_load_by_address_and_by_name(cluster: Cluster, ns
     address = deploy(cluster, ns)
     names = {item["metadata"]["name"] for item in cluster.json("get", "pods", "-n", ns, "-l", "app=web")["items"]}
     assert len(names) == 2
-    until(lambda: cluster.fetch(f"http://{address}/host"), "the Service answers on the node", 10)
+    until(lambda: cluster.fetch(f"http://{address}/host"), "the Service answers on the node")
     assert {cluster.fetch(f"http://{address}/host").strip() for _ in range(40)} == names
     cluster.apply(pod("box", "sleep 1000"), ns)
-    cluster.kubectl("wait", "pod/box", "-n", ns, "--for=condition=Ready", "--timeout=60s")
+    cluster.kubectl("wait", "pod/box", "-n", ns, "--for=condition=Ready", "--timeout=180s")
     for url in ("http://web/host", f"http://web.{ns}.svc.cluster.local/host", f"http://{address}/host"):
         fetch = f"for i in $(seq 20); do wget -q -O - {url}; done"
         seen = set(cluster.kubectl("exec", "box", "-n", ns, "--", "sh", "-c", fetch).split())
@@ -35,15 +35,15 @@ def test_a_pod_that_is_not_ready_gets_no_traffic(cluster: Cluster, ns: str) -> N
         item["metadata"]["name"] for item in cluster.json("get", "pods", "-n", ns, "-l", "app=web")["items"]
     )
     cluster.kubectl("exec", first, "-n", ns, "--", "mv", "/usr/share/nginx/html/index.html", "/tmp/")
-    cluster.kubectl("wait", f"pod/{first}", "-n", ns, "--for=condition=Ready=false", "--timeout=30s")
+    cluster.kubectl("wait", f"pod/{first}", "-n", ns, "--for=condition=Ready=false", "--timeout=180s")
 
     def only_second() -> bool:
         return {cluster.fetch(f"http://{address}/host").strip() for _ in range(20)} == {second}
 
-    until(only_second, "only the ready pod answers", 10)
+    until(only_second, "only the ready pod answers")
     cluster.kubectl("exec", first, "-n", ns, "--", "mv", "/tmp/index.html", "/usr/share/nginx/html/")
-    cluster.kubectl("wait", f"pod/{first}", "-n", ns, "--for=condition=Ready", "--timeout=30s")
-    until(lambda: cluster.fetch(f"http://{address}/host").strip() == first, "it is back", 10)
+    cluster.kubectl("wait", f"pod/{first}", "-n", ns, "--for=condition=Ready", "--timeout=180s")
+    until(lambda: cluster.fetch(f"http://{address}/host").strip() == first, "it is back")
 
 
 def test_a_service_without_endpoints_refuses_at_once(cluster: Cluster, ns: str) -> None:
@@ -51,9 +51,9 @@ def test_a_service_without_endpoints_refuses_at_once(cluster: Cluster, ns: str) 
     address = cluster.json("get", "service", "empty", "-n", ns)["spec"]["clusterIP"]
 
     def refused() -> bool:
-        return "refused" in cluster.in_node("busybox", "wget", "-O", "-", f"http://{address}/", timeout=10).stderr
+        return "refused" in cluster.in_node("busybox", "wget", "-O", "-", f"http://{address}/", timeout=60).stderr
 
-    until(refused, "connections are refused", 10)
+    until(refused, "connections are refused")
 
 
 def test_a_headless_service_names_its_pods(cluster: Cluster, ns: str) -> None:
@@ -65,12 +65,12 @@ def test_a_headless_service_names_its_pods(cluster: Cluster, ns: str) -> None:
     cluster.apply(other + f"{{type: ExternalName, externalName: {target}}}", ns)
     addresses = {item["status"]["podIP"] for item in cluster.json("get", "pods", "-n", ns, "-l", "app=web")["items"]}
     cluster.apply(pod("box", "sleep 1000"), ns)
-    cluster.kubectl("wait", "pod/box", "-n", ns, "--for=condition=Ready", "--timeout=60s")
+    cluster.kubectl("wait", "pod/box", "-n", ns, "--for=condition=Ready", "--timeout=180s")
 
     def answered(name: str) -> str:
         return cluster.try_kubectl("exec", "box", "-n", ns, "--", "nslookup", f"{name}.{ns}.svc.cluster.local").stdout
 
-    until(lambda: all(address in answered("bare") for address in addresses), "the headless name has all pods", 10)
+    until(lambda: all(address in answered("bare") for address in addresses), "the headless name has all pods")
     assert target in answered("other")
 
 
@@ -80,7 +80,7 @@ def test_dns_is_a_service_whose_endpoints_answer(cluster: Cluster, ns: str) -> N
     endpoints = [one for item in slices["items"] for one in item["endpoints"]]
     assert [one["conditions"]["ready"] for one in endpoints] == [True]
     cluster.apply(pod("box", "sleep 1000"), ns)
-    cluster.kubectl("wait", "pod/box", "-n", ns, "--for=condition=Ready", "--timeout=60s")
+    cluster.kubectl("wait", "pod/box", "-n", ns, "--for=condition=Ready", "--timeout=180s")
     for server in (service["clusterIP"], *endpoints[0]["addresses"]):
         name = "kube-dns.kube-system.svc.cluster.local"
         assert service["clusterIP"] in cluster.kubectl("exec", "box", "-n", ns, "--", "nslookup", name, server)
@@ -107,5 +107,5 @@ spec:
   - {{name: main, image: python, imagePullPolicy: IfNotPresent, command: [python3, -c, {script!r}]}}
 """
     cluster.apply(manifest.replace("\\'", "''"), ns)
-    cluster.kubectl("wait", "pod/client", "-n", ns, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+    cluster.kubectl("wait", "pod/client", "-n", ns, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=180s")
     assert cluster.kubectl("logs", "client", "-n", ns).strip() == "['client']"

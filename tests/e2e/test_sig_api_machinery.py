@@ -79,20 +79,20 @@ def owner(obj: Any, kind: str) -> Any:
 
 def with_pods(space: Space, name: str, count: int) -> Any:
     made = space.create("replicationcontrollers", controller(name, count))
-    until(lambda: len(space.list("pods", f"?labelSelector=app={name}")) == count, "its pods are there", 20)
+    until(lambda: len(space.list("pods", f"?labelSelector=app={name}")) == count, "its pods are there")
     return made
 
 
 def test_pods_go_with_their_controller(space: Space) -> None:
     with_pods(space, "rc", 2)
     space.delete("replicationcontrollers", "rc")
-    until(lambda: not space.list("pods"), "pods are gone", 20)
+    until(lambda: not space.list("pods"), "pods are gone")
 
 
 def test_pods_are_orphaned_on_request(space: Space) -> None:
     with_pods(space, "rc", 10)
     space.delete("replicationcontrollers", "rc", "Orphan")
-    until(lambda: not space.list("replicationcontrollers"), "the controller is gone", 20)
+    until(lambda: not space.list("replicationcontrollers"), "the controller is gone")
     pods = space.list("pods")
     assert len(pods) == 10
     assert not any(item["metadata"].get("ownerReferences") for item in pods)
@@ -102,15 +102,15 @@ def test_pods_are_orphaned_on_request(space: Space) -> None:
 def test_a_deployments_replica_set(space: Space, policy: str) -> None:
     spec = {"replicas": 2, "selector": {"matchLabels": labels("web")}, "template": template("web")}
     space.create("deployments", {"metadata": {"name": "web"}, "spec": spec})
-    until(lambda: len(space.list("pods")) == 2, "pods are there", 20)
+    until(lambda: len(space.list("pods")) == 2, "pods are there")
     space.delete("deployments", "web", policy)
-    until(lambda: not space.list("deployments"), "the Deployment is gone", 20)
+    until(lambda: not space.list("deployments"), "the Deployment is gone")
     if policy == "Orphan":
         (found,) = space.list("replicasets")
         assert not found["metadata"].get("ownerReferences")
         assert len(space.list("pods")) == 2
     else:
-        until(lambda: not space.list("replicasets") + space.list("pods"), "all is gone", 20)
+        until(lambda: not space.list("replicasets") + space.list("pods"), "all is gone")
 
 
 def test_a_controller_stays_until_its_pods_are_gone(space: Space) -> None:
@@ -119,10 +119,10 @@ def test_a_controller_stays_until_its_pods_are_gone(space: Space) -> None:
     space.patch("pods", held, {"metadata": {"finalizers": ["tests.io/hold"]}})
     gone = space.delete("replicationcontrollers", "rc", "Foreground")
     assert gone["metadata"]["finalizers"] == ["foregroundDeletion"]
-    until(lambda: len(space.list("pods")) == 1, "all but the held one are gone", 20)
+    until(lambda: len(space.list("pods")) == 1, "all but the held one are gone")
     assert space.list("replicationcontrollers")[0]["metadata"]["deletionTimestamp"]
     space.patch("pods", held, {"metadata": {"finalizers": None}})
-    until(lambda: not space.list("replicationcontrollers"), "the controller is gone", 20)
+    until(lambda: not space.list("replicationcontrollers"), "the controller is gone")
     assert not space.list("pods")
 
 
@@ -134,7 +134,7 @@ def test_dependents_with_another_owner_stay(space: Space) -> None:
         references = [*meta["ownerReferences"], owner(other, "ReplicationController")]
         space.patch("pods", meta["name"], {"metadata": {"ownerReferences": references}})
     space.delete("replicationcontrollers", "first", "Foreground")
-    until(lambda: len(space.list("replicationcontrollers")) == 1, "the first is gone", 20)
+    until(lambda: len(space.list("replicationcontrollers")) == 1, "the first is gone")
     left = space.list("pods")
     assert {item["metadata"]["name"] for item in left} == {meta["name"] for meta in shared}
     assert not any(item["metadata"].get("deletionTimestamp") for item in left)
@@ -149,7 +149,7 @@ def test_a_circle_of_owners_does_not_block(space: Space) -> None:
         reference = {**owner(pods[number - 1], "Pod"), "controller": True, "blockOwnerDeletion": True}
         space.patch("pods", pod["metadata"]["name"], {"metadata": {"ownerReferences": [reference]}})
     space.delete("pods", "p0")
-    until(lambda: not space.list("pods"), "the circle is gone", 20)
+    until(lambda: not space.list("pods"), "the circle is gone")
 
 
 # Namespaces
@@ -188,14 +188,14 @@ def test_a_namespace_takes_all_with_it_pods_first(rest: Rest, space: Space) -> N
     def conditions() -> dict[str, Any]:
         return {one["type"]: one for one in rest.ok("GET", path)["status"].get("conditions") or ()}
 
-    until(lambda: "NamespaceDeletionContentFailure" in conditions(), "it tells how far it is", 20)
-    until(lambda: conditions()["NamespaceFinalizersRemaining"]["status"] == "True", "a finalizer holds it", 20)
+    until(lambda: "NamespaceDeletionContentFailure" in conditions(), "it tells how far it is")
+    until(lambda: conditions()["NamespaceFinalizersRemaining"]["status"] == "True", "a finalizer holds it")
     # Pods go before everything else, and one is held.
     assert [item["metadata"]["name"] for item in space.list("configmaps") if item["metadata"]["name"] == "cm"]
     status, refused = rest("POST", space.path("configmaps"), config_map("late", "a"))
     assert (status, refused["reason"]) == (403, "Forbidden")
     space.patch("pods", "held", {"metadata": {"finalizers": None}})
-    until(lambda: rest("GET", path)[0] == 404, "the namespace is gone", 30)
+    until(lambda: rest("GET", path)[0] == 404, "the namespace is gone")
     assert not space.list("services")
 
 

@@ -132,12 +132,12 @@ def test_the_root_ca_is_in_every_namespace(rest: Rest, space: str) -> None:
         status, found = rest("GET", path)
         return (found.get("data") or {}).get("ca.crt") if status == 200 else None
 
-    original = until(authority, "it is there", 20)
+    original = until(authority, "it is there")
     assert "BEGIN CERTIFICATE" in original
     rest.ok("DELETE", path)
-    until(lambda: authority() == original, "it is there again", 20)
+    until(lambda: authority() == original, "it is there again")
     rest.ok("PATCH", path, {"data": {"ca.crt": ""}}, Content_Type=MERGE)
-    until(lambda: authority() == original, "it is right again", 20)
+    until(lambda: authority() == original, "it is right again")
 
 
 @pytest.mark.rootless
@@ -186,7 +186,7 @@ def test_subject_reviews_say_what_the_subject_finds(rest: Rest, space: str) -> N
     ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
     binding = {"metadata": {"name": "e2e"}, "subjects": [subject], "roleRef": ref}
     rest.ok("POST", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{space}/rolebindings", binding)
-    until(lambda: answers() == (True, True, True), "all agree that it may", 20)
+    until(lambda: answers() == (True, True, True), "all agree that it may")
 
 
 # with pods
@@ -194,7 +194,7 @@ def test_subject_reviews_say_what_the_subject_finds(rest: Rest, space: str) -> N
 
 def finished(cluster: Cluster, ns: str, name: str) -> str:
     """The logs of a pod that ends well."""
-    cluster.kubectl("wait", f"pod/{name}", "-n", ns, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+    cluster.kubectl("wait", f"pod/{name}", "-n", ns, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=180s")
     return cluster.kubectl("logs", name, "-n", ns)
 
 
@@ -235,7 +235,7 @@ def test_pods_and_accounts_may_do_without_a_token(cluster: Cluster, ns: str) -> 
             account: Any = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
             account["automountServiceAccountToken"] = mounts
             cluster.apply(json.dumps(account), ns)
-    until(lambda: cluster.try_kubectl("get", "serviceaccount", "default", "-n", ns).returncode == 0, "it is there", 20)
+    until(lambda: cluster.try_kubectl("get", "serviceaccount", "default", "-n", ns).returncode == 0, "it is there")
     for name, mounts in accounts.items():
         for wish in (None, True, False):
             wanted = wish if wish is not None else mounts is not False

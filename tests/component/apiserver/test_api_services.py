@@ -27,7 +27,7 @@ OTHER: Object = {
 
 
 async def reason(client: Client, name: str, wanted: str) -> Object:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while True:
             found = await client.get(APISERVICES, name)
             conditions = (found.get("status") or {}).get("conditions") or [{}]

@@ -124,7 +124,7 @@ def test_a_watch_has_a_beginning_and_an_end(tmp_path: Path) -> None:
             assert (await anext(stream)).object["metadata"]["name"]
             assert [event["stage"] for event in found] == ["RequestReceived", "ResponseStarted"]
             await stream.aclose()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(90):
                 await found.ended.wait()
             assert found[2]["stage"] == "ResponseComplete" and "responseObject" not in found[2]
 

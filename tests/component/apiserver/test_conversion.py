@@ -139,11 +139,11 @@ def test_fields_select_in_the_version_that_is_asked_for(tmp_path: Path) -> None:
         events = client.watch(V2, NAMESPACE, fieldSelector="host=two", resourceVersion=since)
         waiting = asyncio.ensure_future(anext(events))
         await client.patch(V1, "a", {"hostPort": "two:1"}, NAMESPACE, content_type=MERGE_PATCH)
-        event = await asyncio.wait_for(waiting, 10)
+        event = await asyncio.wait_for(waiting, 90)
         assert (event.type, event.object["metadata"]["name"], event.object["port"]) == ("ADDED", "a", "1")
         waiting = asyncio.ensure_future(anext(events))
         await client.patch(V1, "b", {"hostPort": "three:1"}, NAMESPACE, content_type=MERGE_PATCH)
-        event = await asyncio.wait_for(waiting, 10)
+        event = await asyncio.wait_for(waiting, 90)
         assert (event.type, event.object["metadata"]["name"], event.object["host"]) == ("DELETED", "b", "two")
         await events.aclose()
 

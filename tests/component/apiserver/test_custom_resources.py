@@ -204,7 +204,7 @@ def test_bookmarks_show_no_defaults(tmp_path: Path) -> None:
             await established(world, client, definition(version(schema=DEFAULTED)))
             options = {"sendInitialEvents": "true", "allowWatchBookmarks": "true"}
             events = client.watch(WIDGETS, NAMESPACE, resourceVersionMatch="NotOlderThan", **options)
-            event = await asyncio.wait_for(anext(events), 10)
+            event = await asyncio.wait_for(anext(events), 90)
             assert (event.type, set(event.object)) == ("BOOKMARK", {"kind", "apiVersion", "metadata"})
             await events.aclose()
 

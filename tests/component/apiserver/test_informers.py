@@ -111,7 +111,7 @@ def test_a_restarted_server_is_followed_on_and_listed_again_only_when_it_has_for
 
         informer.listen(listen)
         informers.run()
-        await asyncio.wait_for(informers.synced(), 10)
+        await asyncio.wait_for(informers.synced(), 90)
         await same(client, informer)
         assert [query["limit"] for query in servers.lists] == ["500", "500"]
         await change(client, 1)

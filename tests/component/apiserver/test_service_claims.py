@@ -66,7 +66,7 @@ def test_what_a_failed_write_has_claimed_is_given_back(tmp_path: Path) -> None:
             before = {item["metadata"]["name"] for item in (await admin.list(registry.IPADDRESSES))["items"]}
             with pytest.raises(StatusError, match="already exists"):
                 await admin.create(registry.SERVICES, service("a"), NAMESPACE)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(90):
                 while await ports.read() != {first["spec"]["ports"][0]["nodePort"]}:  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(0.01)
             after = {item["metadata"]["name"] for item in (await admin.list(registry.IPADDRESSES))["items"]}

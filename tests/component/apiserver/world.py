@@ -25,7 +25,7 @@ from knarr.storage.memory import MemoryStore
 from knarr.storage.store import Store
 
 NAMESPACE = "tests"
-_PATIENCE = 10.0
+_PATIENCE = 90.0
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from knarr.component_base.clock import RealClock
 from knarr.component_base.tasks import Tasks
 
 #: Seconds that the certificates are good for.
-LIFE = 5.0
+LIFE = 15.0
 REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 BODY = b'{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}'
 
@@ -39,13 +39,13 @@ def data(tmp_path: Path) -> Iterator[Path]:
             [*command, "--data-dir", str(tmp_path)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while b"serving" not in (tmp_path / "log").read_bytes():
             assert time.monotonic() < deadline, (tmp_path / "log").read_text()
             time.sleep(0.05)
         yield tmp_path
         server.send_signal(signal.SIGTERM)
-        assert server.wait(10) == 0
+        assert server.wait(90) == 0
     finally:
         server.kill()
         server.wait()

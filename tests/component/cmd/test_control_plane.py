@@ -20,7 +20,7 @@ from knarr.component_base.clock import RealClock
 from knarr.component_base.http import Request, Response, UserInfo
 from knarr.storage.memory import MemoryStore
 
-_PATIENCE = 15.0
+_PATIENCE = 90.0
 
 
 @dataclass

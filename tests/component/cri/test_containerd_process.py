@@ -62,7 +62,7 @@ def test_one_that_is_killed_comes_back_and_one_that_is_stopped_does_not(options:
                 break
             await asyncio.sleep(0.02)
         await process.stop()
-        await asyncio.wait_for(supervising, 5)
+        await asyncio.wait_for(supervising, 90)
         assert running(options) == set()
 
     asyncio.run(main())

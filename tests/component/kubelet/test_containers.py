@@ -216,7 +216,7 @@ def folder() -> Iterator[Path]:
 
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not await condition():  # noqa: ASYNC110 - the runtime is asked
             await asyncio.sleep(0.01)
 
@@ -262,7 +262,7 @@ def test_a_container_lives_with_its_volumes_and_tells_of_its_end(folder: Path) -
         (node.paths.kubelet / "pods" / UID / "volumes/kubernetes.io~empty-dir/disk/stop").touch()
         await until(exited)
         ended = True
-        await asyncio.wait_for(following, 5)
+        await asyncio.wait_for(following, 90)
         assert b"".join(got).endswith(b"last\n")
         assert (await node.runtime.container_status(container))["exit_code"] == 3
         spec = {"terminationMessagePath": "/dev/termination-log"}

@@ -128,7 +128,7 @@ def pod(name: str = "web", container: Object | None = None, **spec: Any) -> Obje
     }
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 90) -> None:
     async with asyncio.timeout(seconds):
         while True:
             try:

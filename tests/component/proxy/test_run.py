@@ -82,7 +82,7 @@ def service(name: str, address: str) -> dict[str, Any]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while not condition():  # noqa: ASYNC110 - the kernel's table sends no event
             await asyncio.sleep(0.01)
 
@@ -108,7 +108,7 @@ def test_rules_wait_for_all_watches_and_then_follow_changes(namespace: Namespace
         for watch in world.watches.values():
             assert TABLE not in namespace.list()
             watch.synced.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             await proxy.ready.wait()
         assert "10.43.0.1" in namespace.list()
         assert proxy.is_healthy()
@@ -133,7 +133,7 @@ def test_a_flushed_table_comes_back(namespace: Namespace, monkeypatch: pytest.Mo
         world.watches[SERVICES].tell(None, service("a", "10.43.0.1"))
         for watch in world.watches.values():
             watch.synced.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             await proxy.ready.wait()
         subprocess.run([namespace.nft, "flush", "ruleset"], check=True)
         await until(lambda: "10.43.0.1" in namespace.list())
@@ -152,7 +152,7 @@ def test_a_failing_nft_is_tried_again_and_shows(namespace: Namespace) -> None:
         assert not proxy.ready.is_set()
         assert proxy.health()["lastUpdated"] < proxy.health()["currentTime"]
         namespace.nft.write_text(text)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             await proxy.ready.wait()
         assert "10.43.0.1" in namespace.list()
 

@@ -28,7 +28,7 @@ def test_an_event_ends_some_time_after_its_last_change(tmp_path: Path, monkeypat
 
     async def main(etcd: Etcd) -> None:
         store = await EtcdStore.open(etcd.endpoint, period=0)
-        async with running(tmp_path, store, shared=True) as world, asyncio.timeout(20):
+        async with running(tmp_path, store, shared=True) as world, asyncio.timeout(90):
             client = world.client()
             made = await client.create(registry.EVENTS, event("e"), NAMESPACE)
             loop = asyncio.get_running_loop()

@@ -119,11 +119,11 @@ async def run(faults: Faults, seed: int) -> None:
     workers = [asyncio.ensure_future(faults.count(number % 2)) for number in range(4)]
     await faults.kill(random.Random(seed))
     faults.over = True
-    await asyncio.wait_for(asyncio.gather(*workers), 60)
+    await asyncio.wait_for(asyncio.gather(*workers), 90)
     async with faults.client(0) as client:
         items = (await client.list(registry.CONFIGMAPS, "default"))["items"]
     final = {item["metadata"]["name"]: int(item["data"]["n"]) for item in items if item["metadata"]["name"] in NAMES}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while any(len(seen) < sum(final.values()) for seen in faults.seen):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)
     for watcher in watchers:

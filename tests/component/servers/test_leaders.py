@@ -36,7 +36,7 @@ async def pods(client: Client, name: str) -> list[Object]:
 async def run_one(client: Client, name: str) -> None:
     """Controllers make two pods of a Deployment, and no third."""
     await client.create(registry.DEPLOYMENTS, deployment(name), "default")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             found = await client.get(registry.DEPLOYMENTS, name, "default")
             if (found.get("status") or {}).get("replicas") == 2:
@@ -58,7 +58,7 @@ def test_the_other_server_leads_when_the_leader_is_killed() -> None:
         async with client_of(accesses[other]) as client:
             await run_one(client, "second")
             assert len(await pods(client, "first")) == 2
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 while {holder.partition("_")[0] for holder in await holders(client)} != {other}:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
 

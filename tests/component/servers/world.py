@@ -15,7 +15,7 @@ from knarr.client.http import HttpTransport
 from knarr.component_base import kubeconfig
 from knarr.component_base.kubeconfig import Access
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 
 class Server:

@@ -21,7 +21,7 @@ GOOD = ("Authorization", "Bearer good")
 
 def run(directory: Path, test: Callable[[World], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with asyncio.timeout(30), processes() as runtime, world(directory, runtime) as made:
+        async with asyncio.timeout(90), processes() as runtime, world(directory, runtime) as made:
             made.add(pod())
             await test(made)
 

@@ -80,7 +80,7 @@ def run(directory: Path, test: Callable[[World], Awaitable[None]]) -> None:
             await server.close()
 
     async def main() -> None:
-        async with asyncio.timeout(30), processes() as runtime, world(directory, runtime) as made, serving() as port:
+        async with asyncio.timeout(90), processes() as runtime, world(directory, runtime) as made, serving() as port:
             made.add(pod())
             made.objects.put("services", service())
             made.objects.put("endpointslices", endpoints())

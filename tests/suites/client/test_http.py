@@ -62,7 +62,7 @@ def test_an_answer_that_is_not_whole_is_none(answer: bytes) -> None:
         writer.write(answer)
 
     async def scenario() -> None:
-        async with raw_server(serve) as transport, asyncio.timeout(10):
+        async with raw_server(serve) as transport, asyncio.timeout(90):
             with pytest.raises(ConnectionError):
                 await transport.request("GET", "/", {})
 
@@ -75,7 +75,7 @@ def test_a_body_without_a_length_ends_with_the_connection() -> None:
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n\r\nall of it")
 
     async def scenario() -> None:
-        async with raw_server(serve) as transport, asyncio.timeout(10):
+        async with raw_server(serve) as transport, asyncio.timeout(90):
             answer = await transport.request("GET", "/", {})
             assert (answer.status, answer.headers, answer.body) == (200, {"a": "b"}, b"all of it")
 
@@ -91,7 +91,7 @@ def test_a_read_is_sent_again_when_its_kept_connection_was_closed_and_a_write_is
         heads.append(await read_head(reader))  # and closes without an answer
 
     async def scenario() -> None:
-        async with raw_server(serve) as transport, asyncio.timeout(10):
+        async with raw_server(serve) as transport, asyncio.timeout(90):
             await transport.request("GET", "/1", {})
             assert (await transport.request("GET", "/2", {})).status == 200
             with pytest.raises(ConnectionError):
@@ -123,7 +123,7 @@ def test_a_cancelled_request_gives_its_connection_up() -> None:
             closed.set()
 
     async def scenario() -> None:
-        async with raw_server(serve) as transport, asyncio.timeout(10):
+        async with raw_server(serve) as transport, asyncio.timeout(90):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await transport.request("GET", "/", {})
@@ -185,7 +185,7 @@ def test_a_slow_reader_makes_the_server_wait() -> None:
             sent += 1
 
     async def scenario() -> None:
-        async with raw_server(serve) as transport, asyncio.timeout(20):
+        async with raw_server(serve) as transport, asyncio.timeout(90):
             stream = await transport.stream("GET", "/log", [("follow", "true")])
             total = len(await anext(stream))
             for _ in range(200):

@@ -189,7 +189,7 @@ def test_leaving_a_watch_early_ends_it_at_the_server(reaching: Reaching) -> None
         async with reaching(handler) as transport:
             async with aclosing(Client(transport).watch(PODS)) as events:
                 await anext(events)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(90):
                 await ended.wait()
 
     asyncio.run(scenario())

@@ -25,7 +25,7 @@ from .conftest import Opening, opened
 def run(opening: Opening, test: Callable[[Store], Awaitable[None]]) -> None:
     async def main() -> None:
         async with opened(opening) as store:
-            await asyncio.wait_for(test(store), 30)
+            await asyncio.wait_for(test(store), 90)
 
     asyncio.run(main())
 

@@ -110,7 +110,7 @@ def test_events_go_out_by_themselves_and_missed_ones_cut() -> None:
         fanout.join(client)
         collection.apply(event(1))
         collection.apply(event(2))
-        await asyncio.wait_for(client.served.wait(), 5)
+        await asyncio.wait_for(client.served.wait(), 90)
         assert client.got == [b"1", b"2"]
         collection.reload([], 3)
         assert client.cut

@@ -101,7 +101,7 @@ class Following:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Until a condition, time passing as fast as it is waited for."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(90):
             while not condition():
                 self.clock.advance(0.05)
                 await asyncio.sleep(0)

@@ -39,7 +39,7 @@ def test_who_ignores_the_request_is_made_to_end(child: subprocess.Popen[bytes]) 
     found = processes.identify(child.pid)
     assert found is not None
     processes.stop(found, 0.2)
-    assert child.wait(5) == -signal.SIGKILL
+    assert child.wait(90) == -signal.SIGKILL
     assert not processes.alive(found)
     processes.stop(found, 0.2)
 

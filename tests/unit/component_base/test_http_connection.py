@@ -201,10 +201,11 @@ def test_answers_wait_for_a_client_that_does_not_read() -> None:
 def test_a_client_that_takes_nothing_is_cut_and_a_slow_one_is_not() -> None:
     async def run() -> None:
         connection, client = connect(endless)
-        now = asyncio.get_running_loop().time()
         feed(connection, GET)
         await settle()
         connection.pause_writing()
+        now = connection._stalled
+        assert now is not None
         connection.check(now + 1)
         client.unread -= 2 * http_limits.HIGH_WATER
         connection.check(now + http_limits.SLOW_CLIENT + 2)
@@ -229,8 +230,8 @@ def test_a_client_that_takes_nothing_is_cut_and_a_slow_one_is_not() -> None:
 def test_a_client_that_sends_nothing_more_is_cut(sent: bytes, after: float, statuses: list[int]) -> None:
     async def run() -> None:
         connection, client = connect()
-        now = asyncio.get_running_loop().time()
         feed(connection, sent)
+        now = connection._incoming.since
         connection.check(now + after - 1)
         assert not client.closed and not client.statuses
         connection.check(now + after + 1)

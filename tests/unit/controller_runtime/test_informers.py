@@ -144,7 +144,7 @@ def test_a_waiter_wakes_when_the_watch_has_passed_its_revision() -> None:
         await asyncio.sleep(0)
         assert not waiter.done()
         informer.reached(6)
-        await asyncio.wait_for(waiter, 5)
+        await asyncio.wait_for(waiter, 90)
         await informer.until(6)
 
     asyncio.run(main())
@@ -158,7 +158,7 @@ def test_informers_read_as_a_snapshot_of_what_was_added() -> None:
         informers = Informers(fake_client(api)[0], clock)
         pods = informers.add(PODS)
         informers.run()
-        await asyncio.wait_for(informers.synced(), 5)
+        await asyncio.wait_for(informers.synced(), 90)
         assert informers.add(PODS) is pods
         assert informers.add(PODS, namespace="x") is not pods
         found = informers.get(PODS, "x", "a")

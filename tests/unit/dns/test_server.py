@@ -29,7 +29,7 @@ def many(count: int) -> View:
 
 
 def resolver(view: View, upstreams: tuple[Upstream, ...] = (), *, ready: bool = True) -> Resolver:
-    return Resolver(view, ZONE, Forwarder(upstreams, patience=0.2), lambda: ready)
+    return Resolver(view, ZONE, Forwarder(upstreams, patience=1), lambda: ready)
 
 
 def ask(name: str, on: Resolver, *, udp: bool = True, edns: bool = False) -> dns.message.Message:
@@ -136,7 +136,7 @@ def test_udp_and_tcp_sockets_answer() -> None:
         tasks = Tasks()
         close = await serve(resolver(many(40)), tasks, ["127.0.0.1"], port := await _free_port())
         query = dns.message.make_query("heads.ns.svc.cluster.local.", "A")
-        own = Forwarder([Upstream("127.0.0.1", port)], patience=5)
+        own = Forwarder([Upstream("127.0.0.1", port)], patience=60)
         for _ in range(2):
             udp = dns.message.from_wire(await own.ask(query.to_wire(), udp=True) or b"")
             assert udp.flags & dns.flags.TC

@@ -127,14 +127,14 @@ class Follower:
             self.got += data
 
     async def until(self, got: bytes) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while self.got != got:  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
 
     async def end(self, path: Path) -> None:
         self.ended = True
         append(path, b"")  # the runtime closes the file
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             await self._task
 
 

@@ -23,7 +23,7 @@ def pod(uid: str, *names: str) -> Object:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(90):
         while not condition():  # noqa: ASYNC110 - any change may be the awaited one
             await asyncio.sleep(0)
 

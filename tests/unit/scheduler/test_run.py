@@ -80,7 +80,7 @@ def test_scheduling_begins_when_everything_is_known(make_pod: Any, make_node: An
         for watch in world.watches.values():
             assert api.bound.empty()
             watch.synced.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(90):
             assert await api.bound.get() == ("waiting", "n1")
             for callback in world.watches[PODS].callbacks:
                 callback(None, make_pod("later").obj)

@@ -57,7 +57,7 @@ class RecordedApi:
         return [body for verb, path, body in self.requests if verb == method and part in path]
 
     async def until(self, done: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(90):
             while not done():
                 self.changed.clear()
                 await self.changed.wait()
