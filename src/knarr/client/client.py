@@ -83,6 +83,10 @@ class Client:
         body = orjson.dumps(options) if options else b""
         return await self._call("DELETE", resource.path(namespace, name), {}, body)
 
+    async def delete_collection(self, resource: Resource, namespace: str = "", **options: str) -> Object:
+        """Delete all objects of a collection that the options (`labelSelector`, `fieldSelector`, …) choose."""
+        return await self._call("DELETE", resource.path(namespace), options)
+
     async def watch(self, resource: Resource, namespace: str = "", **options: str) -> AsyncGenerator[WatchEvent, None]:
         """Watch a collection. Options are query parameters. An ERROR event is raised as `StatusError`.
 

@@ -16,6 +16,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "agent": ("agent", "run a node: kubelet, kube-proxy, DNS"),
     "secrets-encrypt": ("secrets_encrypt", "encrypt Secrets at rest, exchange the keys"),
     "certificate": ("certificate", "show certificates, issue them anew, exchange their authority"),
+    "simulate": ("simulate", "simulate nodes and pods, without containers, on any cluster"),
     "images": ("images", "import and list the images of a node"),
     "kubectl": ("kubectl", "run kubectl against a cluster"),
 }
