@@ -92,6 +92,8 @@ class FakeApi:
             new = strategic.apply(old, patch, _Schema())
         if new["metadata"].get("uid") != old["metadata"]["uid"]:
             raise errors.conflict(resource.plural, resource.group, place[1], "uid mismatch")
+        if new["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
+            raise errors.conflict(resource.plural, resource.group, place[1], errors.MODIFIED)
         return self._replace(resource, old, copy.deepcopy(new), subresource)
 
     def delete(self, resource: Resource, place: Place, options: Object) -> Object:

@@ -1,8 +1,8 @@
 """What a reconciler may order: changes of the cluster as plain data.
 
-A runner carries them out in their order. Runs of `Create` or `Delete` of one resource, or of `DeleteCollection`, go out
-side by side in growing batches (1, 2, 4, …), so that a failing server is not flooded. The first failure ends the round;
-the key is tried again with back-off, and the next round is told of the failure.
+A runner carries them out in their order. Runs of `Create`, `Delete` or `Patch` of one resource, or of
+`DeleteCollection`, go out side by side in growing batches (1, 2, 4, …), so that a failing server is not flooded. The
+first failure ends the round; the key is tried again with back-off, and the next round is told of the failure.
 """
 
 from __future__ import annotations

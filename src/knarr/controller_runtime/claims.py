@@ -20,11 +20,16 @@ from knarr.controller_runtime.snapshot import ORPHAN, OWNER, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """An owner that selects dependents."""
+    """An owner that selects dependents.
+
+    Where it has a `finalizer` on its own dependents, that comes and goes with the reference, and dependents that have
+    ended are adopted too.
+    """
 
     resource: Resource
     object: Object
     selector: Selector
+    finalizer: str = ""
 
     @property
     def uid(self) -> str:
@@ -74,8 +79,8 @@ def claim(owner: Owner, resource: Resource, snapshot: Snapshot, context: Context
 def _strays(owner: Owner, orphans: Sequence[Object]) -> Iterable[Object]:
     for obj in orphans:
         meta = obj["metadata"]
-        gone = meta.get("deletionTimestamp") or (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-        if not gone and owner.selector.matches(meta.get("labels")):
+        ended = not owner.finalizer and (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        if not (meta.get("deletionTimestamp") or ended) and owner.selector.matches(meta.get("labels")):
             yield obj
 
 
@@ -88,11 +93,13 @@ def _still_there(live: Object | None, owner: Owner) -> bool:
 
 def _adopt(resource: Resource, obj: Object, owner: Owner) -> Patch:
     reference = owners.controller_reference(owner.object, owner.resource)
-    return _patch(resource, obj, {"ownerReferences": [reference]})
+    finalizers = {"finalizers": [owner.finalizer]} if owner.finalizer else {}
+    return _patch(resource, obj, {"ownerReferences": [reference], **finalizers})
 
 
 def _release(resource: Resource, obj: Object, owner: Owner) -> Patch:
-    return _patch(resource, obj, {"ownerReferences": [{"$patch": "delete", "uid": owner.uid}]})
+    finalizers = {"$deleteFromPrimitiveList/finalizers": [owner.finalizer]} if owner.finalizer else {}
+    return _patch(resource, obj, {"ownerReferences": [{"$patch": "delete", "uid": owner.uid}], **finalizers})
 
 
 def _patch(resource: Resource, obj: Object, meta: Object) -> Patch:

@@ -211,12 +211,19 @@ class Executor:
 
 
 def batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
-    """Split changes so that runs of `Create` or `Delete` of one resource go out in batches of 1, 2, 4, …."""
+    """Split changes so that runs of `Create`, `Delete` or `Patch` of one resource go out in batches of 1, 2, 4, ….
+
+    Patches of one object stay in their order.
+    """
     start = 0
     size = 1
     while start < len(changes):
         end = start + 1
+        taken = {_place(changes[start])}
         while end < min(start + size, len(changes)) and _together(changes[start], changes[end]):
+            if isinstance(changes[end], Patch) and _place(changes[end]) in taken:
+                break
+            taken.add(_place(changes[end]))
             end += 1
         yield changes[start:end]
         size = size * 2 if end < len(changes) and _together(changes[start], changes[end]) else 1
@@ -226,7 +233,7 @@ def batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
 def _together(one: Change, other: Change) -> bool:
     if isinstance(one, DeleteCollection):
         return isinstance(other, DeleteCollection)
-    return type(one) is type(other) and isinstance(one, Create | Delete) and one.resource is other.resource
+    return type(one) is type(other) and isinstance(one, Create | Delete | Patch) and one.resource is other.resource
 
 
 def describe(change: Change) -> str:
