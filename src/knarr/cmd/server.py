@@ -11,7 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
-from knarr.cmd import audit, datastore, encryption, identity_flags
+from knarr.cmd import audit, autoscaling_flags, datastore, encryption, identity_flags
 from knarr.cmd.server_files import Files
 from knarr.component_base import allocator
 from knarr.component_base.child import Child, ChildError
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     encryption.add_arguments(parser)
     audit.add_arguments(parser)
     datastore.add_arguments(parser)
+    autoscaling_flags.add_arguments(parser)
     parser.add_argument("--log-level", default="INFO", help="least level that is logged")
 
 

@@ -8,6 +8,7 @@ import datetime
 import gc
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ class Running:
     files: Files
     arguments: argparse.Namespace
     clock: RealClock
+    #: Verifies kubelets, and shows them the API server's client certificate.
+    kubelets: ssl.SSLContext
     #: Set when another authority has taken over.
     succeeded: asyncio.Event
 
@@ -98,10 +101,23 @@ def _sign(files: Files) -> Callable[[bytes, Sequence[str], datetime.timedelta, d
     return sign
 
 
+async def _resource_metrics(running: Running) -> None:
+    """What nodes and pods use, unless that is left to somebody else. Imported late, as above."""
+    if "metrics-server" in running.arguments.disable:
+        await asyncio.Event().wait()
+    from knarr.apiserver.resource_metrics.offer import Offer
+
+    api, resolution = running.api, running.arguments.metric_resolution
+    await Offer(api.ctx, api.handler, running.kubelets, resolution).run()
+
+
 #: A component runs until it is cancelled.
 Component = Callable[[Running], Awaitable[None]]
 #: What runs beside the API server with `--role all`, by name, in the order it is started.
-COMPONENTS: tuple[tuple[str, Component], ...] = (("control-plane", _control_plane),)
+COMPONENTS: tuple[tuple[str, Component], ...] = (
+    ("control-plane", _control_plane),
+    ("resource-metrics", _resource_metrics),
+)
 
 
 def run(arguments: argparse.Namespace, files: Files, sockets: Sequence[socket.socket]) -> int:
@@ -140,7 +156,7 @@ async def _serve(arguments: argparse.Namespace, files: Files, sockets: Sequence[
         http = HttpServer(api.handler, renewal.serving, api.quick, streams_body=streams_body, repeat=api.repeat)
         for sock in sockets:
             await http.listen_socket(sock)
-        running = Running(api, files, arguments, clock, asyncio.Event())
+        running = Running(api, files, arguments, clock, renewal.kubelets, asyncio.Event())
         tasks.forever(lambda: renewal.keep(clock, running.succeed), "certificates")
         loop.add_signal_handler(signal.SIGHUP, renewal.ask)
         for name, component in COMPONENTS if arguments.role == "all" else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 from urllib.parse import quote
 
 from knarr.apimachinery.types import Object
@@ -27,11 +28,30 @@ class Told:
     openapi_v2: Part | None = None
 
 
+class BuiltIn(Protocol):
+    """A group-version that this process answers as if another server did, until its APIService names a Service."""
+
+    @property
+    def told(self) -> Told:
+        """What it says of itself."""
+        ...
+
+    async def answer(self, request: Request) -> Response:
+        """The answer to a request for the group-version. Raises `StatusError`."""
+        ...
+
+    async def document(self, request: Request) -> Response:
+        """Its OpenAPI v3 document."""
+        ...
+
+
 class Aggregator:
     """Routes requests, and remembers what the others said they serve."""
 
     def __init__(self, collection: Collection, reader: Reader, identify: Identify | None = None) -> None:
-        self.routes = Routes(collection)
+        #: By group and version; to be filled before the APIService is there.
+        self.built_in: dict[tuple[str, str], BuiltIn] = {}
+        self.routes = Routes(collection, self.built_in)
         self.backends = Backends(reader, identify)
         self._proxy = Proxy(self.backends)
         self._told: dict[str, Told] = {}
@@ -42,13 +62,16 @@ class Aggregator:
         return self.routes.of(path)
 
     async def answer(self, request: Request, route: Route) -> Response:
-        """The other server's answer, 503 when it cannot be reached."""
+        """The other server's answer, 503 when it cannot be reached. Raises `StatusError` where it is built in."""
+        if route.built_in:
+            return await self.built_in[route.group, route.version].answer(request)
         target = quote(request.path, safe=_PATH_SAFE) + (f"?{request.raw_query}" if request.raw_query else "")
         return await self._proxy.answer(request, route, target)
 
     def streams_body(self, _method: str, path: str) -> bool:
         """Whether a request's body is passed on as it comes in."""
-        return self.routes.of(path) is not None
+        route = self.routes.of(path)
+        return route is not None and not route.built_in
 
     # documents
 
@@ -80,12 +103,19 @@ class Aggregator:
         route = self.routes.of(f"/{name}")
         if route is None:
             return None
+        if route.built_in:
+            return await self.built_in[route.group, route.version].document(request)
         query = f"?{request.raw_query}" if request.raw_query else ""
         asked = replace(request, user=_AGGREGATOR)
         return await self._proxy.answer(asked, route, f"/openapi/v3{route.path}{query}")
 
     def _known(self) -> list[tuple[Route, Told]]:
-        return [(route, self._told.get(route.name, _NOTHING)) for route in self.routes.all.values()]
+        return [(route, self._said(route)) for route in self.routes.all.values()]
+
+    def _said(self, route: Route) -> Told:
+        return (
+            self.built_in[route.group, route.version].told if route.built_in else self._told.get(route.name, _NOTHING)
+        )
 
 
 _NOTHING = Told()

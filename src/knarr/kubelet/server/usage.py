@@ -175,7 +175,7 @@ def _metric(name: str, kind: str, text: str, samples: Sequence[tuple[str, float,
     yield f"# TYPE {name} {kind}"
     for labels, value, time in samples:
         stamp = f" {time // 1_000_000}" if time is not None else ""
-        yield f"{name}{labels} {value:.9g}{stamp}" if isinstance(value, float) else f"{name}{labels} {value}{stamp}"
+        yield f"{name}{labels} {value!r}{stamp}"
 
 
 def _labels(usage: Usage) -> str:
