@@ -27,6 +27,7 @@ from knarr.controller import (
     resource_quota,
     root_ca,
     service_account,
+    statefulset,
     taint_eviction,
     token_secrets,
 )
@@ -79,6 +80,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         replicaset.CONTROLLER,
         replication_controller.CONTROLLER,
         job.CONTROLLER,
+        statefulset.CONTROLLER,
         endpoint_slice.CONTROLLER,
         endpoints.CONTROLLER,
         endpoint_slice_mirroring.CONTROLLER,

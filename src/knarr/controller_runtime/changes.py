@@ -27,14 +27,18 @@ class EventNote:
     message: str
 
 
+#: What is told when a change is done or has failed.
+Told = EventNote | tuple[EventNote, ...] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Create:
     """Create an object. `AlreadyExists` is success when the existing object has the same controller."""
 
     resource: Resource
     object: Object
-    done: EventNote | None = None
-    failed: EventNote | None = None
+    done: Told = None
+    failed: Told = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,8 @@ class Update:
     resource: Resource
     object: Object
     subresource: str = ""
-    done: EventNote | None = None
-    failed: EventNote | None = None
+    done: Told = None
+    failed: Told = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,8 @@ class Patch:
     content_type: str = "application/strategic-merge-patch+json"
     subresource: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
-    done: EventNote | None = None
-    failed: EventNote | None = None
+    done: Told = None
+    failed: Told = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,8 @@ class Delete:
     propagation: str = ""
     grace: int | None = None
     resource_version: str = ""
-    done: EventNote | None = None
-    failed: EventNote | None = None
+    done: Told = None
+    failed: Told = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,8 @@ class DeleteCollection:
 
     resource: Resource
     namespace: str
-    done: EventNote | None = None
-    failed: EventNote | None = None
+    done: Told = None
+    failed: Told = None
 
 
 Change = Create | Update | Patch | Delete | DeleteCollection

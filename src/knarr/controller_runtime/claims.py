@@ -7,7 +7,7 @@ Source: https://github.com/kubernetes/design-proposals-archive/blob/main/apps/co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from knarr.api.resources import Resource
@@ -30,6 +30,12 @@ class Owner:
     object: Object
     selector: Selector
     finalizer: str = ""
+    #: What else, beside its labels, a dependent must be.
+    accepts: Callable[[Object], bool] = lambda obj: True
+
+    def matches(self, obj: Object) -> bool:
+        """Whether an object may be its dependent."""
+        return self.selector.matches(obj["metadata"].get("labels")) and self.accepts(obj)
 
     @property
     def uid(self) -> str:
@@ -59,7 +65,7 @@ class Claims:
 def claim(owner: Owner, resource: Resource, snapshot: Snapshot, context: Context) -> Claims:
     """What the owner has of a resource."""
     owned = [obj for obj in snapshot.indexed(resource, OWNER, owner.uid) if owners.is_controlled_by(obj, owner.object)]
-    held = [obj for obj in owned if owner.selector.matches(obj["metadata"].get("labels"))]
+    held = [obj for obj in owned if owner.matches(obj)]
     if owner.is_going:
         return Claims(tuple(held))
     released = [_release(resource, obj, owner) for obj in owned if obj not in held]
@@ -80,7 +86,7 @@ def _strays(owner: Owner, orphans: Sequence[Object]) -> Iterable[Object]:
     for obj in orphans:
         meta = obj["metadata"]
         ended = not owner.finalizer and (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-        if not (meta.get("deletionTimestamp") or ended) and owner.selector.matches(meta.get("labels")):
+        if not (meta.get("deletionTimestamp") or ended) and owner.matches(obj):
             yield obj
 
 

@@ -29,6 +29,7 @@ from knarr.controller_runtime.changes import (
     Failure,
     Lookup,
     Patch,
+    Told,
     Update,
 )
 from knarr.controller_runtime.overlay import Overlay
@@ -205,8 +206,9 @@ class Executor:
         _log.debug("done", controller=self.component, change=describe(change))
         return Round()
 
-    def _note(self, note: EventNote | None, error: str) -> None:
-        if note is not None:
+    def _note(self, told: Told, error: str) -> None:
+        notes = (told,) if isinstance(told, EventNote) else told or ()
+        for note in notes:
             self.recorder.record(replace(note, message=note.message.replace("{error}", error)), self.component)
 
 

@@ -1,17 +1,15 @@
-"""Pod templates: when two are the same, and the hash that names their generation."""
+"""Pod templates: when two are the same, the hash that names their generation, and the pod that is made of one."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.semantics import go_dump
+from knarr.api.resources import Resource
+from knarr.api.semantics import go_dump, hashes, owners
 from knarr.apimachinery.types import Object
 
 #: The label that tells apart the pods of a Deployment's ReplicaSets.
 HASH_LABEL = "pod-template-hash"
-#: Digits of a hash, chosen so that no words come out.
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_OFFSET, _PRIME, _MASK = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
 
 
 def equal_ignoring_hash(one: Object, other: Object) -> bool:
@@ -23,14 +21,17 @@ def template_hash(template: Object, collisions: int = 0) -> str:
     """A short name for a template, the same as Kubernetes gives it; collisions counted so far are hashed in."""
     text = go_dump.dump(template, "core.v1.PodTemplateSpec").encode()
     counted = collisions.to_bytes(8, "little") if collisions else b""
-    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(_fnv32a(text + counted)))
+    return hashes.safe(hashes.fnv32a(text + counted))
 
 
-def _fnv32a(data: bytes) -> int:
-    value = _OFFSET
-    for byte in data:
-        value = ((value ^ byte) * _PRIME) & _MASK
-    return value
+def new_pod(owner: Object, resource: Resource, template: Object, name: str) -> Object:
+    """A pod of a template, controlled by `owner` (of `resource`); its labels and spec may be changed."""
+    given, meta = template.get("metadata") or {}, owner["metadata"]
+    own: Object = {"name": name, "generateName": f"{meta['name']}-", "namespace": meta["namespace"]}
+    own |= {field: given[field] for field in ("annotations", "finalizers") if given.get(field)}
+    own["labels"] = dict(given.get("labels") or {})
+    own["ownerReferences"] = [owners.controller_reference(owner, resource)]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": own, "spec": dict(template["spec"])}
 
 
 def _bare(template: Object) -> Any:
