@@ -51,6 +51,8 @@ class FakeApi:
         self.objects: dict[Resource, dict[Place, Object]] = defaultdict(dict)
         self.listeners: list[Callable[[Change], None]] = []
         self.requests: list[tuple[str, str]] = []
+        #: What stands under paths that name no stored object: discovery, scales.
+        self.documents: dict[str, Object] = {}
         self.uids = 0
         #: Pods on a node stay until the kubelet (the test) removes them.
         self.graceful = True
@@ -215,6 +217,10 @@ class FakeTransport:
         return Answer(200, {}, encoded)
 
     def _answer(self, method: str, path: str, query: Mapping[str, str], body: Any, content_type: str) -> Object:
+        if method == "GET" and path in self.api.documents:
+            return self.api.documents[path]
+        if len(path.split("/")) == (3 if path.startswith("/api/") else 4):
+            raise errors.not_found("", "", path)
         resource, namespace, name, subresource = _parse(path)
         if method == "GET" and not name:
             items = [obj for obj in self.api.list(resource, namespace) if _selected(obj, query)]

@@ -83,14 +83,8 @@ async def _delete(one: Call, pod: Object, wanted: Object) -> None:
 def _targeted(pod: Object, now: str) -> Object:
     """The pod with the condition that it is evicted."""
     status: Object = pod.get("status") or {}
-    condition = {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "lastProbeTime": None,
-        "lastTransitionTime": now,
-        "reason": "EvictionByEvictionAPI",
-        "message": "Eviction API: evicting",
-    }
+    reason, message = "EvictionByEvictionAPI", "Eviction API: evicting"
+    condition = {**disruptions.target(pod, now, reason=reason, message=message), "lastProbeTime": None}
     found = conditions.replaced(status.get("conditions") or (), condition)
     return {**pod, "status": {**status, "conditions": found}}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from knarr.api.registry import NODES, PODS
-from knarr.api.semantics import conditions, pod_state
+from knarr.api.semantics import conditions, disruptions, pod_state
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
 from knarr.controller_runtime.changes import DONE, Change, Context, Delete, Patch, Read, Result
@@ -75,10 +75,9 @@ def _drop(pod: Object, context: Context, why: str = "") -> tuple[Change, ...]:
     if pod_state.is_terminal(pod):
         return (delete,)
     status: Object = {"phase": "Failed"}
-    if why and conditions.find(pod, "DisruptionTarget") is None:
+    if why:
         now = timestamps.seconds(context.now)
-        told = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC", "message": why}
-        status["conditions"] = [{**told, "lastTransitionTime": now}]
+        status["conditions"] = [disruptions.target(pod, now, reason="DeletionByPodGC", message=why)]
     patch = {"metadata": {"uid": meta["uid"]}, "status": status}
     return (Patch(*place, patch, subresource="status"), delete)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from knarr.api.registry import NODES, PODS
-from knarr.api.semantics import taints
+from knarr.api.semantics import conditions, disruptions, taints
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
 from knarr.controller_runtime.changes import DONE, Context, Delete, EventNote, Patch, Result
@@ -24,43 +24,61 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
     pod = snapshot.get(*key)
     if pod is None or pod["metadata"].get("deletionTimestamp") or not pod["spec"].get("nodeName"):
         return DONE
-    node = snapshot.get(NODES, "", pod["spec"]["nodeName"])
-    evicting = taints.evicting(node) if node is not None else []
-    if not evicting:
-        return DONE
-    used = taints.used(pod, evicting)
-    left = 0.0 if used is None else _seconds_left(evicting, used, context)
+    left = _seconds_left(pod, snapshot, context)
     if left is None:
-        return DONE
+        return Result(events=(_cancelled(pod),)) if context.waiting else DONE
     return Result(requeue_after=left) if left > 0 else _evict(pod, context)
 
 
-def _seconds_left(evicting: Sequence[Object], used: Sequence[Object], context: Context) -> float | None:
+def _seconds_left(pod: Object, snapshot: Snapshot, context: Context) -> float | None:
+    """Seconds until the pod has to go, 0 at once; None when nothing drives it out."""
+    node = snapshot.get(NODES, "", pod["spec"]["nodeName"])
+    evicting = taints.evicting(node) if node is not None else []
+    if not evicting:
+        return None
+    used = taints.used(pod, evicting)
+    return 0.0 if used is None else _patience(pod, evicting, used, context)
+
+
+def _patience(pod: Object, evicting: Sequence[Object], used: Sequence[Object], context: Context) -> float | None:
     """Seconds until the first toleration ends; None when none ever does."""
     waits = [
-        _wait(taint, toleration["tolerationSeconds"], context)
+        _wait(pod, taint, toleration["tolerationSeconds"], context)
         for taint, toleration in zip(evicting, used, strict=True)
         if toleration.get("tolerationSeconds") is not None
     ]
     return min(waits, default=None)
 
 
-def _wait(taint: Object, seconds: int, context: Context) -> float:
+def _wait(pod: Object, taint: Object, seconds: int, context: Context) -> float:
+    """The time runs from when the taint met the pod, whichever of the two came later."""
     added = timestamps.parse_optional(taint.get("timeAdded"))
     if added is None:
         return 0.0 if context.delayed or seconds <= 0 else float(seconds)
-    return (added + timedelta(seconds=max(0, seconds)) - context.now).total_seconds()
+    came = timestamps.parse_optional(_bound_at(pod)) or added
+    return (max(added, came) + timedelta(seconds=max(0, seconds)) - context.now).total_seconds()
+
+
+def _bound_at(pod: Object) -> str | None:
+    scheduled = conditions.find(pod, "PodScheduled") or {}
+    since: str | None = scheduled.get("lastTransitionTime") or pod["metadata"].get("creationTimestamp")
+    return since
 
 
 def _evict(pod: Object, context: Context) -> Result:
     meta = pod["metadata"]
     place = (PODS, meta["namespace"], meta["name"])
-    told = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager", "message": _MESSAGE}
-    condition = {**told, "lastTransitionTime": timestamps.seconds(context.now)}
+    now = timestamps.seconds(context.now)
+    condition = disruptions.target(pod, now, reason="DeletionByTaintManager", message=_MESSAGE)
     patch = {"metadata": {"uid": meta["uid"]}, "status": {"conditions": [condition]}}
     message = f"Marking for deletion Pod {meta['namespace']}/{meta['name']}"
     note = EventNote(pod, "Normal", "TaintManagerEviction", message)
     return Result((Patch(*place, patch, subresource="status", done=note), Delete(*place, uid=meta["uid"])))
+
+
+def _cancelled(pod: Object) -> EventNote:
+    message = f"Cancelling deletion of Pod {pod['metadata']['namespace']}/{pod['metadata']['name']}"
+    return EventNote(pod, "Normal", "TaintManagerEviction", message)
 
 
 def _of_node(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:

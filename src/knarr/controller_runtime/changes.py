@@ -155,6 +155,8 @@ class Context:
     seen: Callable[[Resource, str, str], datetime | None] = lambda resource, namespace, name: None
     #: Answers of the reads asked for in the round before: the object (or the list object), None where it is absent.
     live: Mapping[Lookup, Object | None] = field(default_factory=dict)
+    #: The key has asked for a delay that is not over yet.
+    waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -342,7 +342,8 @@ class _Worker:
 
     def _decide(self, key: Key, live: dict[Lookup, Object | None], *, delayed: bool) -> Result:
         failure = self._failures.pop(key, None)
-        context = Context(self._clock.now(), self._names, failure, delayed, self._seen, live)
+        waiting = key in self._promised and not delayed
+        context = Context(self._clock.now(), self._names, failure, delayed, self._seen, live, waiting)
         result = self.controller.reconcile(key, self._overlay, context)
         if result.changes or result.reads:
             _log.debug(

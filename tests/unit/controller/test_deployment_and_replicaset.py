@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.fakes.world import World, run
@@ -10,7 +12,7 @@ from knarr.api.registry import DEPLOYMENTS, PODS, REPLICASETS
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
 from knarr.controller import deployment
-from knarr.controller.replicas import replicaset
+from knarr.controller.replicas import ranking, replicaset
 
 BOTH = (deployment.CONTROLLER, replicaset.CONTROLLER)
 
@@ -106,6 +108,34 @@ def test_a_rollout_and_its_undoing_keep_the_history() -> None:
         assert the_deployment(world)["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "3"
 
     run(story, BOTH)
+
+
+def ask_back(world: World, revision: str) -> None:
+    note = {"metadata": {"annotations": {"deprecated.deployment.rollback.to": revision}}}
+    world.api.patch(DEPLOYMENTS, ("default", "web"), note, "application/merge-patch+json", "")
+
+
+def test_a_deployment_goes_back_when_an_annotation_asks() -> None:
+    async def story(world: World) -> None:
+        for image in ("nginx:1", "nginx:2", "nginx:3"):
+            if not world.api.list(DEPLOYMENTS):
+                world.api.create(DEPLOYMENTS, make_deployment(0, image))
+            world.api.change_spec(DEPLOYMENTS, "default", "web", template=make_template(image))
+            await world.settle()
+        for revision, image in (("0", "nginx:2"), ("1", "nginx:1"), ("77", "nginx:1"), ("5", "nginx:1")):
+            ask_back(world, revision)
+            await world.settle()
+            found = the_deployment(world)
+            assert found["spec"]["template"] == make_template(image)
+            assert "deprecated.deployment.rollback.to" not in found["metadata"]["annotations"]
+
+    assert [message for message in run(story, BOTH).notes.messages() if "ollback" in message] == [
+        'Normal DeploymentRollback: Rolled back deployment "web" to revision 2',
+        'Normal DeploymentRollback: Rolled back deployment "web" to revision 1',
+        "Warning DeploymentRollbackRevisionNotFound: Unable to find the revision to rollback to.",
+        "Warning DeploymentRollbackTemplateUnchanged: The rollback revision contains the same template as current "
+        'deployment "web"',
+    ]
 
 
 def test_recreating_waits_for_the_last_old_pod() -> None:
@@ -239,3 +269,16 @@ def test_an_orphan_is_adopted_and_a_stranger_released() -> None:
         assert len(world.api.list(PODS)) == 3
 
     run(story, BOTH)
+
+
+def counted(name: str, restarts: int, sidecar: int, init: int) -> Object:
+    states = [{"name": "side", "restartCount": sidecar}, {"name": "init", "restartCount": init}]
+    spec = {"nodeName": "n", "initContainers": [{"name": "side", "restartPolicy": "Always"}, {"name": "init"}]}
+    status = {"phase": "Running", "containerStatuses": [{"restartCount": restarts}], "initContainerStatuses": states}
+    return {"metadata": {"name": name, "uid": name}, "spec": spec, "status": status}
+
+
+def test_of_like_pods_those_go_first_whose_containers_and_then_sidecars_restart_most() -> None:
+    pods = [counted("a", 1, 0, 9), counted("b", 1, 3, 0), counted("c", 2, 0, 0)]
+    ordered = ranking.ranked(pods, Counter(n=3), datetime(2026, 1, 1, tzinfo=UTC))
+    assert [pod["metadata"]["name"] for pod in ordered] == ["c", "b", "a"]

@@ -109,6 +109,76 @@ def test_nothing_is_allowed_while_an_owner_is_unknown() -> None:
         await world.settle()
         assert status(world)["disruptionsAllowed"] == 0
         assert verdict(world) == ("False", "SyncFailed")
+        assert status(world)["conditions"][0]["message"] == 'no matches for kind "Thing" in version "example.com/v1"'
+
+    run(story, CONTROLLERS)
+
+
+THING = {"apiVersion": "example.com/v1", "kind": "Thing", "name": "t", "uid": "u", "controller": True}
+
+
+def serve(world: World, *names: str) -> None:
+    world.api.documents["/apis/example.com/v1"] = {"resources": [{"name": name, "kind": "Thing"} for name in names]}
+
+
+def test_the_size_of_a_custom_workload_is_what_its_scale_tells() -> None:
+    async def story(world: World) -> None:
+        serve(world, "things", "things/scale")
+        scale = {"metadata": {"name": "t", "uid": "u"}, "spec": {"replicas": 4}}
+        world.api.documents["/apis/example.com/v1/namespaces/n/things/t/scale"] = scale
+        for name in "abcd":
+            world.api.put(PODS, pod(name, THING))
+        budget(world, maxUnavailable="25%")
+        await world.settle()
+        assert counts(world) == (1, 4, 3, 4)
+
+    run(story, CONTROLLERS)
+
+
+def test_a_workload_without_a_scale_cannot_be_counted() -> None:
+    async def story(world: World) -> None:
+        serve(world, "things")
+        world.api.put(PODS, pod("a", THING))
+        budget(world, minAvailable="50%")
+        await world.settle()
+        (condition,) = status(world)["conditions"]
+        assert condition["message"] == "things.example.com does not implement the scale subresource"
+
+    world = run(story, CONTROLLERS)
+    assert (
+        "Warning CalculateExpectedPodCountFailed: Failed to calculate the number of expected pods: "
+        "things.example.com does not implement the scale subresource" in world.notes.messages()
+    )
+
+
+def test_pods_that_belong_to_nothing_are_told_of() -> None:
+    async def story(world: World) -> None:
+        world.api.put(PODS, pod("a"))
+        budget(world, maxUnavailable=1)
+
+    (told,) = (note for note in run(story, CONTROLLERS).notes.messages() if "UnmanagedPods" in note)
+    shown = "&LabelSelector{MatchLabels:map[string]string{app: x,},MatchExpressions:[]LabelSelectorRequirement{},}"
+    assert told.startswith(f"Warning UnmanagedPods: Pods selected by this PodDisruptionBudget (selector: {shown}) were")
+
+
+@pytest.mark.parametrize(
+    ("reason", "deleted", "after"),
+    [("EvictionByEvictionAPI", False, "False"), ("TerminationByKubelet", False, "True"), ("x", True, "True")],
+)
+def test_an_announced_disruption_that_does_not_come_is_taken_back(reason: str, deleted: bool, after: str) -> None:  # noqa: FBT001
+    async def story(world: World) -> None:
+        now = timestamps.seconds(world.clock.now())
+        told = {"type": "DisruptionTarget", "status": "True", "reason": reason, "lastTransitionTime": now}
+        made = pod("a")
+        made["status"] = {"phase": "Running", "conditions": [told]}
+        if deleted:
+            made["metadata"]["deletionTimestamp"] = now
+        world.api.put(PODS, made)
+        await world.advance(119, 17)
+        assert not world.api.requests
+        await world.advance(2)
+        (condition,) = world.api.get(PODS, "n", "a")["status"]["conditions"]
+        assert condition["status"] == after
 
     run(story, CONTROLLERS)
 

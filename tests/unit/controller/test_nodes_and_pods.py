@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from tests.fakes.world import World, run
 
 from knarr.api.registry import LEASES, NODES, PODS
@@ -192,3 +193,82 @@ def test_a_deleted_pod_without_a_node_is_not_waited_for() -> None:
         assert not world.api.list(PODS)
 
     run(story, (pod_gc.controller(),))
+
+
+def add_zone(world: World, zone: str, lost: int, ready: int) -> None:
+    for number in range(lost + ready):
+        name = f"{zone}{number:02}"
+        add_node(world, name, "False" if number < lost else "True")
+        labels = {"topology.kubernetes.io/zone": zone, "kubernetes.io/os": "linux"}
+        world.api.patch(NODES, ("", name), {"metadata": {"labels": labels}}, "application/merge-patch+json", "")
+
+
+def evicted(world: World, zone: str) -> int:
+    nodes = [node["metadata"]["name"] for node in world.api.list(NODES)]
+    return sum((NOT_READY, "NoExecute") in taints(world, name) for name in nodes if name.startswith(zone))
+
+
+def test_the_lost_nodes_of_a_zone_are_emptied_one_in_ten_seconds() -> None:
+    async def story(world: World) -> None:
+        add_zone(world, "a", lost=4, ready=6)
+        add_zone(world, "b", lost=2, ready=2)
+        await world.settle()
+        seen = [(evicted(world, "a"), evicted(world, "b"))]
+        for _ in range(4):
+            await world.advance(10)
+            seen.append((evicted(world, "a"), evicted(world, "b")))
+        assert seen == [(1, 1), (2, 2), (3, 2), (4, 2), (4, 2)]
+
+    run(story, (node_lifecycle.controller(grace=1e9),))
+
+
+@pytest.mark.parametrize(("size", "after"), [(50, 0), (60, 2)])
+def test_a_zone_that_lost_much_is_emptied_slowly_or_not_at_all(size: int, after: int) -> None:
+    async def story(world: World) -> None:
+        add_zone(world, "a", lost=40, ready=size - 40)
+        await world.settle()
+        await world.advance(101, step=101)
+        await world.settle()
+        assert evicted(world, "a") == after
+
+    run(story, (node_lifecycle.controller(grace=1e9),))
+
+
+def test_nodes_are_announced_and_old_labels_follow_new_ones() -> None:
+    async def story(world: World) -> None:
+        add_zone(world, "a", lost=0, ready=1)
+        await world.settle()
+        assert world.api.get(NODES, "", "a00")["metadata"]["labels"]["beta.kubernetes.io/os"] == "linux"
+        world.api.remove(NODES, ("", "a00"))
+
+    assert run(story, (node_lifecycle.controller(),)).notes.messages() == [
+        "Normal RegisteredNode: Node a00 event: Registered Node a00 in Controller",
+        "Normal RemovingNode: Node a00 event: Removing Node a00 from Controller",
+    ]
+
+
+def test_a_pod_whose_taint_goes_is_told_that_it_may_stay() -> None:
+    async def story(world: World) -> None:
+        add_node(world, "a", taints=[{"key": "k", "effect": "NoExecute"}])
+        add_pod(world, "p", tolerations=tolerate(60, "k"))
+        await world.advance(5)
+        world.api.change_spec(NODES, "", "a", taints=[])
+        await world.advance(120, 30)
+        assert "deletionTimestamp" not in world.api.list(PODS)[0]["metadata"]
+
+    told = run(story, LIFE[1:]).notes.messages()
+    assert told == ["Normal TaintManagerEviction: Cancelling deletion of Pod default/p"]
+
+
+def test_a_pod_that_comes_late_has_all_of_its_time_on_a_node_that_has_long_been_tainted() -> None:
+    async def story(world: World) -> None:
+        since = timestamps.seconds(world.clock.now())
+        add_node(world, "a", taints=[{"key": "k", "effect": "NoExecute", "timeAdded": since}])
+        await world.advance(1000, 500)
+        add_pod(world, "p", tolerations=tolerate(60, "k"))
+        await world.advance(59)
+        assert "deletionTimestamp" not in world.api.list(PODS)[0]["metadata"]
+        await world.advance(2)
+        assert "deletionTimestamp" in world.api.list(PODS)[0]["metadata"]
+
+    run(story, LIFE[1:])

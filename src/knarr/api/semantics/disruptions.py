@@ -1,4 +1,4 @@
-"""What a PodDisruptionBudget's status says: whether its pods may be disrupted.
+"""What a PodDisruptionBudget's status says: whether its pods may be disrupted; what a pod says that is to be.
 
 Input: a budget's status and the time (RFC 3339). Output: new values; nothing is changed.
 Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
@@ -10,6 +10,16 @@ from knarr.api.semantics import conditions
 from knarr.apimachinery.types import Object
 
 ALLOWED = "DisruptionAllowed"
+#: The condition of a pod that somebody is about to end.
+TARGET = "DisruptionTarget"
+
+
+def target(pod: Object, now: str, *, status: str = "True", reason: str = "", message: str = "") -> Object:
+    """The condition of a pod that is to be disrupted (or, status `False`, that was not)."""
+    condition: Object = {"type": TARGET, "status": status, "lastTransitionTime": now}
+    if generation := pod["metadata"].get("generation"):
+        condition["observedGeneration"] = generation
+    return {**condition, "reason": reason or None, "message": message or None}
 
 
 def with_allowed(status: Object, now: str, failure: str = "") -> Object:

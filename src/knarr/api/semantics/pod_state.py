@@ -5,6 +5,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from knarr.api.semantics import conditions
@@ -64,8 +65,14 @@ def is_available(pod: Object, min_ready_seconds: int, now: datetime) -> bool:
     return seconds_until_available(pod, min_ready_seconds, now) <= 0
 
 
-def restarts(pod: Object) -> int:
-    """The highest restart count of its containers."""
+def restarts(pod: Object) -> tuple[int, int]:
+    """The highest restart counts of its containers, and of its sidecars."""
     status = pod.get("status") or {}
-    both = (*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ()))
-    return max((int(state.get("restartCount") or 0) for state in both), default=0)
+    init = pod["spec"].get("initContainers") or ()
+    sidecars = {item["name"] for item in init if item.get("restartPolicy") == "Always"}
+    beside = [item for item in status.get("initContainerStatuses") or () if item.get("name") in sidecars]
+    return _most_restarts(status.get("containerStatuses") or ()), _most_restarts(beside)
+
+
+def _most_restarts(states: Sequence[Object]) -> int:
+    return max((int(state.get("restartCount") or 0) for state in states), default=0)

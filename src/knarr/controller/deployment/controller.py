@@ -13,7 +13,7 @@ from knarr.api.semantics import conditions, owners, pod_templates
 from knarr.apimachinery import labels
 from knarr.apimachinery.types import Object
 from knarr.controller.deployment import replica_sets as sets
-from knarr.controller.deployment import rollout, scaling, status
+from knarr.controller.deployment import rollback, rollout, scaling, status
 from knarr.controller.deployment.draft import Draft
 from knarr.controller_runtime.changes import DONE, Change, Context, Create, Delete, EventNote, Result, Update
 from knarr.controller_runtime.claims import Owner, claim
@@ -61,6 +61,11 @@ def _draft(deployment: Object, held: list[Object], context: Context) -> Draft:
 def _step(draft: Draft, snapshot: Snapshot) -> Result:
     spec = draft.deployment["spec"]
     _sync_new(draft)
+    if not spec.get("paused") and rollback.asked(draft.deployment) is not None:
+        if draft.new is not None:
+            return rollback.roll_back(draft)
+        _require_new(draft, snapshot)
+        return _finish(draft, in_rollout=False)
     if spec.get("paused") or scaling.is_scaling(draft):
         scaling.scale(draft)
         if spec.get("paused"):
@@ -276,6 +281,6 @@ CONTROLLER = Controller(
         Watch(REPLICASETS, _of_set),
         Watch(PODS, _of_pod),
     ),
-    writes=("create, update, patch, delete replicasets", "update deployments/status"),
+    writes=("create, update, patch, delete replicasets", "update deployments, deployments/status"),
     reconcile=reconcile,
 )

@@ -13,7 +13,7 @@ HISTORY = "deployment.kubernetes.io/revision-history"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
 MOST = "deployment.kubernetes.io/max-replicas"
 #: Annotations of a Deployment that its ReplicaSets do not take over.
-_OWN = frozenset(
+OWN = frozenset(
     {
         "kubectl.kubernetes.io/last-applied-configuration",
         REVISION,
@@ -150,7 +150,7 @@ def synced_annotations(deployment: Object, replica_set: Object, new_revision: in
     """The annotations of the new ReplicaSet: the Deployment's own ones, its revision, and the ones it had before."""
     found: dict[str, str] = dict(replica_set["metadata"].get("annotations") or {})
     given = deployment["metadata"].get("annotations") or {}
-    found |= {name: value for name, value in given.items() if name not in _OWN}
+    found |= {name: value for name, value in given.items() if name not in OWN}
     before = revision(replica_set)
     if before >= new_revision:
         return found

@@ -11,19 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from knarr.api.registry import (
-    DEPLOYMENTS,
-    PODDISRUPTIONBUDGETS,
-    PODS,
-    REPLICASETS,
-    REPLICATIONCONTROLLERS,
-    STATEFULSETS,
-)
+from knarr.api.registry import PODDISRUPTIONBUDGETS, PODS
 from knarr.api.resources import Resource
-from knarr.api.semantics import disruptions, owners, pod_state
+from knarr.api.semantics import disruptions, pod_state
 from knarr.apimachinery import intstr, labels, timestamps
-from knarr.apimachinery.gvk import parse_api_version
 from knarr.apimachinery.types import Object
+from knarr.controller.disruption import stale
+from knarr.controller.disruption.expected import WATCHED, Count, Uncountable, count, unanswered
 from knarr.controller_runtime.changes import DONE, Context, EventNote, Result, Update
 from knarr.controller_runtime.controller import Controller, KeysOf, Watch, itself, key_of
 from knarr.controller_runtime.snapshot import Key, Snapshot
@@ -32,16 +26,11 @@ from knarr.controller_runtime.snapshot import Key, Snapshot
 _PATIENCE = timedelta(minutes=2)
 #: Seconds after which a budget is looked at again whose count failed.
 _RETRY = 30.0
-_SCALES: Mapping[tuple[str, str], Resource] = {
-    ("ReplicationController", ""): REPLICATIONCONTROLLERS,
-    ("ReplicaSet", "apps"): REPLICASETS,
-    ("Deployment", "apps"): DEPLOYMENTS,
-    ("StatefulSet", "apps"): STATEFULSETS,
-}
-
-
-class _Uncountable(Exception):
-    """Nobody says how many pods there should be."""
+_UNMANAGED = (
+    "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, the status of "
+    "the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set "
+    '".spec.minAvailable" field of the PDB to an integer value.'
+)
 
 
 class _Wanted(NamedTuple):
@@ -52,23 +41,43 @@ class _Wanted(NamedTuple):
 
 
 def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
-    """Count a budget's pods."""
+    """Count a budget's pods; of a pod, see whether its disruption is overdue."""
+    if key.resource is PODS:
+        return stale.reconcile(key, snapshot, context)
     budget = snapshot.get(*key)
     if budget is None:
         return DONE
     pods = _selected(budget, snapshot)
     events = () if pods else (EventNote(budget, "Normal", "NoPods", "No matching pods found"),)
     try:
-        wanted = _wanted(budget, pods, snapshot)
-    except (_Uncountable, ValueError) as error:
+        found = count(pods, snapshot, context.live) if _counts_workloads(budget) else Count()
+        if reads := unanswered(found, context.live):
+            return Result(reads=reads)
+        wanted = _wanted(budget, pods, found.expected)
+    except (Uncountable, ValueError) as error:
         text = f"Failed to calculate the number of expected pods: {error}"
         events = (*events, EventNote(budget, "Warning", "CalculateExpectedPodCountFailed", text))
         return _written(budget, _unsure(budget, str(error), context.now), events, _RETRY)
+    if found.unmanaged:
+        events = (*events, EventNote(budget, "Warning", "UnmanagedPods", _UNMANAGED.format(_shown(budget))))
     known = (budget.get("status") or {}).get("disruptedPods") or {}
     awaited = {name: since for name, since in known.items() if _is_awaited(name, since, pods, context.now)}
     late = [_not_deleted(pod, budget) for pod in pods if pod["metadata"]["name"] in set(known) - set(awaited)]
     status = _status(budget, wanted, _healthy(pods, awaited), awaited, context.now)
     return _written(budget, status, (*events, *(note for note in late if note)), _next(awaited, context.now))
+
+
+def _shown(budget: Object) -> str:
+    """A selector as Kubernetes' texts show it."""
+    selector = budget["spec"].get("selector") or {}
+    pairs = "".join(f"{name}: {value}," for name, value in sorted((selector.get("matchLabels") or {}).items()))
+    terms = "".join(
+        f"LabelSelectorRequirement{{Key:{item['key']},Operator:{item['operator']},"
+        f"Values:[{' '.join(item.get('values') or ())}],}},"
+        for item in selector.get("matchExpressions") or ()
+    )
+    matched = f"MatchLabels:map[string]string{{{pairs}}},MatchExpressions:[]LabelSelectorRequirement{{{terms}}},"
+    return f"&LabelSelector{{{matched}}}"
 
 
 def _selected(budget: Object, snapshot: Snapshot) -> Sequence[Object]:
@@ -80,45 +89,23 @@ def _selected(budget: Object, snapshot: Snapshot) -> Sequence[Object]:
     return [pod for pod in found if selector.matches(pod["metadata"].get("labels") or {})]
 
 
-def _wanted(budget: Object, pods: Sequence[Object], snapshot: Snapshot) -> _Wanted:
-    """Raises `_Uncountable`, `ValueError`."""
+def _counts_workloads(budget: Object) -> bool:
+    """Whether the size of the pods' workloads matters: not for a plain number of available pods."""
+    spec = budget.get("spec") or {}
+    return spec.get("maxUnavailable") is not None or isinstance(spec.get("minAvailable"), str)
+
+
+def _wanted(budget: Object, pods: Sequence[Object], expected: int) -> _Wanted:
+    """Raises `ValueError`."""
     spec = budget.get("spec") or {}
     least, most = spec.get("minAvailable"), spec.get("maxUnavailable")
     if most is not None:
-        expected = _expected(pods, snapshot)
         return _Wanted(expected, max(0, expected - intstr.scaled(most, expected, round_up=True)))
     if isinstance(least, int):
         return _Wanted(len(pods), least)
     if least is None:
         return _Wanted(0, 0)
-    expected = _expected(pods, snapshot)
     return _Wanted(expected, intstr.scaled(least, expected, round_up=True))
-
-
-def _expected(pods: Sequence[Object], snapshot: Snapshot) -> int:
-    """The replicas of all workloads that the pods belong to; a pod without one counts for none."""
-    scales: dict[str, int] = {}
-    for pod in pods:
-        owner = owners.controller_of(pod)
-        if owner is None or owner["uid"] in scales:
-            continue
-        workload = _workload(owner, pod["metadata"]["namespace"], snapshot)
-        if workload is None:
-            raise _Uncountable(f'found no controllers for pod "{pod["metadata"]["name"]}"')
-        scales[workload["metadata"]["uid"]] = (workload.get("spec") or {}).get("replicas", 1)
-    return sum(scales.values())
-
-
-def _workload(owner: Object, namespace: str, snapshot: Snapshot) -> Object | None:
-    """What an owner reference stands for; of a Deployment's ReplicaSet the Deployment."""
-    resource = _SCALES.get((owner["kind"], parse_api_version(owner["apiVersion"])[0]))
-    found = None if resource is None else snapshot.get(resource, namespace, owner["name"])
-    if found is None or found["metadata"]["uid"] != owner["uid"]:
-        return None
-    above = owners.controller_of(found)
-    if resource is REPLICASETS and above is not None and above["kind"] == "Deployment":
-        return _workload(above, namespace, snapshot)
-    return found
 
 
 def _is_awaited(name: str, since: str, pods: Sequence[Object], now: datetime) -> bool:
@@ -181,7 +168,8 @@ def _next(awaited: Mapping[str, str], now: datetime) -> float | None:
 
 
 def _of_pod(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:
-    """A pod concerns the budgets that select it, or did."""
+    """A pod concerns the budgets that select it, or did; and itself, where its disruption was announced."""
+    yield from stale.of_pod(old, new)
     found = [pod for pod in (old, new) if pod is not None]
     for budget in snapshot.list(PODDISRUPTIONBUDGETS, found[0]["metadata"]["namespace"]):
         try:
@@ -204,13 +192,13 @@ def _of_scale(old: Object | None, new: Object | None, snapshot: Snapshot) -> Ite
 _WAKES: tuple[tuple[Resource, KeysOf], ...] = (
     (PODDISRUPTIONBUDGETS, itself(PODDISRUPTIONBUDGETS)),
     (PODS, _of_pod),
-    *((resource, _of_scale) for resource in _SCALES.values()),
+    *((resource, _of_scale) for resource in WATCHED.values()),
 )
 CONTROLLER = Controller(
     name="disruption-controller",
     resource=PODDISRUPTIONBUDGETS,
     watches=tuple(Watch(resource, keys) for resource, keys in _WAKES),
-    writes=("update poddisruptionbudgets/status",),
+    writes=("update poddisruptionbudgets/status", "patch pods/status"),
     reconcile=reconcile,
     component="controllermanager",
 )

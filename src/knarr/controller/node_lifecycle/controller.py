@@ -1,18 +1,19 @@
 """Nodes whose kubelet is silent: their conditions become Unknown, their pods not ready; taints follow conditions.
 
 Input: a node, its Lease and when the watch showed it, all nodes. Output: conditions, taints, pods' condition Ready.
-Invariant: where all nodes of the cluster are not ready, none is tainted to evict: the fault is likely ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from knarr.api.registry import LEASES, NODES, PODS
 from knarr.api.semantics import conditions, pod_state, taints, tolerations
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
+from knarr.controller.node_lifecycle import zones
 from knarr.controller_runtime.changes import DONE, Change, Context, EventNote, Patch, Result, Update
 from knarr.controller_runtime.controller import Controller, Watch, key_of, nobody
 from knarr.controller_runtime.snapshot import NODE, Key, Snapshot
@@ -21,25 +22,20 @@ from knarr.controller_runtime.snapshot import NODE, Key, Snapshot
 _GRACE, _STARTUP_GRACE = 40.0, 60.0
 _LEASES_NAMESPACE = "kube-node-lease"
 _TYPES = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
-#: A zone stops evicting when this share of its nodes is not ready, and more than two are.
-_UNHEALTHY_SHARE = 0.55
 _OWN_TAINTS = frozenset({*taints.BY_CONDITION.values(), taints.UNSCHEDULABLE})
-_ZONE = "topology.kubernetes.io/zone"
+#: Labels that say the same, the present name first.
+_TWINS = (("kubernetes.io/os", "beta.kubernetes.io/os"), ("kubernetes.io/arch", "beta.kubernetes.io/arch"))
 
 
 def controller(grace: float = _GRACE) -> Controller:
     """The controller that trusts a silent node for `grace` seconds."""
+    #: The nodes that were announced, by name: only events hang on it.
+    announced: dict[str, str] = {}
 
     def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
         node = snapshot.get(*key)
-        if node is None:
-            return DONE
-        lease = snapshot.get(LEASES, _LEASES_NAMESPACE, key.name)
-        left = _seconds_left(node, lease, grace, context)
-        if left <= 0 and (silent := _unknown(node, context.now)) is not None:
-            return Result((_with_conditions(node, silent),), _notes(node))
-        changes = [*_pods_not_ready(node, snapshot, context.now), *_taint(node, snapshot, context.now)]
-        return Result(tuple(changes), requeue_after=left if left > 0 else None)
+        judged = DONE if node is None else _judge(node, snapshot, context, grace)
+        return replace(judged, events=(*_announcements(key.name, node, announced), *judged.events))
 
     return Controller(
         name="node-controller",
@@ -49,6 +45,42 @@ def controller(grace: float = _GRACE) -> Controller:
         writes=("update nodes/status", "patch nodes, pods/status"),
         reconcile=reconcile,
     )
+
+
+def _judge(node: Object, snapshot: Snapshot, context: Context, grace: float) -> Result:
+    lease = snapshot.get(LEASES, _LEASES_NAMESPACE, node["metadata"]["name"])
+    left = _seconds_left(node, lease, grace, context)
+    if left <= 0 and (silent := _unknown(node, context.now)) is not None:
+        return Result((_with_conditions(node, silent),), _notes(node))
+    turn = _turn(node, snapshot.list(NODES), context.now)
+    changes = [
+        *_pods_not_ready(node, snapshot, context.now),
+        *_taint(node, context.now, evict=turn == 0.0),
+        *_label_twins(node),
+    ]
+    waits = [wait for wait in (left, turn) if wait is not None and wait > 0]
+    return Result(tuple(changes), requeue_after=min(waits, default=None))
+
+
+def _announcements(name: str, node: Object | None, announced: dict[str, str]) -> Iterator[EventNote]:
+    """A node that is new, or gone."""
+    if node is not None and announced.get(name) != node["metadata"]["uid"]:
+        announced[name] = node["metadata"]["uid"]
+        yield _note(name, node["metadata"]["uid"], "RegisteredNode", f"Registered Node {name} in Controller")
+    elif node is None and (uid := announced.pop(name, None)) is not None:
+        yield _note(name, uid, "RemovingNode", f"Removing Node {name} from Controller")
+
+
+def _note(name: str, uid: str, reason: str, event: str) -> EventNote:
+    about = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid}
+    return EventNote(about, "Normal", reason, f"Node {name} event: {event}")
+
+
+def _label_twins(node: Object) -> Iterator[Change]:
+    labels = node["metadata"].get("labels") or {}
+    late = {old: labels[new] for new, old in _TWINS if new in labels and labels.get(old) != labels[new]}
+    if late:
+        yield Patch(NODES, "", node["metadata"]["name"], {"metadata": {"labels": late}}, "application/merge-patch+json")
 
 
 # Silence
@@ -116,6 +148,8 @@ def _pods_not_ready(node: Object, snapshot: Snapshot, now: datetime) -> Iterator
             continue
         meta = pod["metadata"]
         told = {"type": "Ready", "status": "False", "lastTransitionTime": timestamps.seconds(now)}
+        if meta.get("generation"):
+            told["observedGeneration"] = meta["generation"]
         patch = {"metadata": {"uid": meta["uid"]}, "status": {"conditions": [told]}}
         note = EventNote(pod, "Warning", "NodeNotReady", "Node is not ready")
         yield Patch(PODS, meta["namespace"], meta["name"], patch, subresource="status", done=note)
@@ -124,9 +158,16 @@ def _pods_not_ready(node: Object, snapshot: Snapshot, now: datetime) -> Iterator
 # Taints
 
 
-def _taint(node: Object, snapshot: Snapshot, now: datetime) -> Iterator[Change]:
+def _turn(node: Object, nodes: Sequence[Object], now: datetime) -> float | None:
+    """Seconds until the node may drive pods out, 0 if it may; None when it may not, or has no cause."""
+    if zones.is_ready(node) or zones.is_cut_off(nodes):
+        return None
+    return 0.0 if zones.evicts_since(node) is not None else zones.turn(node, nodes, now)
+
+
+def _taint(node: Object, now: datetime, *, evict: bool) -> Iterator[Change]:
     present = list(taints.listed(node))
-    wanted = _wanted(node, evict=_may_evict(node, snapshot.list(NODES)))
+    wanted = _wanted(node, evict=evict)
     kept = [taint for taint in present if not _is_own(taint) or (taint["key"], taint["effect"]) in wanted]
     known = {(taint["key"], taint["effect"]) for taint in kept}
     stamp = timestamps.seconds(now)
@@ -159,21 +200,6 @@ def _wanted(node: Object, *, evict: bool) -> list[tuple[str, str]]:
     return found
 
 
-def _may_evict(node: Object, nodes: Sequence[Object]) -> bool:
-    """Whether the pods of a node that is not ready may be driven out."""
-    if all(_ready(other) != "True" for other in nodes):
-        return False
-    if any(taint.get("effect") == tolerations.NO_EXECUTE and _is_own(taint) for taint in taints.listed(node)):
-        return True
-    zone = [other for other in nodes if _zone(other) == _zone(node)]
-    lost = sum(_ready(other) != "True" for other in zone)
-    return lost == len(zone) or lost <= 2 or lost / len(zone) < _UNHEALTHY_SHARE
-
-
-def _zone(node: Object) -> str:
-    return str((node["metadata"].get("labels") or {}).get(_ZONE, ""))
-
-
 # Whom changes wake
 
 
@@ -181,7 +207,7 @@ def _of_node(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iter
     """A node; and all nodes when one becomes ready, ceases to be, comes or goes: what may be evicted hangs on it."""
     if old is not None and new is not None and _ready(old) == _ready(new):
         return [key_of(NODES, new)]
-    return [key_of(NODES, node) for node in snapshot.list(NODES)]
+    return dict.fromkeys((key_of(NODES, new or old or {}), *(key_of(NODES, node) for node in snapshot.list(NODES))))
 
 
 def _of_pod(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:
