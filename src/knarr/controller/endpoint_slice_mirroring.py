@@ -6,13 +6,13 @@ Input: Endpoints, their Service, the slices mirrored so far. Output: the fewest 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from knarr.api.registry import ENDPOINTS, ENDPOINTSLICES, SERVICES
 from knarr.api.semantics import slice_plan
 from knarr.apimachinery.types import Object
 from knarr.controller_runtime import slice_changes
-from knarr.controller_runtime.changes import DONE, Change, Context, Result
+from knarr.controller_runtime.changes import DONE, Change, Context, EventNote, Result
 from knarr.controller_runtime.controller import Controller, Watch, itself
 from knarr.controller_runtime.snapshot import SERVICE, Key, Snapshot
 
@@ -23,8 +23,11 @@ _LAST_APPLIED, _TRIGGER = (
     "kubectl.kubernetes.io/last-applied-configuration",
     "endpoints.kubernetes.io/last-change-trigger-time",
 )
-#: Addresses mirrored of a subset.
+#: Addresses mirrored of a subset, and in a slice.
 _LIMIT = 1000
+_TOO_MANY = (
+    f"A max of {_LIMIT} addresses can be mirrored to EndpointSlices per Endpoints subset. {{}} addresses were skipped"
+)
 
 
 def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
@@ -43,7 +46,16 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
             continue
         plan = slice_plan.plan(_head(endpoints, address_type), mine, desired)
         changes += slice_changes.changes(plan, endpoints, ENDPOINTS, context.names)
-    return Result(tuple(changes)) if changes else DONE
+    return Result(tuple(changes), _notes(endpoints)) if changes else DONE
+
+
+def _notes(endpoints: Object) -> tuple[EventNote, ...]:
+    """What is told of addresses that are left out."""
+    sizes = (len([*_addresses(subset)]) for subset in endpoints.get("subsets") or ())
+    skipped = sum(max(0, size - _LIMIT) for size in sizes)
+    if not skipped:
+        return ()
+    return (EventNote(endpoints, "Warning", "TooManyAddressesToMirror", _TOO_MANY.format(skipped)),)
 
 
 def _is_mirrored(endpoints: Object, service: Object) -> bool:
@@ -64,12 +76,18 @@ def _desired(endpoints: Object, address_type: str) -> dict[slice_plan.Ports, lis
     desired: dict[slice_plan.Ports, list[Object]] = {}
     for subset in endpoints.get("subsets") or ():
         ports = slice_plan.ports_key([{"name": "", **port} for port in subset.get("ports") or ()])
-        both = [(address, True) for address in subset.get("addresses") or ()]
-        both += [(address, False) for address in subset.get("notReadyAddresses") or ()]
-        fitting = [item for item in both if ipaddress.ip_address(item[0]["ip"]).version == version][:_LIMIT]
+        mirrored = list(_addresses(subset))[:_LIMIT]
+        fitting = [item for item in mirrored if ipaddress.ip_address(item[0]["ip"]).version == version]
         if fitting:
             desired.setdefault(ports, []).extend(_endpoint(address, ready=ready) for address, ready in fitting)
-    return desired
+    return {ports: found[:_LIMIT] for ports, found in desired.items()}
+
+
+def _addresses(subset: Object) -> Iterator[tuple[Object, bool]]:
+    """The addresses of a subset, each with whether it is ready."""
+    for name, ready in (("addresses", True), ("notReadyAddresses", False)):
+        for address in subset.get(name) or ():
+            yield address, ready
 
 
 def _endpoint(address: Object, *, ready: bool) -> Object:
@@ -82,7 +100,7 @@ def _head(endpoints: Object, address_type: str) -> slice_plan.Head:
     labels = {**(meta.get("labels") or {}), _SERVICE: meta["name"], _MANAGED_BY: _MANAGER}
     dropped = (_LAST_APPLIED, _TRIGGER)
     annotations = {name: value for name, value in (meta.get("annotations") or {}).items() if name not in dropped}
-    return slice_plan.Head(address_type, f"{meta['name']}-", {"labels": labels, "annotations": annotations})
+    return slice_plan.Head(address_type, f"{meta['name']}-", {"labels": labels, "annotations": annotations}, _LIMIT)
 
 
 def _of_service(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:

@@ -31,10 +31,46 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
         return DONE
     placed = list(_placed(service, snapshot))
     wanted = _wanted(service, endpoint_subsets.subsets(_within_limit(placed)), truncated=_count(placed) > _LIMIT)
+    since = _trigger(service, present, wanted, snapshot)
     if present is None:
-        return _create(service, wanted)
+        return _create(service, _annotated(wanted, since))
     merged = _merged(present, wanted)
-    return DONE if merged == present else Result((Update(ENDPOINTS, merged),))
+    if _annotated(merged, "") == _annotated(present, ""):
+        return DONE
+    return Result((Update(ENDPOINTS, _annotated(merged, since)),))
+
+
+def _annotated(endpoints: Object, since: str) -> Object:
+    """Endpoints that say since when they have been so; nothing of it where that is empty."""
+    meta = endpoints["metadata"]
+    annotations = {name: value for name, value in (meta.get("annotations") or {}).items() if name != _TRIGGER}
+    if since:
+        annotations[_TRIGGER] = since
+    kept = {name: value for name, value in meta.items() if name != "annotations"}
+    return {**endpoints, "metadata": {**kept, "annotations": annotations} if annotations else kept}
+
+
+def _trigger(service: Object, present: Object | None, wanted: Object, snapshot: Snapshot) -> str:
+    """When the earliest of the changes came about that are told for the first time."""
+    known, told = _states(present or {}), _states(wanted)
+    changed = [item for item, ready in told.items() if known.get(item) is not ready]
+    namespace = service["metadata"]["namespace"]
+    pods = (snapshot.get(PODS, namespace, name) for name, _ in changed)
+    times = [(pod_state.ready_condition(pod) or {}).get("lastTransitionTime") for pod in pods if pod is not None]
+    if present is None:
+        times.append(service["metadata"].get("creationTimestamp"))
+    return min(filter(None, times), default="")
+
+
+def _states(endpoints: Object) -> dict[tuple[str, str], bool]:
+    """The pods behind Endpoints by name and uid, and whether each is ready."""
+    return {
+        (target["name"], target.get("uid", "")): ready
+        for subset in endpoints.get("subsets") or ()
+        for field, ready in (("addresses", True), ("notReadyAddresses", False))
+        for address in subset.get(field) or ()
+        if (target := address.get("targetRef"))
+    }
 
 
 def _create(service: Object, wanted: Object) -> Result:
@@ -117,8 +153,7 @@ def _wanted(service: Object, subsets: list[Object], *, truncated: bool) -> Objec
 def _merged(present: Object, wanted: Object) -> Object:
     """The present object with what is wanted, and nothing else of it changed."""
     kept = dict(present["metadata"].get("annotations") or {})
-    for name in (_OVER_CAPACITY, _TRIGGER):
-        kept.pop(name, None)
+    kept.pop(_OVER_CAPACITY, None)
     kept |= wanted["metadata"].get("annotations") or {}
     meta = {**present["metadata"], "labels": wanted["metadata"]["labels"], "annotations": kept}
     if not kept:

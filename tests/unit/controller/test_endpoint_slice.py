@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from knarr.api.registry import ENDPOINTSLICES, NODES, PODS, SERVICES
 from knarr.api.semantics import slice_plan
 from knarr.apimachinery.types import Object
 from knarr.controller import endpoint_slice
+from knarr.controller.endpoint_slice import topology
 
 ONE = (endpoint_slice.CONTROLLER,)
 
@@ -172,3 +174,111 @@ def test_plans_hold_what_is_wanted_within_the_limit(steps: list[tuple[int, set[i
         assert slices
         again = slice_plan.plan(head, list(slices.values()), desired)
         assert not (again.create or again.update or again.delete)
+
+
+TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time"
+
+
+def triggers(world: World) -> list[str | None]:
+    return [(item["metadata"].get("annotations") or {}).get(TRIGGER) for item in world.api.list(ENDPOINTSLICES)]
+
+
+def test_slices_tell_since_when_what_they_say_is_so() -> None:
+    async def story(world: World) -> None:
+        start(world)
+        world.api.put(SERVICES, service())
+        await world.settle()
+        assert triggers(world) == ["2026-01-01T00:00:00Z"]
+        for name, since in (("p", "2026-01-01T00:01:00Z"), ("q", "2026-01-01T00:02:00Z")):
+            made = pod(name, f"10.42.0.{ord(name)}")
+            made["status"]["conditions"][0]["lastTransitionTime"] = since
+            world.api.put(PODS, made)
+        await world.settle()
+        assert triggers(world) == ["2026-01-01T00:01:00Z"]
+        later = [{"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-01T00:03:00Z"}]
+        world.api.set_status(PODS, "default", "q", conditions=later)
+        await world.settle()
+        assert triggers(world) == ["2026-01-01T00:03:00Z"]
+        world.api.remove(PODS, ("default", "q"))
+        await world.settle()
+        assert triggers(world) == [None]
+
+    run(story, ONE)
+
+
+def slices_by_zone(zones: list[str], *, hints: list[str | None] | None = None) -> list[Object]:
+    def endpoint(number: int) -> Object:
+        found: Object = {
+            "addresses": [f"10.0.0.{number}"],
+            "conditions": {"ready": True},
+            "zone": zones[number],
+            "targetRef": {"uid": str(number)},
+        }
+        zone = hints[number] if hints else None
+        return {**found, "hints": {"forZones": [{"name": zone}]}} if zone else found
+
+    made = [endpoint(number) for number in range(len(zones))]
+    return [
+        {"metadata": {"name": f"s{at}"}, "addressType": "IPv4", "endpoints": made[at : at + 5], "ports": []}
+        for at in range(0, len(made), 5)
+    ]
+
+
+def zone_node(zone: str, cpu: int) -> Object:
+    status = {"allocatable": {"cpu": str(cpu)}, "conditions": [{"type": "Ready", "status": "True"}]}
+    return {"metadata": {"name": zone, "labels": {"topology.kubernetes.io/zone": zone}}, "status": status}
+
+
+def hinted(slices: list[Object]) -> list[str]:
+    return [one["hints"]["forZones"][0]["name"] for item in slices for one in item["endpoints"] if one.get("hints")]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    cpus=st.lists(st.integers(1, 16), min_size=2, max_size=4),
+    zones=st.lists(st.sampled_from("abcd"), max_size=30),
+)
+def test_hints_give_each_zone_its_share_and_rest(cpus: list[int], zones: list[str]) -> None:
+    names = "abcd"[: len(cpus)]
+    zones = [zone if zone in names else "a" for zone in zones]
+    nodes = [zone_node(zone, cpu) for zone, cpu in zip(names, cpus, strict=True)]
+    plan = slice_plan.Plan(create=slices_by_zone(zones))
+    (note,) = topology.apply(plan, [], nodes, service())
+    found = hinted(plan.create)
+    if note.reason == "TopologyAwareHintsDisabled":
+        assert not found
+        return
+    assert len(found) == len(zones)
+    for zone, cpu in zip(names, cpus, strict=True):
+        share = len(zones) * cpu / sum(cpus)
+        assert abs(found.count(zone) - max(share, math.ceil(share / 1.2))) < 1.5
+    again = slice_plan.Plan()
+    written = [item for item in plan.create if item["endpoints"]]
+    assert topology.apply(again, written, nodes, service()) == ()
+    assert len(hinted(again.update)) == sum(len(item["endpoints"]) for item in again.update)
+
+
+def test_a_service_by_zones_has_hints_and_loses_them_with_a_zone() -> None:
+    async def story(world: World) -> None:
+        for zone in "ab":
+            world.api.put(NODES, zone_node(zone, 4))
+        for number in range(4):
+            world.api.put(PODS, pod(f"p{number}", f"10.42.0.{number + 1}", node="a" if number else "b"))
+        made = service()
+        made["metadata"]["annotations"] = {"service.kubernetes.io/topology-mode": "Auto"}
+        world.api.put(SERVICES, made)
+        await world.settle()
+        assert sorted(hinted(list(world.api.list(ENDPOINTSLICES)))) == ["a", "a", "b", "b"]
+        before = len(world.api.requests)
+        world.api.set_status(PODS, "default", "p1", startTime="2026-01-01T00:00:00Z")
+        await world.settle()
+        assert len(world.api.requests) == before
+        world.api.set_status(NODES, "", "b", conditions=[{"type": "Ready", "status": "False"}])
+        await world.settle()
+        assert hinted(list(world.api.list(ENDPOINTSLICES))) == []
+
+    assert run(story, ONE).notes.messages() == [
+        "Normal TopologyAwareHintsEnabled: Topology Aware Hints has been enabled, addressType: IPv4",
+        "Warning TopologyAwareHintsDisabled: Insufficient Node information: allocatable CPU or zone not specified on "
+        "one or more nodes, addressType: IPv4",
+    ]

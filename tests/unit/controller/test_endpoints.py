@@ -74,6 +74,44 @@ def test_endpoints_that_people_write_are_mirrored() -> None:
     run(story, (endpoint_slice_mirroring.CONTROLLER,))
 
 
+def test_of_many_addresses_a_thousand_are_mirrored_in_one_slice_each_family() -> None:
+    async def story(world: World) -> None:
+        world.api.put(SERVICES, service(selector=None))
+        four = [{"ip": f"10.9.{number // 250}.{number % 250}"} for number in range(990)]
+        six = [{"ip": f"fd00::{number:x}"} for number in range(30)]
+        subsets = [{"addresses": four, "notReadyAddresses": six, "ports": [{"port": 80, "protocol": "TCP"}]}]
+        world.api.create(ENDPOINTS, {"metadata": {"name": "svc", "namespace": "default"}, "subsets": subsets})
+        await world.settle()
+        sizes = {item["addressType"]: len(item["endpoints"]) for item in world.api.list(ENDPOINTSLICES)}
+        assert sizes == {"IPv4": 990, "IPv6": 10}
+
+    assert run(story, (endpoint_slice_mirroring.CONTROLLER,)).notes.messages() == [
+        "Warning TooManyAddressesToMirror: A max of 1000 addresses can be mirrored to EndpointSlices per Endpoints "
+        "subset. 20 addresses were skipped"
+    ]
+
+
+def test_endpoints_tell_since_when_what_they_say_is_so() -> None:
+    async def story(world: World) -> None:
+        def since() -> object:
+            notes = world.api.get(ENDPOINTS, "default", "svc")["metadata"].get("annotations") or {}
+            return notes.get("endpoints.kubernetes.io/last-change-trigger-time")
+
+        world.api.put(SERVICES, service())
+        await world.settle()
+        assert since() == "2026-01-01T00:00:00Z"
+        late = pod("p", "10.1.1.2")
+        late["status"]["conditions"][0]["lastTransitionTime"] = "2026-01-01T00:05:00Z"
+        world.api.put(PODS, late)
+        await world.settle()
+        assert since() == "2026-01-01T00:05:00Z"
+        world.api.remove(PODS, ("default", "p"))
+        await world.settle()
+        assert since() is None
+
+    run(story, (endpoints.CONTROLLER,))
+
+
 def test_an_aggregated_role_gathers_rules() -> None:
     async def story(world: World) -> None:
         selectors = [{"matchLabels": {"agg": "x"}}]

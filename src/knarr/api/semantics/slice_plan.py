@@ -26,6 +26,8 @@ class Head:
     address_type: str
     prefix: str
     meta: Mapping[str, Any]
+    #: Endpoints in a slice, at most.
+    limit: int = LIMIT
 
 
 @dataclass(slots=True)
@@ -78,7 +80,7 @@ def _fill(head: Head, slices: Sequence[Object], ports: Ports, endpoints: Sequenc
             kept.append(item)
     left = list(wanted.values())
     for item in sorted(changed, key=lambda one: -len(one["endpoints"])):
-        room = LIMIT - len(item["endpoints"])
+        room = head.limit - len(item["endpoints"])
         item["endpoints"] += left[:room]
         left = left[room:]
     result.update += changed
@@ -89,14 +91,14 @@ def _fill(head: Head, slices: Sequence[Object], ports: Ports, endpoints: Sequenc
 def _place(head: Head, kept: list[Object], ports: Ports, left: list[Object], result: Plan) -> None:
     """Put what is left into an untouched slice that has room for all of it, or into new ones."""
     while left:
-        fitting = [item for item in kept if len(item["endpoints"]) + len(left) <= LIMIT]
-        if len(left) < LIMIT and fitting:
+        fitting = [item for item in kept if len(item["endpoints"]) + len(left) <= head.limit]
+        if len(left) < head.limit and fitting:
             fullest = max(fitting, key=lambda item: len(item["endpoints"]))
             kept.remove(fullest)
             result.update.append(_with(head, fullest, [*fullest["endpoints"], *left]))
             return
-        result.create.append(_new(head, ports, left[:LIMIT]))
-        left = left[LIMIT:]
+        result.create.append(_new(head, ports, left[: head.limit]))
+        left = left[head.limit :]
 
 
 def _keep_one(head: Head, result: Plan) -> None:

@@ -28,8 +28,8 @@ _PATIENCE = timedelta(minutes=2)
 _RETRY = 30.0
 _UNMANAGED = (
     "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, the status of "
-    "the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set "
-    '".spec.minAvailable" field of the PDB to an integer value.'
+    "the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please "
+    'set ".spec.minAvailable" field of the PDB to an integer value.'
 )
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from knarr.api.registry import ENDPOINTSLICES, NODES, PODS, SERVICES
-from knarr.api.semantics import owners, service_endpoints, slice_plan
+from knarr.api.semantics import owners, pod_state, service_endpoints, slice_plan
 from knarr.apimachinery.types import Object
-from knarr.controller.endpoint_slice import endpoints
+from knarr.controller.endpoint_slice import endpoints, topology, triggers
 from knarr.controller_runtime import slice_changes
-from knarr.controller_runtime.changes import DONE, Change, Context, Result
+from knarr.controller_runtime.changes import DONE, Change, Context, EventNote, Result
 from knarr.controller_runtime.controller import Controller, Watch, itself, key_of
 from knarr.controller_runtime.service_watches import services_of_pod
 from knarr.controller_runtime.snapshot import NODE, SERVICE, Key, Snapshot
@@ -32,16 +32,33 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
     mine = [item for item in _slices(service, snapshot) if not item["metadata"].get("deletionTimestamp")]
     # Slices of a Service of the same name that is gone would send its clients astray until they are collected.
     unfit = [item for item in mine if item["addressType"] not in types or not owners.is_controlled_by(item, service)]
-    changes = slice_changes.deletions(unfit)
+    changes, notes = slice_changes.deletions(unfit), list[EventNote]()
     for address_type in types:
         existing = [item for item in mine if item["addressType"] == address_type and item not in unfit]
-        changes += _of_type(service, address_type, existing, snapshot, context)
-    return Result(tuple(changes))
+        made, told = _of_type(service, address_type, existing, snapshot, context)
+        changes += made
+        notes += told
+    return Result(tuple(changes), tuple(notes) if changes else ())
 
 
 def _of_type(
     service: Object, address_type: str, existing: list[Object], snapshot: Snapshot, context: Context
-) -> list[Change]:
+) -> tuple[list[Change], tuple[EventNote, ...]]:
+    desired = _desired(service, address_type, snapshot)
+    by_zone, had_hints = topology.is_asked(service), topology.has_hints(existing)
+    if by_zone:
+        topology.with_hints_of(existing, desired)
+    plan = slice_plan.plan(_head(service, address_type), existing, desired)
+    notes: tuple[EventNote, ...] = ()
+    if by_zone:
+        notes = topology.apply(plan, existing, snapshot.list(NODES), service)
+    elif had_hints and not service["spec"].get("trafficDistribution"):
+        notes = (topology.disabled(service, address_type),)
+    triggers.note(plan, existing, service, _ready_times(service, snapshot))
+    return slice_changes.changes(plan, service, SERVICES, context.names), notes
+
+
+def _desired(service: Object, address_type: str, snapshot: Snapshot) -> dict[slice_plan.Ports, list[Object]]:
     desired: dict[slice_plan.Ports, list[Object]] = {}
     for pod in _pods(service, snapshot):
         address = service_endpoints.address_of_type(pod, address_type)
@@ -50,8 +67,13 @@ def _of_type(
             continue
         found = endpoints.endpoint(service, pod, node, address)
         desired.setdefault(endpoints.ports(service, pod), []).append(found)
-    plan = slice_plan.plan(_head(service, address_type), existing, desired)
-    return slice_changes.changes(plan, service, SERVICES, context.names)
+    return desired
+
+
+def _ready_times(service: Object, snapshot: Snapshot) -> dict[str, str]:
+    """When each pod became ready, or ceased to be, by uid."""
+    found = ((pod["metadata"]["uid"], pod_state.ready_condition(pod)) for pod in _pods(service, snapshot))
+    return {uid: since for uid, ready in found if ready is not None and (since := ready.get("lastTransitionTime"))}
 
 
 def _pods(service: Object, snapshot: Snapshot) -> Iterable[Object]:
@@ -85,7 +107,11 @@ def _service_of_slice(old: Object | None, new: Object | None, snapshot: Snapshot
 
 
 def _services_of_node(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:
-    """A node that comes, goes, or changes its zone concerns the Services of its pods."""
+    """A node that comes, goes, or changes its zone concerns the Services of its pods, and those that count CPUs."""
+    if topology.weight(old) != topology.weight(new):
+        for service in snapshot.list(SERVICES):
+            if topology.is_asked(service):
+                yield key_of(SERVICES, service)
     if old is not None and new is not None and old["metadata"].get("labels") == new["metadata"].get("labels"):
         return
     for pod in snapshot.indexed(PODS, NODE, (new or old or {})["metadata"]["name"]):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from knarr.api.semantics import pod_state, service_endpoints
 from knarr.api.semantics.slice_plan import Ports
 from knarr.apimachinery.types import Object
+from knarr.controller.endpoint_slice import topology
 
 _ZONE = "topology.kubernetes.io/zone"
 
@@ -41,7 +42,11 @@ def endpoint(service: Object, pod: Object, node: Object | None, address: str) ->
     zone = ((node or {"metadata": {}})["metadata"].get("labels") or {}).get(_ZONE)
     if zone:
         found["zone"] = zone
-    if ready and (hints := _hints(service["spec"].get("trafficDistribution"), found)):
+    if (
+        ready
+        and not topology.is_asked(service)
+        and (hints := _hints(service["spec"].get("trafficDistribution"), found))
+    ):
         found["hints"] = hints
     return found
 
