@@ -65,7 +65,13 @@ def is_available(pod: Object, min_ready_seconds: int, now: datetime) -> bool:
     return seconds_until_available(pod, min_ready_seconds, now) <= 0
 
 
-def restarts(pod: Object) -> tuple[int, int]:
+def restarts(pod: Object) -> int:
+    """The highest restart count of its containers."""
+    status = pod.get("status") or {}
+    return _most_restarts((*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())))
+
+
+def restart_counts(pod: Object) -> tuple[int, int]:
     """The highest restart counts of its containers, and of its sidecars."""
     status = pod.get("status") or {}
     init = pod["spec"].get("initContainers") or ()

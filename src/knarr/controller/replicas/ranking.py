@@ -58,7 +58,7 @@ def _compare_age(one: Object, other: Object, now: datetime) -> int:
         by_ready = _younger(_ready_since(one), _ready_since(other), now, one, other)
         if by_ready:
             return by_ready
-    if (restarts := (pod_state.restarts(one), pod_state.restarts(other)))[0] != restarts[1]:
+    if (restarts := (pod_state.restart_counts(one), pod_state.restart_counts(other)))[0] != restarts[1]:
         return -1 if restarts[0] > restarts[1] else 1
     created = one["metadata"].get("creationTimestamp"), other["metadata"].get("creationTimestamp")
     return _younger(created[0], created[1], now, one, other)
