@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.cluster import ROOT, Cluster, needs_root, until
+
+_NUMBERS = itertools.count()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,7 +67,9 @@ def ns(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh namespace; it is deleted without waiting."""
     name = request.node.name.removeprefix("test_").split("[")[0].replace("_", "-")[:50].strip("-")
     if "[" in request.node.name:
-        name += f"-{abs(hash(request.node.name)) % 1000}"
+        name += f"-{next(_NUMBERS)}"
     cluster.kubectl("create", "namespace", name)
+    account = ("get", "serviceaccount", "default", "-n", name)
+    until(lambda: cluster.try_kubectl(*account).returncode == 0, "the account is there")
     yield name
     cluster.try_kubectl("delete", "namespace", name, "--wait=false")

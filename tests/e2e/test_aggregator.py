@@ -102,6 +102,9 @@ def wardle(cluster: Cluster, ns: str, tmp_path: Path) -> Iterator[Wardle]:
 
 
 def test_an_extension_api_server_is_aggregated(cluster: Cluster, ns: str, wardle: Wardle) -> None:
+    """[sig-api-machinery] Aggregator Should be able to support the 1.17 Sample API Server using
+    the current Aggregator
+    """
     wardle.register()
     until(lambda: wardle.condition().get("reason") == "ServiceNotFound", "the Service is missed")
     unavailable = cluster.try_kubectl("get", "--raw", f"{BASE}/flunders")

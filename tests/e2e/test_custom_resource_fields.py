@@ -101,6 +101,7 @@ def foos(api_only: Cluster, request: pytest.FixtureRequest) -> Iterator[Foos]:
 
 @pytest.mark.parametrize("binary", kubectls())
 def test_a_schema_is_known_to_kubectl(foos: Foos, binary: str) -> None:
+    """[sig-api-machinery] CustomResourcePublishOpenAPI works for CRD with validation schema"""
     foos.define(FOO)
     foos.take(binary, spec={"bars": [{"name": "a", "age": "10", "feeling": "Great"}]})
     assert 'unknown field "spec.unknown"' in foos.refused(binary, spec={"unknown": 1})
@@ -117,6 +118,9 @@ def test_a_schema_is_known_to_kubectl(foos: Foos, binary: str) -> None:
 @pytest.mark.parametrize("binary", kubectls())
 @pytest.mark.parametrize("where", ["root", "embedded"])
 def test_kubectl_takes_fields_that_are_kept(foos: Foos, binary: str, where: str) -> None:
+    """[sig-api-machinery] CustomResourcePublishOpenAPI works for CRD preserving unknown fields at the schema root
+    [sig-api-machinery] CustomResourcePublishOpenAPI works for CRD preserving unknown fields in an embedded object
+    """
     unknown = {"unknown": "x", "deep": {"er": [1]}}
     if where == "root":
         foos.define(KEEPING)
@@ -131,6 +135,7 @@ def test_kubectl_takes_fields_that_are_kept(foos: Foos, binary: str, where: str)
 
 
 def test_definitions_of_two_groups_are_published_side_by_side(foos: Foos) -> None:
+    """[sig-api-machinery] CustomResourcePublishOpenAPI works for multiple CRDs of different groups"""
     other = Foos(foos.cluster, f"other.{foos.group}")
     try:
         foos.define(FOO)
@@ -148,7 +153,10 @@ def test_definitions_of_two_groups_are_published_side_by_side(foos: Foos) -> Non
 
 @pytest.mark.parametrize("schema", [FOO, KEEPING], ids=["schema", "none"])
 def test_what_fits_is_taken_strictly(foos: Foos, schema: Any) -> None:
-    """A valid object for a schema, or one with unknown fields where there is none, is created and applied."""
+    """[sig-api-machinery] FieldValidation should create/apply a valid CR for CRD with validation schema
+    [sig-api-machinery] FieldValidation should create/apply a CR with unknown fields for CRD with no validation
+    schema
+    """
     foos.define(schema)
     members = {"spec": {"bars": [{"name": "a"}]}} if schema is FOO else {"spec": {"x": 1}, "unknown": {"y": [2]}}
     path = f"/apis/{foos.group}/v1/namespaces/default/foos"

@@ -111,6 +111,9 @@ def objects(**spec: Any) -> Any:
 
 
 def test_a_definition_is_served_at_once_and_goes_with_its_objects(group: Group) -> None:
+    """[sig-api-machinery] CustomResourceDefinition resources Simple CustomResourceDefinition creating/deleting custom
+    resource definition objects works
+    """
     group.define(version())
     group.create("a", spec={"any": 1})
     group.rest.ok("DELETE", f"{CRDS}/widgets.{group.group}")
@@ -134,6 +137,9 @@ def test_a_definition_waits_for_its_objects_finalizers(group: Group) -> None:
 
 
 def test_the_status_of_a_definition_can_be_read_and_changed(group: Group) -> None:
+    """[sig-api-machinery] CustomResourceDefinition resources Simple CustomResourceDefinition getting/updating/patching
+    custom resource definition status sub-resource works
+    """
     group.define(version())
     path = f"{CRDS}/widgets.{group.group}/status"
     condition = {"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "Set from an e2e test"}
@@ -146,6 +152,9 @@ def test_the_status_of_a_definition_can_be_read_and_changed(group: Group) -> Non
 
 
 def test_definitions_are_listed_and_deleted_by_label(group: Group) -> None:
+    """[sig-api-machinery] CustomResourceDefinition resources Simple CustomResourceDefinition listing custom resource
+    definition objects works
+    """
     for index in range(10):
         crd = group.definition(version(), plural=f"things{index}", kind=f"Thing{index}")
         crd["metadata"]["labels"] = {"tests": group.namespace}
@@ -157,6 +166,9 @@ def test_definitions_are_listed_and_deleted_by_label(group: Group) -> None:
 
 
 def test_defaults_are_set_in_requests_and_in_what_is_stored(group: Group) -> None:
+    """[sig-api-machinery] CustomResourceDefinition resources custom resource defaulting for requests and from storage
+    works
+    """
     group.define(version(objects(a=TEXT, b=TEXT)))
     group.create("old", spec={})
     with_a = objects(a={**TEXT, "default": "A"}, b=TEXT)
@@ -169,6 +181,9 @@ def test_defaults_are_set_in_requests_and_in_what_is_stored(group: Group) -> Non
 
 
 def test_definitions_stand_in_discovery(group: Group) -> None:
+    """[sig-api-machinery] CustomResourceDefinition resources should include custom resource definition resources in
+    discovery documents
+    """
     found = group.rest.ok("GET", "/apis/apiextensions.k8s.io/v1")
     assert "customresourcedefinitions/status" in {item["name"] for item in found["resources"]}
     group.define(version(), names={"shortNames": ["wdg"], "categories": ["all"], "singular": "widget"})
@@ -181,6 +196,9 @@ def test_definitions_stand_in_discovery(group: Group) -> None:
 
 
 def test_definitions_can_be_watched(group: Group) -> None:
+    """[sig-api-machinery] CustomResourceDefinition Watch CustomResourceDefinition Watch watch on custom resource
+    definition objects
+    """
     crd = group.definition(version())
     start = group.rest.ok("GET", CRDS)["metadata"]["resourceVersion"]
     group.rest.ok("POST", CRDS, crd)
@@ -219,6 +237,9 @@ def test_status_and_scale_are_their_own(group: Group) -> None:
 
 
 def test_selectable_fields_select_lists_and_watches(group: Group) -> None:
+    """[sig-api-machinery] CustomResourceFieldSelectors CustomResourceFieldSelectors MUST list and watch custom
+    resources matching the field selector
+    """
     fields = [{"jsonPath": ".spec.color"}]
     old = version(objects(color=TEXT), "v1beta1", storage=False, selectableFields=fields)
     group.define(version(objects(color=TEXT), selectableFields=fields), old)
@@ -334,8 +355,10 @@ def test_unknown_fields_are_told_or_refused_as_asked(group: Group) -> None:
     assert group.rest.warnings("POST", group.path() + "?fieldValidation=Ignore&dryRun=All", body) == (201, [])
 
 
-def test_repeated_fields_are_found(group: Group) -> None:
-    group.define(version(objects(a=TEXT)))
+@pytest.mark.parametrize("schema", [objects(a=TEXT), ANYTHING], ids=["schema", "preserving"])
+def test_repeated_fields_are_found(group: Group, schema: Any) -> None:
+    """[sig-api-machinery] FieldValidation should detect duplicates in a CR when preserving unknown fields"""
+    group.define(version(schema))
     text = json.dumps(group.widget("a", spec={"a": "x"})).replace('"a": "x"', '"a": "x", "a": "y"')
     status, refused = group.rest("POST", group.path() + "?fieldValidation=Strict", text)
     assert status == 400
@@ -343,6 +366,9 @@ def test_repeated_fields_are_found(group: Group) -> None:
 
 
 def test_unknown_metadata_is_found_at_the_root_and_within(group: Group) -> None:
+    """[sig-api-machinery] FieldValidation should detect unknown metadata fields in both the root and embedded object
+    of a CR
+    """
     template = {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True}
     group.define(version(objects(template=template)))
     inner = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "unknownSubMeta": 1}}
@@ -354,6 +380,9 @@ def test_unknown_metadata_is_found_at_the_root_and_within(group: Group) -> None:
 
 
 def test_apply_refuses_what_the_schema_does_not_know(group: Group) -> None:
+    """[sig-api-machinery] FieldValidation should create/apply an invalid CR with extra properties for CRD with
+    validation schema
+    """
     group.define(version(objects(a=TEXT)))
     path = group.path("a") + "?fieldManager=me"
     status, refused = group.rest("PATCH", path, group.widget("a", spec={"b": 1}), Content_Type=APPLY)
@@ -367,21 +396,35 @@ def test_apply_refuses_what_the_schema_does_not_know(group: Group) -> None:
 
 
 def test_schemas_are_published_for_every_version_that_is_served(group: Group) -> None:
+    """[sig-api-machinery] CustomResourcePublishOpenAPI works for multiple CRDs of same group but different versions"""
     group.define(version(objects(a=TEXT)), version(objects(b=TEXT), "v2", storage=False))
+    other = version(objects(c=TEXT))
+    group.define(other, plural="gadgets", kind="Gadget")
     first = group.document()["components"]["schemas"][group.type_name()]
     assert first["properties"]["spec"]["properties"] == {"a": TEXT}
     assert first["x-kubernetes-group-version-kind"] == [{"group": group.group, "kind": "Widget", "version": "v1"}]
     whole = group.rest.ok("GET", "/openapi/v2")["definitions"]
     assert whole[group.type_name("v2")]["properties"]["spec"]["properties"] == {"b": TEXT}
+    assert whole[group.type_name(kind="Gadget")]["properties"]["spec"]["properties"] == {"c": TEXT}
+
+
+def test_a_version_that_is_no_longer_served_is_no_longer_published(group: Group) -> None:
+    """[sig-api-machinery] CustomResourcePublishOpenAPI removes definition from spec when one version gets changed to
+    not be served
+    """
+    group.define(version(objects(a=TEXT)), version(objects(b=TEXT), "v2", storage=False))
+    assert group.type_name("v2") in group.rest.ok("GET", "/openapi/v2")["definitions"]
     group.change(
         {"spec": {"versions": [version(objects(a=TEXT)), version(objects(b=TEXT), "v2", storage=False, served=False)]}}
     )
     index = f"apis/{group.group}/v2"
     until(lambda: index not in group.rest.ok("GET", "/openapi/v3")["paths"], "v2 is gone")
-    assert group.type_name("v2") not in group.rest.ok("GET", "/openapi/v2")["definitions"]
+    definitions = group.rest.ok("GET", "/openapi/v2")["definitions"]
+    assert group.type_name("v2") not in definitions and group.type_name() in definitions
 
 
 def test_a_renamed_version_is_published_under_its_name(group: Group) -> None:
+    """[sig-api-machinery] CustomResourcePublishOpenAPI updates the published spec when one version gets renamed"""
     group.define(version(objects(a=TEXT)), version(objects(a=TEXT), "v2", storage=False))
     group.change({"spec": {"versions": [version(objects(a=TEXT)), version(objects(a=TEXT), "v4", storage=False)]}})
     until(lambda: f"apis/{group.group}/v4" in group.rest.ok("GET", "/openapi/v3")["paths"], "v4 is there")
@@ -391,6 +434,9 @@ def test_a_renamed_version_is_published_under_its_name(group: Group) -> None:
 
 
 def test_kinds_of_one_group_are_published_together(group: Group) -> None:
+    """[sig-api-machinery] CustomResourcePublishOpenAPI works for multiple CRDs of same group and version but different
+    kinds
+    """
     group.define(version(objects(a=TEXT)))
     group.define(version(objects(a=TEXT)), plural="gadgets", kind="Gadget")
     schemas = group.document()["components"]["schemas"]
@@ -434,6 +480,7 @@ def test_kubectl_explains_validates_and_prints(group: Group, binary: str) -> Non
 
 
 def test_kubectl_takes_anything_where_unknown_fields_are_kept(group: Group) -> None:
+    """[sig-api-machinery] CustomResourcePublishOpenAPI works for CRD without validation schema"""
     group.define(version())
     here = ("-n", group.namespace)
     body = json.dumps(group.widget("a", spec={"any": {"thing": [1]}}, more=True))

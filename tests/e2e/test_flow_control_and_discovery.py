@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,8 @@ SCHEMA = {
 }
 LEVEL = {"type": "Limited", "limited": {"nominalConcurrencyShares": 2, "limitResponse": {"type": "Reject"}}}
 
+_NUMBERS = itertools.count()
+
 
 @pytest.fixture
 def rest(api_only: Cluster) -> Rest:
@@ -53,6 +56,9 @@ def changed_level(spec: Any) -> None:
     ],
 )
 def test_flow_control_supports_its_api_operations(rest: Rest, plural: str, spec: Any, patch: Any, change: Any) -> None:
+    """[sig-api-machinery] API priority and fairness should support FlowSchema API operations
+    [sig-api-machinery] API priority and fairness should support PriorityLevelConfiguration API operations
+    """
     assert "flowcontrol.apiserver.k8s.io" in {one["name"] for one in rest.ok("GET", "/apis")["groups"]}
     versions = rest.ok("GET", GROUP)["versions"]
     assert {"groupVersion": "flowcontrol.apiserver.k8s.io/v1", "version": "v1"} in versions
@@ -120,7 +126,8 @@ def aggregated(rest: Rest, path: str) -> set[tuple[str, str, str, str]]:
 
 @pytest.fixture
 def definition(rest: Rest) -> Iterator[tuple[str, str, str, str]]:
-    group, plural = "discovered.example.com", "finds"
+    # A definition goes some time after it is told to: the next one has another name.
+    group, plural = f"discovered{next(_NUMBERS)}.example.com", "finds"
     schema = {"openAPIV3Schema": {"type": "object"}}
     spec = {
         "group": group,
@@ -134,6 +141,7 @@ def definition(rest: Rest) -> Iterator[tuple[str, str, str, str]]:
 
 
 def test_aggregated_discovery_has_all_that_is_built_in(rest: Rest) -> None:
+    """[sig-api-machinery] AggregatedDiscovery should support aggregated discovery interface"""
     assert aggregated(rest, "/apis") | aggregated(rest, "/api") >= BUILT_IN
     # Each group by itself says the same.
     plain = set()
@@ -146,13 +154,30 @@ def test_aggregated_discovery_has_all_that_is_built_in(rest: Rest) -> None:
 
 
 def test_aggregated_discovery_has_custom_resources(rest: Rest, definition: tuple[str, str, str, str]) -> None:
+    """[sig-api-machinery] AggregatedDiscovery should support aggregated discovery interface for CRDs"""
     until(lambda: definition in aggregated(rest, "/apis"), "the custom resource is there")
 
 
-def test_aggregated_discovery_is_what_the_accept_header_asks_for(
+def test_a_raw_request_for_aggregated_discovery_has_custom_resources(
     rest: Rest, definition: tuple[str, str, str, str]
 ) -> None:
-    until(lambda: definition in aggregated(rest, "/apis"), "the custom resource is there")
+    """[sig-api-machinery] AggregatedDiscovery should support raw aggregated discovery request for CRDs"""
+    group, plural, kind, scope = definition
+
+    def found() -> list[Any]:
+        return [one for one in rest.ok("GET", "/apis", Accept=AGGREGATED)["items"] if one["metadata"]["name"] == group]
+
+    (item,) = until(found, "the group is there")
+    (version,) = item["versions"]
+    (resource,) = version["resources"]
+    assert (version["version"], version["freshness"]) == ("v1", "Current")
+    assert (resource["resource"], resource["scope"]) == (plural, scope)
+    assert resource["responseKind"]["kind"] == kind
+    assert {"create", "deletecollection", "get", "list", "watch"} <= set(resource["verbs"])
+
+
+def test_aggregated_discovery_is_what_the_accept_header_asks_for(rest: Rest) -> None:
+    """[sig-api-machinery] AggregatedDiscovery should support raw aggregated discovery endpoint Accept headers"""
     # What is preferred is answered, in the order of the header; whoever does not ask gets lists of groups.
     for accept in (AGGREGATED, f"{AGGREGATED},application/json", f"application/nothing,{AGGREGATED}"):
         assert rest.ok("GET", "/apis", Accept=accept)["kind"] == "APIGroupDiscoveryList"
@@ -163,7 +188,7 @@ def test_aggregated_discovery_is_what_the_accept_header_asks_for(
 
 
 def test_each_group_has_its_version_and_resources(rest: Rest) -> None:
-    """Discovery: locate the group version and a resource within each APIGroup."""
+    """[sig-api-machinery] Discovery should locate the groupVersion and a resource within each APIGroup"""
     found = {
         "apps": "deployments",
         "apiextensions.k8s.io": "customresourcedefinitions",
@@ -180,6 +205,7 @@ def test_each_group_has_its_version_and_resources(rest: Rest) -> None:
 
 
 def test_the_servers_version_is_made_of_numbers(rest: Rest) -> None:
+    """[sig-api-machinery] server version should find the server version"""
     version = rest.ok("GET", "/version")
     assert version["major"].isdigit()
     assert version["minor"].isdigit()

@@ -76,6 +76,7 @@ def space(rest: Rest, request: pytest.FixtureRequest) -> Iterator[Space]:
     name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:40].strip("-")
     rest.ok("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     made = Space(rest, name)
+    until(lambda: rest("GET", made.path("serviceaccounts", "default"))[0] == 200, "the account is there")
     yield made
     made.clear()
 
@@ -95,6 +96,7 @@ def denied(space: Space, policy: str, why: str) -> str:
 
 
 def test_a_validating_policy_should_validate_against_a_deployment(space: Space) -> None:
+    """[sig-api-machinery] ValidatingAdmissionPolicy should validate against a Deployment"""
     rules = [
         {
             "expression": "object.spec.replicas > 1",
@@ -109,6 +111,7 @@ def test_a_validating_policy_should_validate_against_a_deployment(space: Space) 
 
 
 def test_a_validating_policy_should_allow_expressions_to_refer_variables(space: Space) -> None:
+    """[sig-api-machinery] ValidatingAdmissionPolicy should allow expressions to refer variables."""
     variables = [
         {"name": "replicas", "expression": "object.spec.replicas"},
         {"name": "oddReplicas", "expression": "variables.replicas % 2 == 1"},
@@ -128,6 +131,7 @@ def test_a_validating_policy_should_allow_expressions_to_refer_variables(space: 
 
 
 def test_a_mutating_policy_should_mutate_a_deployment(space: Space) -> None:
+    """[sig-api-machinery] MutatingAdmissionPolicy should mutate a Deployment"""
     meta = 'Object.spec.template.metadata{labels: {"by": "policy"}}'
     patch = f"Object{{spec: Object.spec{{template: Object.spec.template{{metadata: {meta}}}}}}}"
     mutation = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": patch}}
@@ -138,6 +142,7 @@ def test_a_mutating_policy_should_mutate_a_deployment(space: Space) -> None:
 
 
 def test_a_mutating_policy_should_mutate_annotations_of_a_deployment(space: Space) -> None:
+    """[sig-api-machinery] MutatingAdmissionPolicy should mutate a Deployment with annotations"""
     patch = (
         'has(object.metadata.annotations) ? [JSONPatch{op: "add", path: "/metadata/annotations/" + jsonpatch.escapeKey'
         '("example.com/by"), value: "policy"}] : [JSONPatch{op: "add", path: "/metadata/annotations", '
@@ -159,6 +164,11 @@ def test_a_mutating_policy_should_mutate_annotations_of_a_deployment(space: Spac
 @pytest.mark.parametrize("flavour", ["validating", "mutating"])
 @pytest.mark.parametrize("part", ["policies", "policybindings"])
 def test_policies_and_bindings_should_support_their_api_operations(rest: Rest, flavour: str, part: str) -> None:
+    """[sig-api-machinery] ValidatingAdmissionPolicy should support ValidatingAdmissionPolicy API operations
+    [sig-api-machinery] ValidatingAdmissionPolicy should support ValidatingAdmissionPolicyBinding API operations
+    [sig-api-machinery] MutatingAdmissionPolicy should support MutatingAdmissionPolicy API operations
+    [sig-api-machinery] MutatingAdmissionPolicy should support MutatingAdmissionPolicyBinding API operations
+    """
     plural = f"{flavour}admission{part}"
     assert "admissionregistration.k8s.io" in [item["name"] for item in rest.ok("GET", "/apis")["groups"]]
     served = {item["name"]: item for item in rest.ok("GET", f"{GROUP}/v1")["resources"]}

@@ -83,11 +83,13 @@ def controller(name: str, selector: Any) -> Any:
 
 
 def test_a_quota_tells_promptly_what_is_used(space: Space) -> None:
+    """[sig-api-machinery] ResourceQuota should create a ResourceQuota and ensure its status is promptly calculated."""
     space.quota("q", {"resourcequotas": "1", "pods": "5", "requests.cpu": "1"})
     space.uses("q", resourcequotas="1", pods="0", requests_cpu="0")
 
 
 def test_a_quota_follows_the_life_of_a_service(space: Space) -> None:
+    """[sig-api-machinery] ResourceQuota should create a ResourceQuota and capture the life of a service."""
     space.quota("q", {"services": "3", "services.loadbalancers": "1", "services.nodeports": "1"})
     ports = [{"port": 80}]
     space.create("services", "plain", spec={"ports": ports})
@@ -106,6 +108,9 @@ def test_a_quota_follows_the_life_of_a_service(space: Space) -> None:
 
 @pytest.mark.parametrize("plural", ["secrets", "configmaps"])
 def test_a_quota_follows_the_life_of(space: Space, plural: str) -> None:
+    """[sig-api-machinery] ResourceQuota should create a ResourceQuota and capture the life of a secret.
+    [sig-api-machinery] ResourceQuota should create a ResourceQuota and capture the life of a configMap.
+    """
     before = len(space.rest.ok("GET", space.path(plural))["items"])
     space.quota("q", {plural: str(before + 1)})
     space.uses("q", **{plural: str(before)})
@@ -117,6 +122,7 @@ def test_a_quota_follows_the_life_of(space: Space, plural: str) -> None:
 
 
 def test_a_quota_follows_the_life_of_a_pod(space: Space) -> None:
+    """[sig-api-machinery] ResourceQuota should create a ResourceQuota and capture the life of a pod."""
     hard = {"pods": "2", "cpu": "1", "memory": "500Mi", "ephemeral-storage": "50Gi", "requests.example.com/dongle": "3"}
     space.quota("q", hard)
     own = {"cpu": "500m", "memory": "252Mi", "ephemeral-storage": "30Gi", "example.com/dongle": "2"}
@@ -132,6 +138,9 @@ def test_a_quota_follows_the_life_of_a_pod(space: Space) -> None:
 
 
 def test_a_quota_follows_the_life_of_a_replication_controller(space: Space) -> None:
+    """[sig-api-machinery] ResourceQuota should create a ResourceQuota and capture the life of a replication
+    controller.
+    """
     space.quota("q", {"replicationcontrollers": "1"})
     space.create("replicationcontrollers", "one", spec=controller("one", {"app": "one"}))
     space.uses("q", replicationcontrollers="1")
@@ -141,6 +150,7 @@ def test_a_quota_follows_the_life_of_a_replication_controller(space: Space) -> N
 
 
 def test_a_quota_follows_the_life_of_a_replica_set(space: Space) -> None:
+    """[sig-api-machinery] ResourceQuota should create a ResourceQuota and capture the life of a replica set."""
     space.quota("q", {"count/replicasets.apps": "1"})
     space.create("replicasets", "one", spec=controller("one", {"matchLabels": {"app": "one"}}))
     space.uses("q", **{"count/replicasets_apps": "1"})
@@ -150,6 +160,7 @@ def test_a_quota_follows_the_life_of_a_replica_set(space: Space) -> None:
 
 
 def test_a_quota_is_updated_and_deleted(space: Space) -> None:
+    """[sig-api-machinery] ResourceQuota should be able to update and delete ResourceQuota."""
     space.quota("q", {"cpu": "1", "memory": "500Mi"})
     path = space.path("resourcequotas", "q")
     found = space.rest.ok("GET", path)
@@ -162,6 +173,7 @@ def test_a_quota_is_updated_and_deleted(space: Space) -> None:
 
 
 def test_a_quotas_life_from_beginning_to_end(space: Space) -> None:
+    """[sig-api-machinery] ResourceQuota should manage the lifecycle of a ResourceQuota"""
     label = {"quota": space.name}
     space.create("resourcequotas", "q", metadata={"labels": label}, spec={"hard": {"cpu": "1", "memory": "500Mi"}})
     chosen = f"/api/v1/resourcequotas?labelSelector=quota%3D{space.name}"
@@ -176,6 +188,7 @@ def test_a_quotas_life_from_beginning_to_end(space: Space) -> None:
 
 
 def test_a_quotas_status_is_changed_by_itself(space: Space) -> None:
+    """[sig-api-machinery] ResourceQuota should apply changes to a resourcequota status"""
     hard = {"cpu": "500m", "memory": "500Mi"}
     space.quota("q", hard)
     path = space.path("resourcequotas", "q")
@@ -194,6 +207,7 @@ def test_a_quotas_status_is_changed_by_itself(space: Space) -> None:
 
 
 def test_a_quota_for_best_effort_counts_no_others(space: Space) -> None:
+    """[sig-api-machinery] ResourceQuota should verify ResourceQuota with best effort scope."""
     space.quota("best", {"pods": "1"}, scopes=["BestEffort"])
     space.quota("other", {"pods": "1"}, scopes=["NotBestEffort"])
     space.create("pods", "effort", spec=pod())
@@ -210,6 +224,7 @@ def test_a_quota_for_best_effort_counts_no_others(space: Space) -> None:
 
 
 def test_a_quota_for_what_ends_counts_nothing_else(space: Space) -> None:
+    """[sig-api-machinery] ResourceQuota should verify ResourceQuota with terminating scopes."""
     hard = {"pods": "1", "requests.cpu": "1", "limits.cpu": "2", "requests.memory": "1Gi", "limits.memory": "2Gi"}
     space.quota("ending", hard, scopes=["Terminating"])
     space.quota("lasting", hard, scopes=["NotTerminating"])

@@ -22,6 +22,11 @@ class Space:
     def __init__(self, rest: Rest, name: str) -> None:
         self.rest, self.name = rest, name
 
+    def begin(self) -> None:
+        """Make the namespace; pods can be made in it when this returns."""
+        self.rest.ok("POST", "/api/v1/namespaces", {"metadata": {"name": self.name}})
+        until(lambda: self.rest("GET", self.path("serviceaccounts", "default"))[0] == 200, "the account is there")
+
     def path(self, plural: str, name: str = "") -> str:
         prefix = "/apis/apps/v1" if plural in ("deployments", "replicasets") else "/api/v1"
         return f"{prefix}/namespaces/{self.name}/{plural}" + (f"/{name}" if name else "")
@@ -48,8 +53,9 @@ def rest(api_only: Cluster) -> Rest:
 @pytest.fixture
 def space(rest: Rest, request: pytest.FixtureRequest) -> Iterator[Space]:
     name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:50].strip("-")
-    rest.ok("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-    yield Space(rest, name)
+    made = Space(rest, name)
+    made.begin()
+    yield made
     rest("DELETE", f"/api/v1/namespaces/{name}")
 
 
@@ -84,12 +90,14 @@ def with_pods(space: Space, name: str, count: int) -> Any:
 
 
 def test_pods_go_with_their_controller(space: Space) -> None:
+    """[sig-api-machinery] Garbage collector should delete pods created by rc when not orphaning"""
     with_pods(space, "rc", 2)
     space.delete("replicationcontrollers", "rc")
     until(lambda: not space.list("pods"), "pods are gone")
 
 
 def test_pods_are_orphaned_on_request(space: Space) -> None:
+    """[sig-api-machinery] Garbage collector should orphan pods created by rc if delete options say so"""
     with_pods(space, "rc", 10)
     space.delete("replicationcontrollers", "rc", "Orphan")
     until(lambda: not space.list("replicationcontrollers"), "the controller is gone")
@@ -100,6 +108,10 @@ def test_pods_are_orphaned_on_request(space: Space) -> None:
 
 @pytest.mark.parametrize("policy", ["Background", "Orphan"])
 def test_a_deployments_replica_set(space: Space, policy: str) -> None:
+    """[sig-api-machinery] Garbage collector should delete RS created by deployment when not orphaning
+    [sig-api-machinery] Garbage collector should orphan RS created by deployment when
+    deleteOptions.PropagationPolicy is Orphan
+    """
     spec = {"replicas": 2, "selector": {"matchLabels": labels("web")}, "template": template("web")}
     space.create("deployments", {"metadata": {"name": "web"}, "spec": spec})
     until(lambda: len(space.list("pods")) == 2, "pods are there")
@@ -114,6 +126,9 @@ def test_a_deployments_replica_set(space: Space, policy: str) -> None:
 
 
 def test_a_controller_stays_until_its_pods_are_gone(space: Space) -> None:
+    """[sig-api-machinery] Garbage collector should keep the rc around until all its pods are deleted if the
+    deleteOptions says so
+    """
     with_pods(space, "rc", 10)
     held = space.list("pods")[0]["metadata"]["name"]
     space.patch("pods", held, {"metadata": {"finalizers": ["tests.io/hold"]}})
@@ -127,6 +142,9 @@ def test_a_controller_stays_until_its_pods_are_gone(space: Space) -> None:
 
 
 def test_dependents_with_another_owner_stay(space: Space) -> None:
+    """[sig-api-machinery] Garbage collector should not delete dependents that have both valid owner and owner that's
+    waiting for dependents to be deleted
+    """
     with_pods(space, "first", 6)
     other = space.create("replicationcontrollers", controller("second", 0))
     shared = [item["metadata"] for item in space.list("pods")[:3]]
@@ -142,6 +160,7 @@ def test_dependents_with_another_owner_stay(space: Space) -> None:
 
 
 def test_a_circle_of_owners_does_not_block(space: Space) -> None:
+    """[sig-api-machinery] Garbage collector should not be blocked by dependency circle"""
     pods = [
         space.create("pods", {"metadata": {"name": f"p{n}"}, "spec": {"containers": [CONTAINER]}}) for n in range(3)
     ]
@@ -155,20 +174,35 @@ def test_a_circle_of_owners_does_not_block(space: Space) -> None:
 # Namespaces
 
 
-def test_a_namespace_is_patched_updated_and_finalized(rest: Rest, space: Space) -> None:
+def test_a_namespace_is_patched(rest: Rest, space: Space) -> None:
+    """[sig-api-machinery] Namespaces should patch a Namespace"""
     path = f"/api/v1/namespaces/{space.name}"
-    assert (
-        rest.ok("PATCH", path, {"metadata": {"labels": {"a": "b"}}}, Content_Type=MERGE)["metadata"]["labels"]["a"]
-        == "b"
-    )
+    rest.ok("PATCH", path, {"metadata": {"labels": {"a": "b"}}}, Content_Type=MERGE)
+    assert rest.ok("GET", path)["metadata"]["labels"] == {"a": "b", "kubernetes.io/metadata.name": space.name}
+
+
+def test_a_namespace_is_updated(rest: Rest, space: Space) -> None:
+    """[sig-api-machinery] Namespaces should apply an update to a Namespace"""
+    path = f"/api/v1/namespaces/{space.name}"
     found = rest.ok("GET", path)
     found["metadata"]["labels"]["c"] = "d"
     assert rest.ok("PUT", path, found)["metadata"]["labels"]["c"] == "d"
+    assert rest.ok("GET", path)["metadata"]["labels"]["c"] == "d"
+
+
+def test_a_namespaces_status_is_changed_by_itself(rest: Rest, space: Space) -> None:
+    """[sig-api-machinery] Namespaces should apply changes to a namespace status"""
+    path = f"/api/v1/namespaces/{space.name}"
     condition = {"type": "StatusPatch", "status": "True", "reason": "E2E", "message": "Patched"}
     patched = rest.ok("PATCH", f"{path}/status", {"status": {"conditions": [condition]}}, Content_Type=MERGE)
     assert patched["status"]["phase"] == "Active"
     patched["status"]["conditions"][0]["message"] = "Updated"
     assert rest.ok("PUT", f"{path}/status", patched)["status"]["conditions"][0]["message"] == "Updated"
+
+
+def test_a_namespace_is_finalized(rest: Rest, space: Space) -> None:
+    """[sig-api-machinery] Namespaces should apply a finalizer to a Namespace"""
+    path = f"/api/v1/namespaces/{space.name}"
     current = rest.ok("GET", path)
     current["spec"]["finalizers"].append("e2e.example.com/fake")
     assert "e2e.example.com/fake" in rest.ok("PUT", f"{path}/finalize", current)["spec"]["finalizers"]
@@ -177,7 +211,23 @@ def test_a_namespace_is_patched_updated_and_finalized(rest: Rest, space: Space) 
     assert rest.ok("PUT", f"{path}/finalize", current)["spec"]["finalizers"] == ["kubernetes"]
 
 
+@pytest.mark.parametrize(
+    ("plural", "spec"), [("pods", {"containers": [CONTAINER]}), ("services", {"ports": [{"port": 80}]})]
+)
+def test_a_namespace_takes_what_is_in_it_along(rest: Rest, space: Space, plural: str, spec: Any) -> None:
+    """[sig-api-machinery] Namespaces should ensure that all pods are removed when a namespace is deleted
+    [sig-api-machinery] Namespaces should ensure that all services are removed when a namespace is deleted
+    """
+    space.create(plural, {"metadata": {"name": "one"}, "spec": spec})
+    path = f"/api/v1/namespaces/{space.name}"
+    rest.ok("DELETE", path)
+    until(lambda: rest("GET", path)[0] == 404, "the namespace is gone")
+    space.begin()
+    assert not space.list(plural)
+
+
 def test_a_namespace_takes_all_with_it_pods_first(rest: Rest, space: Space) -> None:
+    """[sig-api-machinery] OrderedNamespaceDeletion namespace deletion should delete pod first"""
     held = {"metadata": {"name": "held", "finalizers": ["tests.io/hold"]}, "spec": {"containers": [CONTAINER]}}
     space.create("pods", held)
     space.create("services", {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})
@@ -202,7 +252,23 @@ def test_a_namespace_takes_all_with_it_pods_first(rest: Rest, space: Space) -> N
 # Field validation
 
 
+def test_unknown_metadata_is_found(space: Space) -> None:
+    """[sig-api-machinery] FieldValidation should detect unknown metadata fields of a typed object"""
+    obj = {"metadata": {"name": "x", "unknownMeta": 1}, "data": {"a": "1"}}
+    status, told = space.rest("POST", space.path("configmaps") + "?fieldValidation=Strict", obj)
+    assert status == 400 and 'strict decoding error: unknown field "metadata.unknownMeta"' in told["message"]
+    spec = {"replicas": 0, "selector": {"matchLabels": labels("x")}, "template": template("x")}
+    spec["template"]["metadata"]["unknownMeta"] = 1
+    obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}, "spec": spec}
+    query = "?fieldManager=tests&fieldValidation=Strict"
+    apply = "application/apply-patch+yaml"
+    status, told = space.rest("PATCH", space.path("deployments", "x") + query, obj, Content_Type=apply)
+    assert status in (400, 500)
+    assert "unknownMeta" in told["message"]
+
+
 def test_unknown_and_duplicate_fields_are_found(space: Space) -> None:
+    """[sig-api-machinery] FieldValidation should detect unknown and duplicate fields of a typed object"""
     text = '{"metadata":{"name":"x","extra":1},"data":{"a":"1"},"unknown":{},"data":{"a":"2"}}'
     status, told = space.rest("POST", space.path("configmaps") + "?fieldValidation=Strict", text)
     assert status == 400
@@ -215,6 +281,7 @@ def test_unknown_and_duplicate_fields_are_found(space: Space) -> None:
 
 
 def test_watchers_see_what_their_selector_matches(space: Space) -> None:
+    """[sig-api-machinery] Watchers should observe add, update, and delete watch notifications on configmaps"""
     began = space.rest.ok("GET", space.path("configmaps"))["metadata"]["resourceVersion"]
     for label in ("a", "b"):
         space.create("configmaps", config_map(label, label))
@@ -231,26 +298,44 @@ def test_watchers_see_what_their_selector_matches(space: Space) -> None:
     assert kinds("%20in%20(a,b)", 6) == of["a"] + of["b"]
 
 
-def test_a_watch_begins_and_goes_on_where_it_is_told(space: Space) -> None:
-    first = space.create("configmaps", config_map("one", "a"))
-    second = space.patch("configmaps", "one", {"data": {"mutation": "1"}})
-    third = space.patch("configmaps", "one", {"data": {"mutation": "2"}})
+def since(space: Space, obj: Any, count: int) -> list[Any]:
+    """What a watch shows that begins behind an object's version."""
+    query = f"?resourceVersion={obj['metadata']['resourceVersion']}&labelSelector=watch%3Da"
+    return space.rest.watch(space.path("configmaps") + query, count)
+
+
+def changed_twice(space: Space) -> list[Any]:
+    """The answers of a ConfigMap's making and its two changes; then it is deleted."""
+    made = space.create("configmaps", config_map("one", "a"))
+    changes = [space.patch("configmaps", "one", {"data": {"mutation": str(number)}}) for number in (1, 2)]
     space.delete("configmaps", "one")
+    return [made, *changes]
 
-    def since(obj: Any, count: int) -> list[Any]:
-        query = f"?resourceVersion={obj['metadata']['resourceVersion']}&labelSelector=watch%3Da"
-        return space.rest.watch(space.path("configmaps") + query, count)
 
-    events = since(first, 3)
-    assert [one["type"] for one in events] == ["MODIFIED", "MODIFIED", "DELETED"]
-    assert [one["object"]["metadata"]["resourceVersion"] for one in events[:2]] == [
-        obj["metadata"]["resourceVersion"] for obj in (second, third)
-    ]
-    assert since(events[0]["object"], 2) == events[1:]
-    assert since(second, 2) == events[1:]
+def test_a_watch_begins_where_it_is_told(space: Space) -> None:
+    """[sig-api-machinery] Watchers should be able to start watching from a specific resource version"""
+    first, second, third = changed_twice(space)
+    events = since(space, second, 2)
+    assert [one["type"] for one in events] == ["MODIFIED", "DELETED"]
+    assert events[0]["object"] == third
+    assert since(space, first, 3)[1:] == events
+
+
+def test_a_watch_goes_on_behind_the_last_version_that_was_seen(space: Space) -> None:
+    """[sig-api-machinery] Watchers should be able to restart watching from the last resource version observed by the
+    previous watch
+    """
+    first, *_ = changed_twice(space)
+    (seen,) = since(space, first, 1)
+    later = since(space, seen["object"], 2)
+    assert [one["type"] for one in later] == ["MODIFIED", "DELETED"]
+    assert [seen, *later] == since(space, first, 3)
 
 
 def test_what_no_longer_matches_is_told_as_deleted(space: Space) -> None:
+    """[sig-api-machinery] Watchers should observe an object deletion if it stops meeting the requirements of the
+    selector
+    """
     made = space.create("configmaps", config_map("one", "a"))
     space.patch("configmaps", "one", {"metadata": {"labels": {"watch": "other"}}})
     space.patch("configmaps", "one", {"data": {"mutation": "unseen"}})
@@ -263,6 +348,7 @@ def test_what_no_longer_matches_is_told_as_deleted(space: Space) -> None:
 
 
 def test_all_watches_see_one_order(space: Space) -> None:
+    """[sig-api-machinery] Watchers should receive events on concurrent watches in same order"""
     began = space.rest.ok("GET", space.path("configmaps"))["metadata"]["resourceVersion"]
 
     def write(number: int) -> None:
@@ -294,6 +380,7 @@ def test_all_watches_see_one_order(space: Space) -> None:
 
 
 def test_a_list_comes_in_chunks_of_one_revision(space: Space) -> None:
+    """[sig-api-machinery] Servers with support for API chunking should return chunks of results for list calls"""
     for number in range(20):
         space.create("podtemplates", {"metadata": {"name": f"t{number:02}"}, "template": template("t")})
     names: list[str] = []
@@ -317,6 +404,9 @@ def test_a_list_comes_in_chunks_of_one_revision(space: Space) -> None:
 
 
 def test_a_table_of_what_has_no_metadata_is_not_acceptable(rest: Rest) -> None:
+    """[sig-api-machinery] Servers with support for Table transformation should return a 406 for a backend which does
+    not implement metadata
+    """
     accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
     review = {
         "apiVersion": "authorization.k8s.io/v1",
@@ -335,6 +425,7 @@ def test_a_table_of_what_has_no_metadata_is_not_acceptable(rest: Rest) -> None:
 
 
 def test_every_group_and_version_is_found_in_discovery(rest: Rest) -> None:
+    """[sig-api-machinery] Discovery should validate PreferredVersion for each APIGroup"""
     groups = rest.ok("GET", "/apis")["groups"]
     assert {"apps", "batch", "rbac.authorization.k8s.io", "apiextensions.k8s.io"} <= {one["name"] for one in groups}
     for group in groups:

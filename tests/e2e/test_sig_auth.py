@@ -54,6 +54,7 @@ def signing_request(signer: str, **labels: str) -> Any:
 
 @pytest.mark.rootless
 def test_certificates_api_operations(rest: Rest) -> None:
+    """[sig-auth] Certificates API should support CSR API operations"""
     groups = {item["name"] for item in rest.ok("GET", "/apis")["groups"]}
     assert "certificates.k8s.io" in groups
     found = {item["name"] for item in rest.ok("GET", CSRS.rsplit("/", 1)[0])["resources"]}
@@ -114,6 +115,7 @@ def certificate_of(rest: Rest) -> str:
 
 @pytest.mark.rootless
 def test_service_account_token_and_its_review(rest: Rest, space: str) -> None:
+    """[sig-auth] ServiceAccounts should create a serviceAccountToken and ensure a successful TokenReview"""
     accounts = f"/api/v1/namespaces/{space}/serviceaccounts"
     rest.ok("POST", accounts, {"metadata": {"name": "e2e"}})
     token = rest.ok("POST", f"{accounts}/e2e/token", {"spec": {"audiences": []}})["status"]["token"]
@@ -126,6 +128,7 @@ def test_service_account_token_and_its_review(rest: Rest, space: str) -> None:
 
 @pytest.mark.rootless
 def test_the_root_ca_is_in_every_namespace(rest: Rest, space: str) -> None:
+    """[sig-auth] ServiceAccounts should guarantee kube-root-ca.crt exist in any namespace"""
     path = f"/api/v1/namespaces/{space}/configmaps/kube-root-ca.crt"
 
     def authority() -> Any:
@@ -142,6 +145,7 @@ def test_the_root_ca_is_in_every_namespace(rest: Rest, space: str) -> None:
 
 @pytest.mark.rootless
 def test_the_life_of_a_service_account(rest: Rest, space: str) -> None:
+    """[sig-auth] ServiceAccounts should run through the lifecycle of a ServiceAccount"""
     accounts = f"/api/v1/namespaces/{space}/serviceaccounts"
     made = rest.ok("POST", accounts, {"metadata": {"name": "testserviceaccount", "labels": {"static": "true"}}})
     patch = {"metadata": {"labels": {"test": "patched"}}, "automountServiceAccountToken": False}
@@ -157,6 +161,7 @@ def test_the_life_of_a_service_account(rest: Rest, space: str) -> None:
 
 @pytest.mark.rootless
 def test_a_service_account_is_updated(rest: Rest, space: str) -> None:
+    """[sig-auth] ServiceAccounts should update a ServiceAccount"""
     accounts = f"/api/v1/namespaces/{space}/serviceaccounts"
     made = rest.ok("POST", accounts, {"metadata": {"name": "e2e"}, "automountServiceAccountToken": False})
     made["automountServiceAccountToken"] = True
@@ -166,6 +171,7 @@ def test_a_service_account_is_updated(rest: Rest, space: str) -> None:
 
 @pytest.mark.rootless
 def test_subject_reviews_say_what_the_subject_finds(rest: Rest, space: str) -> None:
+    """[sig-auth] SubjectReview should support SubjectReview API operations"""
     rest.ok("POST", f"/api/v1/namespaces/{space}/serviceaccounts", {"metadata": {"name": "e2e"}})
     user = f"system:serviceaccount:{space}:e2e"
     attributes = {"verb": "list", "resource": "configmaps", "version": "v1", "namespace": space}
@@ -199,6 +205,7 @@ def finished(cluster: Cluster, ns: str, name: str) -> str:
 
 
 def test_a_token_is_mounted_into_pods(cluster: Cluster, ns: str) -> None:
+    """[sig-auth] ServiceAccounts should mount an API token into pods"""
     cluster.apply(pod("box", f"for f in token ca.crt namespace; do echo; cat {MOUNT}/$f; echo; echo ===; done"), ns)
     token, authority, namespace, _ = (part.strip() for part in finished(cluster, ns, "box").split("===\n"))
     wanted = cluster.json("get", "configmap", "kube-root-ca.crt", "-n", ns)["data"]["ca.crt"]
@@ -212,6 +219,7 @@ def test_a_token_is_mounted_into_pods(cluster: Cluster, ns: str) -> None:
 
 
 def test_a_projected_token_is_mounted(cluster: Cluster, ns: str) -> None:
+    """[sig-auth] ServiceAccounts should mount projected service account token"""
     extra = """
 securityContext: {runAsUser: 1000, runAsGroup: 10000, fsGroup: 10000}
 volumes:
@@ -229,6 +237,7 @@ volumes:
 
 
 def test_pods_and_accounts_may_do_without_a_token(cluster: Cluster, ns: str) -> None:
+    """[sig-auth] ServiceAccounts should allow opting out of API token automount"""
     accounts = {"default": None, "mount": True, "nomount": False}
     for name, mounts in accounts.items():
         if name != "default":
@@ -274,6 +283,9 @@ print('verified', claims['sub'])
 
 
 def test_a_pod_verifies_its_token_by_the_issuers_discovery(cluster: Cluster, ns: str) -> None:
+    """[sig-auth] ServiceAccounts ServiceAccountIssuerDiscovery should support OIDC discovery of
+    service account issuer
+    """
     manifest = f"""
 apiVersion: v1
 kind: Pod

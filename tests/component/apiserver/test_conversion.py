@@ -92,6 +92,8 @@ def v1(name: str, host_port: str) -> Object:
 
 
 def test_objects_are_seen_and_written_in_every_version(tmp_path: Path) -> None:
+    """[sig-api-machinery] CustomResourceConversionWebhook should be able to convert from CR v1 to CR v2"""
+
     async def test(world: World, client: Client, server: WebhookServer) -> None:
         await established(world, client, definition(server))
         made = await client.create(V1, v1("a", "one:1"), NAMESPACE)
@@ -115,6 +117,8 @@ def test_objects_are_seen_and_written_in_every_version(tmp_path: Path) -> None:
 
 
 def test_a_list_may_hold_objects_that_are_stored_in_several_versions(tmp_path: Path) -> None:
+    """[sig-api-machinery] CustomResourceConversionWebhook should be able to convert a non homogeneous list of CRs"""
+
     async def test(world: World, client: Client, server: WebhookServer) -> None:
         await established(world, client, definition(server))
         await client.create(V1, v1("a", "one:1"), NAMESPACE)

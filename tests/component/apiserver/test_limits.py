@@ -36,7 +36,9 @@ SCHEMA: Object = {
 
 
 def test_chunks_go_on_when_their_version_is_forgotten(tmp_path: Path) -> None:
-    """Conformance: chunks of results, consistent, and from the last key after the version was compacted away."""
+    """[sig-api-machinery] Servers with support for API chunking should support continue listing from the last key if
+    the original version has been compacted away, though the list is inconsistent
+    """
 
     async def main() -> None:
         async with running(tmp_path) as world:
