@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from knarr.api.resources import Resource
+from knarr.api.semantics import pod_claims, volume_binding
 from knarr.apimachinery.types import Object
 
 #: Indexes that `Snapshot.indexed` knows.
@@ -16,6 +17,9 @@ OWNER = "owner"  # the uid in any of an object's ownerReferences
 NODE = "node"  # spec.nodeName of a pod
 SERVICE = "service"  # namespace/name of the Service that an EndpointSlice is labelled with
 ORPHAN = "orphan"  # the namespace of an object that has no controller
+CLAIM = "claim"  # namespace/name of the claims that a pod mounts, or that a volume is reserved for
+VOLUME = "volume"  # spec.volumeName of a claim
+UNBOUND = "unbound"  # the storage class of a claim that names no volume, or of a volume that is reserved for no claim
 
 
 class Key(NamedTuple):
@@ -38,7 +42,7 @@ class Snapshot(Protocol):
         ...
 
     def indexed(self, resource: Resource, index: str, value: str) -> Sequence[Object]:
-        """The objects that an index (`OWNER`, `NODE`, `SERVICE`, `ORPHAN`) files under a value."""
+        """The objects that an index (`OWNER`, `NODE`, …) files under a value."""
         ...
 
 
@@ -69,4 +73,29 @@ def _orphan(obj: Object) -> Sequence[str]:
     return [meta.get("namespace", "")]
 
 
-_INDEXES = {OWNER: _owners, NODE: _node, SERVICE: _service, ORPHAN: _orphan}
+def _claims(obj: Object) -> Sequence[str]:
+    spec, meta = obj.get("spec") or {}, obj["metadata"]
+    if ref := spec.get("claimRef"):
+        return [f"{ref.get('namespace', '')}/{ref.get('name', '')}"]
+    return [f"{meta['namespace']}/{name}" for name in pod_claims.names(obj)] if spec.get("volumes") else ()
+
+
+def _volume(obj: Object) -> Sequence[str]:
+    name = (obj.get("spec") or {}).get("volumeName")
+    return [name] if name else ()
+
+
+def _unbound(obj: Object) -> Sequence[str]:
+    spec = obj.get("spec") or {}
+    return () if spec.get("volumeName") or spec.get("claimRef") else [volume_binding.class_name(obj)]
+
+
+_INDEXES = {
+    OWNER: _owners,
+    NODE: _node,
+    SERVICE: _service,
+    ORPHAN: _orphan,
+    CLAIM: _claims,
+    VOLUME: _volume,
+    UNBOUND: _unbound,
+}
