@@ -127,7 +127,8 @@ class FakeApi:
     def set_status(self, resource: Resource, namespace: str, name: str, **status: Any) -> Object:
         """Change fields of a status, as a kubelet would."""
         old = self.get(resource, namespace, name)
-        return self._store(resource, old, {**old, "status": {**(old.get("status") or {}), **status}})
+        new = {**old, "metadata": dict(old["metadata"]), "status": {**(old.get("status") or {}), **status}}
+        return self._store(resource, old, new)
 
     def change_spec(self, resource: Resource, namespace: str, name: str, **spec: Any) -> Object:
         """Change fields of a spec, as a user would."""

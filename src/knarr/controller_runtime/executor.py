@@ -148,8 +148,12 @@ class Executor:
     def _learn(self, change: Change, answer: Object) -> None:
         match change:
             case Create(resource) | Update(resource) | Patch(resource):
-                if answer.get("kind") == resource.kind:
-                    self.overlay.wrote(resource, answer)
+                if answer.get("kind") != resource.kind:
+                    return
+                self.overlay.wrote(resource, answer)
+                if _was_last_hold(answer):
+                    meta = answer["metadata"]
+                    self.overlay.removed(resource, meta.get("namespace", ""), meta["name"], meta.get("uid", ""))
             case Delete(resource, namespace, name, uid):
                 if _stays(answer):
                     self.overlay.wrote(resource, answer)
@@ -159,8 +163,8 @@ class Executor:
     async def _judge(self, change: Change, error: StatusError) -> Round:
         """What a refusal means."""
         if _is_gone(change, error):
-            if isinstance(change, Delete) and change.uid:
-                self.overlay.removed(change.resource, change.namespace, change.name, change.uid)
+            if isinstance(change, Delete | Patch) and (uid := _known_uid(change)):
+                self.overlay.removed(change.resource, change.namespace, change.name, uid)
             return self._done(change)
         if isinstance(change, Create):
             if error.reason == "AlreadyExists":
@@ -274,6 +278,20 @@ def _stays(answer: Object) -> bool:
     if answer.get("kind") == "Status" or not meta.get("resourceVersion"):
         return False
     return bool(meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"))
+
+
+def _was_last_hold(answer: Object) -> bool:
+    """Whether a write took away what kept an object that is being deleted, so that it is gone now."""
+    meta = answer["metadata"]
+    return bool(meta.get("deletionTimestamp")) and not (_stays(answer) or (answer.get("spec") or {}).get("finalizers"))
+
+
+def _known_uid(change: Delete | Patch) -> str:
+    """The uid that a change insists on, or an empty text."""
+    if isinstance(change, Delete):
+        return change.uid
+    meta = change.patch.get("metadata") if isinstance(change.patch, dict) else None
+    return str((meta or {}).get("uid") or "")
 
 
 def _is_gone(change: Change, error: StatusError) -> bool:

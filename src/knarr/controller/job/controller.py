@@ -55,7 +55,7 @@ def _owned(job: Object, snapshot: Snapshot) -> list[Object]:
 
 def _step(facts: Facts, context: Context) -> Result:
     ending = verdict.reached(facts)
-    managed = manage.unchanged(facts)
+    managed = manage.as_is(facts)
     if ending is not None:
         managed = manage.give_up_all(facts)
     elif not facts.job["metadata"].get("deletionTimestamp"):
@@ -74,7 +74,7 @@ def _is_complete(facts: Facts, managed: Managed) -> bool:
 def _finish(facts: Facts, context: Context, managed: Managed, ending: Object | None) -> Result:
     failed = _own_failure(context.failure)
     # After a failure the status tells what is, and does not wait behind a change that may fail again.
-    tracked = tracking.track(facts, manage.unchanged(facts) if failed else managed, None if failed else ending)
+    tracked = tracking.track(facts, manage.as_is(facts) if failed else managed, None if failed else ending)
     events = _start_and_suspend(facts, tracked, ending)
     if tracked.final is not None:
         events += _end_events(facts, tracked.final)

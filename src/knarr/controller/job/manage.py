@@ -32,7 +32,7 @@ class Managed:
     wait: float | None = None
 
 
-def unchanged(facts: Facts) -> Managed:
+def as_is(facts: Facts) -> Managed:
     """Nothing is done."""
     return Managed(len(facts.active), facts.ready, len(facts.terminating))
 
@@ -47,12 +47,12 @@ def manage(facts: Facts, names: Names) -> Managed:
     surplus = _surplus(facts)[: None if is_suspended(facts.job) else _BURST]
     if surplus:
         # Such pods are no failures: they are let go before they are deleted.
-        released = [release(pod) for pod in surplus if pods.is_tracked(pod)]
+        released = [release(pod, unchanged=True) for pod in surplus if pods.is_tracked(pod)]
         return _given_up(facts, surplus, (*released, *(_delete(facts.job, pod) for pod in surplus)))
     missing = _wanted(facts) - len(facts.active)
     if facts.spec.get("podReplacementPolicy") == "Failed":
         missing -= len(facts.terminating)
-    return unchanged(facts) if missing <= 0 else _create(facts, min(missing, _BURST), names)
+    return as_is(facts) if missing <= 0 else _create(facts, min(missing, _BURST), names)
 
 
 def _given_up(facts: Facts, given_up: Sequence[Object], changes: tuple[Change, ...]) -> Managed:
@@ -128,11 +128,13 @@ def _indexes(facts: Facts, count: int) -> tuple[list[int | None], float | None]:
     return ready, min((wait for wait in waits.values() if wait), default=None)
 
 
-def release(pod: Object) -> Patch:
-    """Let a pod go: it is counted, or does not count."""
+def release(pod: Object, *, unchanged: bool = False) -> Patch:
+    """Let a pod go: it is counted, or does not count. `unchanged`: only if nothing has become of it meanwhile."""
     meta = pod["metadata"]
-    patch = {"metadata": {"uid": meta["uid"], "$deleteFromPrimitiveList/finalizers": [pods.TRACKING]}}
-    return Patch(PODS, meta["namespace"], meta["name"], patch)
+    given: Object = {"uid": meta["uid"], "$deleteFromPrimitiveList/finalizers": [pods.TRACKING]}
+    if unchanged:
+        given["resourceVersion"] = meta.get("resourceVersion")
+    return Patch(PODS, meta["namespace"], meta["name"], {"metadata": given})
 
 
 def _delete(job: Object, pod: Object) -> Delete:

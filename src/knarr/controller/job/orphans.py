@@ -6,12 +6,12 @@ the server: a late watch must not lose a pod.
 
 from __future__ import annotations
 
-from knarr.api.registry import JOBS, PODS
+from knarr.api.registry import JOBS
 from knarr.api.semantics import owners
 from knarr.apimachinery.types import Object
-from knarr.controller.job import pods
+from knarr.controller.job import manage, pods
 from knarr.controller.job.facts import is_finished
-from knarr.controller_runtime.changes import DONE, Context, Patch, Read, Result
+from knarr.controller_runtime.changes import DONE, Context, Read, Result
 from knarr.controller_runtime.snapshot import Key, Snapshot
 
 #: What `spec.managedBy` says, if anything, of Jobs that this controller works on.
@@ -30,7 +30,8 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
         return DONE
     owner = owners.controller_of(pod)
     if owner is None:
-        return Result((_release(pod),))
+        # Unless it has changed: it may just be adopted.
+        return Result((manage.release(pod, unchanged=True),))
     if (owner.get("apiVersion"), owner.get("kind")) != (JOBS.api_version, JOBS.kind):
         return DONE
     if _keeps(snapshot.get(JOBS, key.namespace, owner["name"]), owner):
@@ -38,7 +39,7 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
     read = Read(JOBS, key.namespace, owner["name"])
     if read not in context.live:
         return Result(reads=(read,))
-    return DONE if _keeps(context.live[read], owner) else Result((_release(pod),))
+    return DONE if _keeps(context.live[read], owner) else Result((manage.release(pod, unchanged=True),))
 
 
 def _keeps(job: Object | None, owner: Object) -> bool:
@@ -46,16 +47,3 @@ def _keeps(job: Object | None, owner: Object) -> bool:
     if job is None or job["metadata"].get("uid") != owner.get("uid"):
         return False
     return not is_managed(job) or not is_finished(job)
-
-
-def _release(pod: Object) -> Patch:
-    """A patch that fails if anything has changed: the pod may just be adopted."""
-    meta = pod["metadata"]
-    patch = {
-        "metadata": {
-            "uid": meta["uid"],
-            "resourceVersion": meta.get("resourceVersion"),
-            "$deleteFromPrimitiveList/finalizers": [pods.TRACKING],
-        }
-    }
-    return Patch(PODS, meta["namespace"], meta["name"], patch)
