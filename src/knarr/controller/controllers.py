@@ -11,6 +11,7 @@ from knarr.api.resources import Resource
 from knarr.controller import (
     cluster_dns,
     cluster_role_aggregation,
+    daemonset,
     deployment,
     disruption,
     endpoint_slice,
@@ -82,6 +83,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         replication_controller.CONTROLLER,
         job.CONTROLLER,
         statefulset.CONTROLLER,
+        daemonset.controller(),
         endpoint_slice.CONTROLLER,
         endpoints.CONTROLLER,
         endpoint_slice_mirroring.CONTROLLER,

@@ -16,7 +16,8 @@ from knarr.apimachinery.types import Object
 from knarr.controller.statefulset import history, identity, rollout, status
 from knarr.controller_runtime.changes import DONE, Change, Context, Result, Update
 from knarr.controller_runtime.claims import Owner, claim
-from knarr.controller_runtime.controller import Controller, Watch, controller_of_changed, itself, key_of
+from knarr.controller_runtime.controller import Controller, Watch, itself, key_of
+from knarr.controller_runtime.dependents import of_dependent
 from knarr.controller_runtime.snapshot import Key, Snapshot
 
 
@@ -71,25 +72,11 @@ def _next_check(draft: rollout.Plan, pods: Sequence[Object]) -> float | None:
 # Whom changes wake
 
 
-def _of_dependent(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:
-    """Owners, and for orphans those that select them."""
-    keys = set(controller_of_changed(STATEFULSETS)(old, new, snapshot))
-    if new is not None and owners.controller_of(new) is None and not _same_claims(old, new):
-        meta = new["metadata"]
-        for stateful_set in snapshot.list(STATEFULSETS, meta.get("namespace", "")):
-            if labels.from_object(stateful_set["spec"]["selector"]).matches(meta.get("labels")):
-                keys.add(key_of(STATEFULSETS, stateful_set))
-    return keys
-
-
-def _same_claims(old: Object | None, new: Object) -> bool:
-    if old is None or owners.controller_of(old) is not None:
-        return False
-    return bool(old["metadata"].get("labels") == new["metadata"].get("labels"))
+_of_dependent = of_dependent(STATEFULSETS)
 
 
 def _of_pod(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:
-    """As above; and a pod that gives a set's name free, whoever had it."""
+    """Its owner, or those that select it; and a pod that gives a set's name free, whoever had it."""
     keys = set(_of_dependent(old, new, snapshot))
     if new is None and old is not None:
         meta = old["metadata"]
