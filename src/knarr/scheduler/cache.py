@@ -12,6 +12,7 @@ from itertools import chain, zip_longest
 from knarr.apimachinery.types import Object
 from knarr.scheduler.node_info import NodeInfo
 from knarr.scheduler.pod_info import PodInfo
+from knarr.scheduler.storage import Storage
 from knarr.scheduler.workloads import WorkloadSelectors
 
 
@@ -20,6 +21,7 @@ class Cache:
 
     def __init__(self) -> None:
         self.workloads = WorkloadSelectors()
+        self.storage = Storage()
         self._nodes: dict[str, NodeInfo] = {}
         self._ordered: list[NodeInfo] | None = None
         self._places: dict[str, str] = {}

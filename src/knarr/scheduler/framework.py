@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from knarr.apimachinery.types import Object
 from knarr.scheduler.node_info import NodeInfo
 from knarr.scheduler.pod_info import PodInfo
+from knarr.scheduler.storage import Storage
 from knarr.scheduler.workloads import WorkloadSelectors
 
 MAX_SCORE = 100
@@ -98,6 +99,11 @@ class Snapshot(Protocol):
         """What selects pods: Services and controllers."""
         ...
 
+    @property
+    def storage(self) -> Storage:
+        """Claims, volumes and their classes."""
+        ...
+
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """The labels of a namespace; none when it is unknown."""
         ...
@@ -114,6 +120,7 @@ class EventKind(Enum):
     POD_DELETE = "AssignedPodDelete"
     NAMESPACE = "NamespaceChange"
     WORKLOAD = "WorkloadChange"
+    STORAGE = "StorageChange"
 
 
 @dataclass(frozen=True)

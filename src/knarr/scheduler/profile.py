@@ -19,6 +19,7 @@ from knarr.scheduler.plugins.node_unschedulable import NodeUnschedulable
 from knarr.scheduler.plugins.pod_topology_spread import PodTopologySpread
 from knarr.scheduler.plugins.scheduling_gates import SchedulingGates
 from knarr.scheduler.plugins.taint_toleration import TaintToleration
+from knarr.scheduler.plugins.volume_binding import VolumeBinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ DEFAULT = Profile(
         NodeAffinity(),
         NodePorts(),
         NodeResourcesFit(),
+        VolumeBinding(),
         PodTopologySpread(),
         InterPodAffinity(),
     ),

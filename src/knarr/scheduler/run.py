@@ -19,6 +19,7 @@ from knarr.scheduler import profile
 from knarr.scheduler.cycle import Settings
 from knarr.scheduler.recorder import Recorder
 from knarr.scheduler.scheduler import Scheduler, Surroundings
+from knarr.scheduler.storage import WATCHED
 
 #: Pods that have ended take no room and want no node.
 PODS_AT_LARGE = "status.phase!=Succeeded,status.phase!=Failed"
@@ -78,6 +79,7 @@ class SchedulerRunner:
             (watches.add(NAMESPACES), scheduler.on_namespace),
             (watches.add(SERVICES), partial(scheduler.on_workload, "Service")),
             *((watches.add(one), partial(scheduler.on_workload, kind)) for kind, one in _CONTROLLERS),
+            *((watches.add(one), partial(scheduler.on_storage, one)) for one in WATCHED),
             (pods, scheduler.on_pod),
         ]
         await asyncio.gather(*(watched.synced.wait() for watched, _ in first))

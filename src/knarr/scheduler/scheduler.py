@@ -10,13 +10,14 @@ import asyncio
 from dataclasses import dataclass
 
 from knarr.api.registry import PODS
+from knarr.api.resources import Resource
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.client.client import Client
 from knarr.component_base import logs
 from knarr.component_base.clock import Clock
 from knarr.component_base.tasks import Tasks
-from knarr.scheduler import metrics, reports
+from knarr.scheduler import metrics, reports, volumes
 from knarr.scheduler.cache import Cache
 from knarr.scheduler.cycle import Settings, schedule
 from knarr.scheduler.diagnosis import FitError, NoNodesError
@@ -25,6 +26,8 @@ from knarr.scheduler.metrics import SchedulerMetrics
 from knarr.scheduler.pod_info import PodInfo
 from knarr.scheduler.queue import Queue, QueuedPod
 from knarr.scheduler.recorder import Recorder
+from knarr.scheduler.volume_binder import VolumeBinder
+from knarr.scheduler.volumes import Plan, UnusableClaim
 
 _log = logs.get("scheduler")
 #: Bindings under way at once.
@@ -56,6 +59,7 @@ class Scheduler:
         self._woken = asyncio.Event()
         self._bindings = asyncio.Semaphore(_MOST_BINDINGS)
         self.cache = Cache()
+        self._volumes = VolumeBinder(surroundings.client, self.cache.storage, surroundings.clock)
         self.queue = Queue(settings.profile)
         self.metrics = SchedulerMetrics(settings.profile.scheduler_name, self.queue)
 
@@ -102,6 +106,12 @@ class Scheduler:
                 self.cache.workloads.set_service(meta["namespace"], meta["name"], new)
             else:
                 self.cache.workloads.set_controller(kind, meta["namespace"], meta["name"], new)
+
+    def on_storage(self, resource: Resource, old: Object | None, new: Object | None) -> None:
+        """A claim, a volume or something that claims are served from was created, changed, or deleted."""
+        self.cache.storage.set(resource, old, new)
+        self._volumes.changed()
+        self._happened(Event(EventKind.STORAGE, old, new))
 
     async def run(self) -> None:
         """Schedule, forever."""
@@ -168,11 +178,42 @@ class Scheduler:
             self._report(pod, reports.SCHEDULER_ERROR, str(error))
             return False
         self._start = decision.next_start
+        plan = self._plan(pod, decision.node_name)
         self.cache.assume(pod, decision.node_name)
-        self._tasks.start(self._bind(queued, decision.node_name, began), f"bind {pod.key}")
+        self._volumes.assume(plan)
+        self._tasks.start(self._bind(queued, plan, began), f"bind {pod.key}")
         return True
 
-    async def _bind(self, queued: QueuedPod, node_name: str, began: float) -> None:
+    def _plan(self, pod: PodInfo, node_name: str) -> Plan:
+        """What serves the pod's claims on the node that was chosen."""
+        found = volumes.place(
+            volumes.claims_of(pod, self.cache.storage), self.cache.nodes_by_name[node_name], self.cache.storage
+        )
+        if not isinstance(found, Plan):
+            raise RuntimeError(f"no volumes on {node_name} for {pod.key}: {found.reasons}")
+        return found
+
+    async def _bind(self, queued: QueuedPod, plan: Plan, began: float) -> None:
+        """Bind the pod's claims, then the pod. Claims may take their time: they do not keep others from binding."""
+        if not plan.awaited:
+            await self._bind_pod(queued, plan.node_name, began)
+            return
+        self._bindings.release()
+        pod = queued.pod
+        try:
+            await self._volumes.bind(plan, self.cache.nodes_by_name.get)
+        except (UnusableClaim, StatusError, ConnectionError, TimeoutError) as problem:
+            self._volumes.give_up(plan)
+            self.metrics.attempted(metrics.ERROR, self._clock.monotonic() - began)
+            self._give_back(queued, f'running PreBind plugin "VolumeBinding": {problem}')
+            return
+        await self._bindings.acquire()
+        if self.cache.is_assumed(pod.uid):
+            await self._bind_pod(queued, plan.node_name, began)
+        else:
+            self._bindings.release()
+
+    async def _bind_pod(self, queued: QueuedPod, node_name: str, began: float) -> None:
         pod = queued.pod
         try:
             body = reports.binding(pod, node_name)
@@ -205,15 +246,19 @@ class Scheduler:
             raise StatusError(500, "InternalError", "the answer to the binding was lost")
 
     def _not_bound(self, queued: QueuedPod, error: StatusError) -> None:
+        _log.warning("binding failed", pod=queued.pod.key, error=error)
+        self._give_back(queued, "" if error.code == 404 else f"binding rejected: {error.message}")
+
+    def _give_back(self, queued: QueuedPod, message: str) -> None:
+        """Take the pod from its node again, and try anew later."""
         pod = queued.pod
-        _log.warning("binding failed", pod=pod.key, error=error)
         if self.cache.is_assumed(pod.uid):
             self.cache.remove_pod(pod.uid)
             self._happened(Event(EventKind.POD_DELETE, pod.obj))
         self.queue.retry(queued, self._clock.monotonic())
         self._woken.set()
-        if error.code != 404:
-            self._report(pod, reports.SCHEDULER_ERROR, f"binding rejected: {error.message}")
+        if message:
+            self._report(pod, reports.SCHEDULER_ERROR, message)
 
     def _report(self, pod: PodInfo, reason: str, message: str) -> None:
         self._recorder.record(reports.failed(pod, message))
