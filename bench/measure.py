@@ -36,9 +36,12 @@ def rss_mib(pid: int) -> int:
 
 
 @contextmanager
-def bare_server(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """An API server of its own; `folder` gets its `kubeconfig`, `log` and `data`."""
-    command = [sys.executable, "-m", "knarr.cmd.main", "server", "--role", "apiserver", "--foreground", "--port", "0"]
+def bare_server(folder: Path, role: str = "apiserver") -> Iterator[subprocess.Popen[bytes]]:
+    """A server of its own, of the API alone or with controllers and scheduler (`all`).
+
+    `folder` gets its `kubeconfig`, `log` and `data`.
+    """
+    command = [sys.executable, "-m", "knarr.cmd.main", "server", "--role", role, "--foreground", "--port", "0"]
     where = ["--data-dir", f"{folder}/data", "--kubeconfig", f"{folder}/kubeconfig"]
     with (folder / "log").open("wb") as output:
         server = subprocess.Popen([*command, *where], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
