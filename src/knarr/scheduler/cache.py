@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
 
 from knarr.apimachinery.types import Object
+from knarr.scheduler.memo import Memo
 from knarr.scheduler.node_info import NodeInfo
+from knarr.scheduler.pod_groups import PodGroups
 from knarr.scheduler.pod_info import PodInfo
 from knarr.scheduler.storage import Storage
 from knarr.scheduler.workloads import WorkloadSelectors
@@ -22,14 +24,14 @@ class Cache:
     def __init__(self) -> None:
         self.workloads = WorkloadSelectors()
         self.storage = Storage()
+        self.groups = PodGroups()
+        self.memo = Memo()
         self._nodes: dict[str, NodeInfo] = {}
         self._ordered: list[NodeInfo] | None = None
         self._places: dict[str, str] = {}
         self._assumed: set[str] = set()
         self._namespaces: dict[str, Mapping[str, str]] = {}
         self._images: dict[str, int] = {}
-        self._with_affinity: dict[str, NodeInfo] = {}
-        self._with_anti_affinity: dict[str, NodeInfo] = {}
 
     @property
     def nodes(self) -> Sequence[NodeInfo]:
@@ -42,16 +44,6 @@ class Cache:
     def nodes_by_name(self) -> Mapping[str, NodeInfo]:
         """Nodes by name, with those that are known from their pods alone."""
         return self._nodes
-
-    @property
-    def nodes_with_affinity(self) -> Sequence[NodeInfo]:
-        """The nodes with a pod that has pod affinity or anti-affinity."""
-        return [node for node in self._with_affinity.values() if node.obj is not None]
-
-    @property
-    def nodes_with_anti_affinity(self) -> Sequence[NodeInfo]:
-        """The nodes with a pod that has required anti-affinity."""
-        return [node for node in self._with_anti_affinity.values() if node.obj is not None]
 
     @property
     def image_nodes(self) -> Mapping[str, int]:
@@ -76,12 +68,14 @@ class Cache:
             if obj is None:
                 return
             node = self._nodes[name] = NodeInfo(name)
-        before = (node.obj is None, node.zone)
+        before, place = (node.obj is None, node.zone), node.place
         self._count_images(node, -1)
         node.set_object(obj)
         self._count_images(node, 1)
         if before != (node.obj is None, node.zone):
             self._ordered = None
+        if place != node.place:
+            self.memo.forget()
         self._drop_if_empty(node)
 
     def set_pod(self, pod: PodInfo) -> None:
@@ -99,8 +93,7 @@ class Cache:
         name = self._places.pop(uid, None)
         if name is not None:
             node = self._nodes[name]
-            node.remove(uid)
-            self._index(node)
+            self._take_off(node, uid)
             self._drop_if_empty(node)
 
     def assume(self, pod: PodInfo, node_name: str) -> None:
@@ -116,26 +109,19 @@ class Cache:
         before = self._places.get(pod.uid)
         if before is not None:
             old = self._nodes[before]
-            old.remove(pod.uid)
+            self._take_off(old, pod.uid)
             if before != name:
-                self._index(old)
                 self._drop_if_empty(old)
         node = self._nodes.get(name)
         if node is None:
             node = self._nodes[name] = NodeInfo(name)
         node.add(pod)
+        self.groups.add(pod, name)
         self._places[pod.uid] = name
-        self._index(node)
 
-    def _index(self, node: NodeInfo) -> None:
-        for wanted, index in (
-            (node.pods_with_affinity, self._with_affinity),
-            (node.pods_with_anti_affinity, self._with_anti_affinity),
-        ):
-            if wanted:
-                index[node.name] = node
-            else:
-                index.pop(node.name, None)
+    def _take_off(self, node: NodeInfo, uid: str) -> None:
+        self.groups.remove(node.pods[uid], node.name)
+        node.remove(uid)
 
     def _drop_if_empty(self, node: NodeInfo) -> None:
         if node.obj is None and not node.pods:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from knarr.scheduler.diagnosis import Diagnosis, FitError, NoNodesError
-from knarr.scheduler.framework import FilterPlugin, NodeFilter, ScorePlugin, Snapshot, Status, unresolvable
+from knarr.scheduler.framework import Code, FilterPlugin, NodeFilter, ScorePlugin, Snapshot, Status, unresolvable
 from knarr.scheduler.node_info import NodeInfo
 from knarr.scheduler.pod_info import PodInfo
 from knarr.scheduler.profile import Profile
@@ -18,6 +19,10 @@ from knarr.scheduler.profile import Profile
 #: With fewer nodes all are searched, and never fewer are found enough.
 MIN_FEASIBLE = 100
 _MIN_PERCENTAGE = 5
+#: Which plugin refuses a node, and why.
+_Verdict: TypeAlias = tuple[str, Status]
+#: Nobody does.
+_PASSED: _Verdict = ("", Status(Code.UNSCHEDULABLE, ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,12 @@ class _Search:
         self._snapshot = snapshot
         self.diagnosis = Diagnosis(len(snapshot.nodes))
         self._names: frozenset[str] | None = None
+        #: Those that come first and say the same of a node until it changes, and all from the first other one on.
+        self._static: list[tuple[str, NodeFilter]] = []
         self._filters: list[tuple[str, NodeFilter]] = []
         self._prepare(pod, plugins)
+        names = tuple(name for name, _ in self._static)
+        self._verdicts: dict[str, _Verdict] = snapshot.memo.get((names, pod.placement), dict)
 
     def _prepare(self, pod: PodInfo, plugins: Sequence[FilterPlugin]) -> None:
         narrowing = []
@@ -83,7 +92,8 @@ class _Search:
                     both = f"s [{listed}] simultaneously" if len(narrowing) > 1 else f" {listed}"
                     self._reject(plugin.name, f"node(s) didn't satisfy plugin{both}")
             if found.filter is not None:
-                self._filters.append((plugin.name, found.filter))
+                first = found.static and not self._filters
+                (self._static if first else self._filters).append((plugin.name, found.filter))
         if self._names is not None:
             listed = " ".join(sorted(narrowing))
             self.diagnosis.absent = unresolvable(f"node(s) didn't satisfy plugin(s) [{listed}]")
@@ -113,13 +123,26 @@ class _Search:
         return fitting, count
 
     def _fits(self, node: NodeInfo) -> bool:
-        for name, judge in self._filters:
-            status: Status | None = judge(node)
-            if status is not None:
-                self.diagnosis.statuses[node.name] = status
-                self.diagnosis.plugins.add(name)
-                return False
-        return True
+        verdict = self._verdicts.get(node.name)
+        if verdict is None:
+            verdict = self._verdicts[node.name] = _judge(self._static, node)
+        if verdict is _PASSED and self._filters:
+            verdict = _judge(self._filters, node)
+        if verdict is _PASSED:
+            return True
+        name, status = verdict
+        self.diagnosis.statuses[node.name] = status
+        self.diagnosis.plugins.add(name)
+        return False
+
+
+def _judge(filters: Sequence[tuple[str, NodeFilter]], node: NodeInfo) -> _Verdict:
+    """The first refusal, and whose it is."""
+    for name, judge in filters:
+        status = judge(node)
+        if status is not None:
+            return name, status
+    return _PASSED
 
 
 def _best(pod: PodInfo, snapshot: Snapshot, nodes: list[NodeInfo], settings: Settings) -> NodeInfo:

@@ -14,7 +14,9 @@ from functools import cached_property
 from typing import NamedTuple, Protocol, TypeAlias
 
 from knarr.apimachinery.types import Object
+from knarr.scheduler.memo import Memo
 from knarr.scheduler.node_info import NodeInfo
+from knarr.scheduler.pod_groups import PodGroups
 from knarr.scheduler.pod_info import PodInfo
 from knarr.scheduler.storage import Storage
 from knarr.scheduler.workloads import WorkloadSelectors
@@ -55,12 +57,14 @@ class PreFilterResult(NamedTuple):
     """What a plugin has found before looking at single nodes.
 
     `filter` judges nodes; without it the plugin lets all pass. `node_names` narrows the nodes to look at. `rejection`
-    refuses the pod whatever the nodes are.
+    refuses the pod whatever the nodes are. A filter that looks at nothing but the node's object and the pod's
+    `placement` is `static`: what it said is remembered until nodes change.
     """
 
     filter: NodeFilter | None = None
     node_names: frozenset[str] | None = None
     rejection: Status | None = None
+    static: bool = False
 
 
 SKIP = PreFilterResult()
@@ -80,13 +84,13 @@ class Snapshot(Protocol):
         ...
 
     @property
-    def nodes_with_affinity(self) -> Sequence[NodeInfo]:
-        """The nodes with a pod that has pod affinity or anti-affinity."""
+    def memo(self) -> Memo:
+        """What is remembered of nodes, by `PodInfo.placement` and who asks."""
         ...
 
     @property
-    def nodes_with_anti_affinity(self) -> Sequence[NodeInfo]:
-        """The nodes with a pod that has required anti-affinity."""
+    def groups(self) -> PodGroups:
+        """Where the pods are that carry the same labels."""
         ...
 
     @property

@@ -19,8 +19,6 @@ class NodeInfo:
         self.name = name
         self.generation = 0
         self.pods: dict[str, PodInfo] = {}
-        self.pods_with_affinity: dict[str, PodInfo] = {}
-        self.pods_with_anti_affinity: dict[str, PodInfo] = {}
         self.used_ports: dict[tuple[str, int], dict[str, int]] = {}
         self.cpu = self.memory = self.nominal_cpu = self.nominal_memory = 0
         self.others: dict[str, int] = {}
@@ -48,13 +46,14 @@ class NodeInfo:
         self.zone = f"{self.labels.get(REGION, '')}:{self.labels.get(ZONE, '')}"
         self.generation += 1
 
+    @property
+    def place(self) -> tuple[object, ...]:
+        """All of the node's object that decides whether pods may be here, room apart."""
+        return self.obj is None, self.labels, self.unschedulable, self.taints
+
     def add(self, pod: PodInfo) -> None:
         """Count a pod in."""
         self.pods[pod.uid] = pod
-        if pod.has_affinity:
-            self.pods_with_affinity[pod.uid] = pod
-            if pod.anti_affinity_terms:
-                self.pods_with_anti_affinity[pod.uid] = pod
         self._count(pod, 1)
 
     def remove(self, uid: str) -> None:
@@ -62,8 +61,6 @@ class NodeInfo:
         pod = self.pods.pop(uid, None)
         if pod is None:
             return
-        self.pods_with_affinity.pop(uid, None)
-        self.pods_with_anti_affinity.pop(uid, None)
         self._count(pod, -1)
 
     def _count(self, pod: PodInfo, sign: int) -> None:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TypeAlias
+
+import orjson
 
 from knarr.api.semantics import affinity, pod_requests
 from knarr.apimachinery.types import Object
+
+#: What pods of one group have in common: namespace, labels, pod affinity, and whether they terminate.
+GroupKey: TypeAlias = tuple[str, frozenset[tuple[str, str]], bytes, bool]
 
 
 class PodInfo:
@@ -31,6 +37,18 @@ class PodInfo:
         self.others = {r: v for r, v in self.requests.items() if v and r not in ("cpu", "memory")}
         self.nominal_cpu = nominal.get("cpu", 0)
         self.nominal_memory = nominal.get("memory", 0)
+
+    @cached_property
+    def group_key(self) -> GroupKey:
+        """The group of pods that it is one of."""
+        return self.namespace, frozenset(self.labels.items()), self._affinity_text, self.terminating
+
+    @cached_property
+    def placement(self) -> bytes:
+        """All that the pod says of nodes themselves; pods with the same are judged the same by a node's object."""
+        wanted = affinity.part(self.spec, "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+        said = [self.node_name, self.spec.get("nodeSelector"), wanted, self.tolerations]
+        return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
 
     @cached_property
     def host_ports(self) -> tuple[tuple[str, str, int], ...]:
@@ -67,6 +85,14 @@ class PodInfo:
         """Whether the pod has any pod affinity or anti-affinity."""
         wanted = self.spec.get("affinity")
         return bool(wanted and (wanted.get("podAffinity") or wanted.get("podAntiAffinity")))
+
+    @property
+    def _affinity_text(self) -> bytes:
+        if not self.has_affinity:
+            return b""
+        wanted = self.spec["affinity"]
+        said = [wanted.get("podAffinity"), wanted.get("podAntiAffinity")]
+        return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
 
     @cached_property
     def images(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knarr.apimachinery.labels import EVERYTHING
 from knarr.scheduler.cache import Cache
 
 
@@ -85,10 +86,10 @@ def test_sums_are_those_of_the_pods(make_pod: Any, make_node: Any, steps: list[t
             assert info.others.get("x/y", 0) == sum(p.others.get("x/y", 0) for p in info.pods.values())
             ports_used = {port for (_, port), users in info.used_ports.items() if users}
             assert ports_used == {p.host_ports[0][2] for p in info.pods.values()}
-        affine = {n.name for n in cluster.nodes if any(p.anti_affinity_terms for p in n.pods.values())}
-        assert (
-            {n.name for n in cluster.nodes_with_anti_affinity}
-            == affine
-            == {n.name for n in cluster.nodes_with_affinity}
-        )
+        there = [(info.name, p) for info in cluster.nodes_by_name.values() for p in info.pods.values()]
+        labelled = list(cluster.groups.selected("default", EVERYTHING))
+        assert sum(sum(group.nodes.values()) for group in labelled) == len(there)
+        affine = {name for name, p in there if p.anti_affinity_terms}
+        for index in (cluster.groups.with_affinity, cluster.groups.with_anti_affinity):
+            assert {name for group in index.values() for name in group.nodes} == affine
         assert cluster.image_nodes.get("app:latest", 0) == sum("app:latest" in n.images for n in cluster.nodes)

@@ -5,10 +5,10 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from knarr.api.semantics.affinity import PodTerm
+from knarr.api.semantics.affinity import PodTerm, WeightedPodTerm
 from knarr.scheduler.framework import (
     MAX_SCORE,
     SKIP,
@@ -21,6 +21,7 @@ from knarr.scheduler.framework import (
     unschedulable,
 )
 from knarr.scheduler.node_info import NodeInfo
+from knarr.scheduler.pod_groups import PodGroup
 from knarr.scheduler.pod_info import PodInfo
 
 _FAR = unresolvable("node(s) didn't match pod affinity rules")
@@ -45,31 +46,31 @@ class InterPodAffinity:
         near, far = pod.affinity_terms, pod.anti_affinity_terms
         if not (unwanted or near or far):
             return SKIP
-        near_counts: _Counts = {}
-        far_counts: _Counts = {}
-        if near or far:
-            _count_terms(pod, snapshot, near_counts, far_counts)
+        near_counts, far_counts = _near_counts(pod, snapshot), _far_counts(pod, snapshot)
+        far_keys, unwanted_keys = {key for key, _ in far_counts}, {key for key, _ in unwanted}
         first_of_kind = not near_counts and all(_means(term, pod, snapshot.namespace_labels) for term in near)
 
         def judge(node: NodeInfo) -> Status | None:
             on = node.labels
             if near and not _near_enough(near, near_counts, on, first_of_kind):
                 return _FAR
-            if far_counts and any(far_counts.get((t.topology_key, on.get(t.topology_key, "")), 0) for t in far):
+            if far_counts and _meets(far_counts, far_keys, on):
                 return _NEAR
-            if unwanted and any(unwanted.get(pair, 0) for pair in on.items()):
-                return _UNWANTED
-            return None
+            return _UNWANTED if unwanted and _meets(unwanted, unwanted_keys, on) else None
 
         return PreFilterResult(judge)
 
     def score(self, pod: PodInfo, snapshot: Snapshot, nodes: Sequence[NodeInfo]) -> Sequence[int] | None:
         """The weights of all preferred terms that meet in the node's domains."""
         counts: _Counts = {}
-        picky = bool(pod.preferred_affinity or pod.preferred_anti_affinity)
-        for node in snapshot.nodes if picky else snapshot.nodes_with_affinity:
-            for other in (node.pods if picky else node.pods_with_affinity).values():
-                _rate(pod, other, node, counts, snapshot.namespace_labels)
+        for sign, terms in ((1, pod.preferred_affinity), (-1, pod.preferred_anti_affinity)):
+            for weight, term in terms:
+                for group in snapshot.groups.meant(term, snapshot.namespace_labels):
+                    _add(counts, term.topology_key, group, snapshot, sign * weight)
+        for group in snapshot.groups.with_affinity.values():
+            for weight, term in _offered(group.sample):
+                if _means(term, pod, snapshot.namespace_labels):
+                    _add(counts, term.topology_key, group, snapshot, weight)
         if not counts:
             return None
         keys = {key for key, _ in counts}
@@ -101,24 +102,36 @@ def _means(term: PodTerm, pod: PodInfo, namespace_labels: _NamespaceLabels) -> b
 def _unwanted(pod: PodInfo, snapshot: Snapshot) -> _Counts:
     """Where running pods do not want this one."""
     counts: _Counts = {}
-    for node in snapshot.nodes_with_anti_affinity:
-        for other in node.pods_with_anti_affinity.values():
-            for term in other.anti_affinity_terms:
-                if _means(term, pod, snapshot.namespace_labels):
-                    _add(counts, term.topology_key, node, 1)
+    for group in snapshot.groups.with_anti_affinity.values():
+        for term in group.sample.anti_affinity_terms:
+            if _means(term, pod, snapshot.namespace_labels):
+                _add(counts, term.topology_key, group, snapshot, 1)
     return counts
 
 
-def _count_terms(pod: PodInfo, snapshot: Snapshot, near_counts: _Counts, far_counts: _Counts) -> None:
-    near, far, of = pod.affinity_terms, pod.anti_affinity_terms, snapshot.namespace_labels
-    for node in snapshot.nodes:
-        for other in node.pods.values():
-            if near and all(_means(term, other, of) for term in near):
-                for term in near:
-                    _add(near_counts, term.topology_key, node, 1)
-            for term in far:
-                if _means(term, other, of):
-                    _add(far_counts, term.topology_key, node, 1)
+def _near_counts(pod: PodInfo, snapshot: Snapshot) -> _Counts:
+    """Where the pods are that all terms of the pod's affinity mean."""
+    counts: _Counts = {}
+    first, *others = pod.affinity_terms or (None,)
+    for group in snapshot.groups.meant(first, snapshot.namespace_labels) if first else ():
+        if all(_means(term, group.sample, snapshot.namespace_labels) for term in others):
+            for term in pod.affinity_terms:
+                _add(counts, term.topology_key, group, snapshot, 1)
+    return counts
+
+
+def _far_counts(pod: PodInfo, snapshot: Snapshot) -> _Counts:
+    """Where pods are that a term of the pod's anti-affinity means."""
+    counts: _Counts = {}
+    for term in pod.anti_affinity_terms:
+        for group in snapshot.groups.meant(term, snapshot.namespace_labels):
+            _add(counts, term.topology_key, group, snapshot, 1)
+    return counts
+
+
+def _meets(counts: _Counts, keys: Iterable[str], on: Mapping[str, str]) -> bool:
+    """Whether a node with these labels is in a domain that was counted."""
+    return any(key in on and (key, on[key]) in counts for key in keys)
 
 
 def _near_enough(terms: Sequence[PodTerm], counts: _Counts, on: Mapping[str, str], first_of_kind: bool) -> bool:  # noqa: FBT001
@@ -128,27 +141,23 @@ def _near_enough(terms: Sequence[PodTerm], counts: _Counts, on: Mapping[str, str
     return first_of_kind or all(counts.get((term.topology_key, on[term.topology_key]), 0) for term in terms)
 
 
-def _rate(pod: PodInfo, other: PodInfo, node: NodeInfo, counts: _Counts, of: _NamespaceLabels) -> None:
-    """What a running pod contributes to the domains of its node."""
-    for sign, wanted, offered in (
-        (1, pod.preferred_affinity, other.preferred_affinity),
-        (-1, pod.preferred_anti_affinity, other.preferred_anti_affinity),
-    ):
-        for weight, term in wanted:
-            if _means(term, other, of):
-                _add(counts, term.topology_key, node, sign * weight)
-        for weight, term in offered:
-            if _means(term, pod, of):
-                _add(counts, term.topology_key, node, sign * weight)
+def _offered(other: PodInfo) -> Iterator[WeightedPodTerm]:
+    """What a running pod wants of those that come, with the weights of its domains for a pod that it means."""
+    yield from other.preferred_affinity
+    for weight, term in other.preferred_anti_affinity:
+        yield WeightedPodTerm(-weight, term)
     for term in other.affinity_terms:
-        if _means(term, pod, of):
-            _add(counts, term.topology_key, node, _HARD_WEIGHT)
+        yield WeightedPodTerm(_HARD_WEIGHT, term)
 
 
-def _add(counts: _Counts, key: str, node: NodeInfo, weight: int) -> None:
-    value = node.labels.get(key)
-    if value is not None:
-        counts[key, value] = counts.get((key, value), 0) + weight
+def _add(counts: _Counts, key: str, group: PodGroup, snapshot: Snapshot, weight: int) -> None:
+    """Add a weight for each pod of a group to the domain of its node."""
+    nodes = snapshot.nodes_by_name
+    for name, count in group.nodes.items():
+        node = nodes[name]
+        value = node.labels.get(key)
+        if value is not None and node.obj is not None:
+            counts[key, value] = counts.get((key, value), 0) + weight * count
 
 
 def _may_mean(terms: Sequence[PodTerm], pod: PodInfo) -> bool:

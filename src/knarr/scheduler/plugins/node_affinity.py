@@ -39,7 +39,7 @@ class NodeAffinity:
         names = affinity.required_node_names(pod.spec)
         if names is not None and not names:
             return PreFilterResult(rejection=_CONFLICT)
-        return PreFilterResult(judge, names)
+        return PreFilterResult(judge, names, static=True)
 
     def score(self, pod: PodInfo, snapshot: Snapshot, nodes: Sequence[NodeInfo]) -> Sequence[int] | None:
         """The sum of the weights of the preferred terms that match."""

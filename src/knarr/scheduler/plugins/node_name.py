@@ -23,7 +23,7 @@ class NodeName:
         def judge(node: NodeInfo) -> Status | None:
             return None if node.name == wanted else _REFUSED
 
-        return PreFilterResult(judge)
+        return PreFilterResult(judge, static=True)
 
     def wakes(self, pod: PodInfo, event: Event) -> bool:
         """When a node is added."""

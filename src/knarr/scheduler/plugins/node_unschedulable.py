@@ -18,7 +18,7 @@ class NodeUnschedulable:
 
     def pre_filter(self, pod: PodInfo, snapshot: Snapshot) -> PreFilterResult:
         """Judge by the node alone."""
-        return SKIP if tolerated(_TAINT, pod.tolerations) else PreFilterResult(_judge)
+        return SKIP if tolerated(_TAINT, pod.tolerations) else PreFilterResult(_judge, static=True)
 
     def wakes(self, pod: PodInfo, event: Event) -> bool:
         """When a node comes that can be used, or is uncordoned."""

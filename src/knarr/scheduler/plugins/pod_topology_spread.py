@@ -48,12 +48,14 @@ class _Constraint:
             return False
         return not (self.honor_taints and node.taints and first_untolerated(node.taints, pod.tolerations) is not None)
 
-    def count(self, pod: PodInfo, node: NodeInfo) -> int:
-        """How many like pods a node has; those that terminate do not count."""
-        matches, namespace = self.selector.matches, pod.namespace
-        return sum(
-            1 for p in node.pods.values() if p.namespace == namespace and not p.terminating and matches(p.labels)
-        )
+    def like(self, pod: PodInfo, snapshot: Snapshot) -> dict[str, int]:
+        """How many like pods the nodes have that have any; those that terminate do not count."""
+        counts: dict[str, int] = {}
+        for group in snapshot.groups.selected(pod.namespace, self.selector):
+            if not group.sample.terminating:
+                for name, count in group.nodes.items():
+                    counts[name] = counts.get(name, 0) + count
+        return counts
 
 
 class PodTopologySpread:
@@ -66,7 +68,7 @@ class PodTopologySpread:
         constraints = _constraints(pod, _HARD)
         if not constraints:
             return SKIP
-        counts = _domain_counts(pod, snapshot.nodes, constraints)
+        counts = _domain_counts(pod, snapshot, constraints)
         judges = [
             _judge(constraint, domains, 1 if constraint.selector.matches(pod.labels) else 0)
             for constraint, domains in zip(constraints, counts, strict=True)
@@ -92,7 +94,7 @@ class PodTopologySpread:
         raw = [0.0] * len(nodes)
         for constraint in constraints:
             candidates = [node for node, takes_part in zip(nodes, scored, strict=True) if takes_part]
-            rate = _rating(constraint, pod, snapshot.nodes, candidates, keys if own else [])
+            rate = _rating(constraint, pod, snapshot, candidates, keys if own else [])
             raw = [total + (rate(node) if part else 0) for total, node, part in zip(raw, nodes, scored, strict=True)]
         return _normalized([_half_away(total) for total in raw], scored)
 
@@ -147,18 +149,28 @@ def _defaults(pod: PodInfo, snapshot: Snapshot) -> list[_Constraint]:
     return [_Constraint(key, skew, selector) for key, skew in _SYSTEM_DEFAULTS]
 
 
-def _domain_counts(pod: PodInfo, nodes: Sequence[NodeInfo], constraints: Sequence[_Constraint]) -> list[dict[str, int]]:
+def _domain_counts(pod: PodInfo, snapshot: Snapshot, constraints: Sequence[_Constraint]) -> list[dict[str, int]]:
     """For each constraint, the number of like pods by domain. Nodes that lack one of the labels do not count."""
-    keys = [constraint.key for constraint in constraints]
-    counts: list[dict[str, int]] = [{} for _ in constraints]
-    for node in nodes:
-        if not all(key in node.labels for key in keys):
-            continue
-        for constraint, domains in zip(constraints, counts, strict=True):
-            if constraint.includes(pod, node):
-                value = node.labels[constraint.key]
-                domains[value] = domains.get(value, 0) + (constraint.count(pod, node) if node.pods else 0)
-    return counts
+    out = []
+    for constraint, by_node in zip(constraints, _domains(pod, snapshot, constraints), strict=True):
+        counts = dict.fromkeys(by_node.values(), 0)
+        for name, count in constraint.like(pod, snapshot).items():
+            if name in by_node:
+                counts[by_node[name]] += count
+        out.append(counts)
+    return out
+
+
+def _domains(pod: PodInfo, snapshot: Snapshot, constraints: Sequence[_Constraint]) -> list[dict[str, str]]:
+    """For each constraint, the domains of the nodes that count, by the nodes' names."""
+    keys = tuple(constraint.key for constraint in constraints)
+    rules = tuple((constraint.honor_affinity, constraint.honor_taints) for constraint in constraints)
+
+    def compute() -> list[dict[str, str]]:
+        nodes = [node for node in snapshot.nodes if all(key in node.labels for key in keys)]
+        return [{node.name: node.labels[c.key] for node in nodes if c.includes(pod, node)} for c in constraints]
+
+    return snapshot.memo.get(("spread", pod.placement, keys, rules), compute)
 
 
 def _judge(constraint: _Constraint, domains: Mapping[str, int], own: int) -> Callable[[NodeInfo], Status | None]:
@@ -175,22 +187,20 @@ def _judge(constraint: _Constraint, domains: Mapping[str, int], own: int) -> Cal
 
 
 def _rating(
-    constraint: _Constraint,
-    pod: PodInfo,
-    all_nodes: Sequence[NodeInfo],
-    candidates: Sequence[NodeInfo],
-    required: Sequence[str],
+    constraint: _Constraint, pod: PodInfo, snapshot: Snapshot, candidates: Sequence[NodeInfo], required: Sequence[str]
 ) -> Callable[[NodeInfo], float]:
     """How much a node's domain is used already, weighted so that constraints with many domains count more."""
-    key, base = constraint.key, constraint.max_skew - 1
+    key, base, like = constraint.key, constraint.max_skew - 1, constraint.like(pod, snapshot)
     if key == HOSTNAME:
         weight = math.log(len(candidates) + 2)
-        return lambda node: constraint.count(pod, node) * weight + base if key in node.labels else 0.0
+        return lambda node: like.get(node.name, 0) * weight + base if key in node.labels else 0.0
     domains = {node.labels.get(key, ""): 0 for node in candidates}
-    for node in all_nodes:
+    by_name = snapshot.nodes_by_name
+    for name, count in like.items():
+        node = by_name[name]
         value = node.labels.get(key, "")
-        if node.pods and value in domains and all(name in node.labels for name in required):
-            domains[value] += constraint.count(pod, node) if constraint.includes(pod, node) else 0
+        if node.obj is not None and value in domains and all(each in node.labels for each in required):
+            domains[value] += count if constraint.includes(pod, node) else 0
     scale = math.log(len(domains) + 2)
     return lambda node: domains[node.labels[key]] * scale + base if key in node.labels else 0.0
 

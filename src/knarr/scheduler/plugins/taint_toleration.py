@@ -34,7 +34,7 @@ class TaintToleration:
                 return _REFUSED
             return None
 
-        return PreFilterResult(judge)
+        return PreFilterResult(judge, static=True)
 
     def score(self, pod: PodInfo, snapshot: Snapshot, nodes: Sequence[NodeInfo]) -> Sequence[int] | None:
         """The fewer soft taints the pod does not tolerate, the better."""
