@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from knarr.api.registry import PVCS, PVS, VOLUMEATTRIBUTESCLASSES
 from knarr.apimachinery.types import Object
-from knarr.controller.protection import finalizers
+from knarr.controller_runtime import finalizers
 from knarr.controller_runtime.changes import DONE, Context, Result
 from knarr.controller_runtime.controller import Controller, Watch, itself
 from knarr.controller_runtime.snapshot import Key, Snapshot

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from knarr.api.registry import PODS, PVCS
 from knarr.api.semantics.owners import is_controlled_by
 from knarr.apimachinery.types import Object
-from knarr.controller.protection import finalizers
+from knarr.controller_runtime import finalizers
 from knarr.controller_runtime.changes import DONE, Context, Read, Result
 from knarr.controller_runtime.controller import Controller, Watch, itself
 from knarr.controller_runtime.snapshot import Key, Snapshot

@@ -6,7 +6,7 @@ Input: a volume. Output: it with its finalizer, or without once it is being dele
 from __future__ import annotations
 
 from knarr.api.registry import PVS
-from knarr.controller.protection import finalizers
+from knarr.controller_runtime import finalizers
 from knarr.controller_runtime.changes import DONE, Context, Result
 from knarr.controller_runtime.controller import Controller, Watch, itself
 from knarr.controller_runtime.snapshot import Key, Snapshot
