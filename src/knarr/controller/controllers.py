@@ -11,6 +11,7 @@ from knarr.api.resources import Resource
 from knarr.controller import (
     cluster_dns,
     cluster_role_aggregation,
+    cronjob,
     daemonset,
     deployment,
     disruption,
@@ -35,6 +36,7 @@ from knarr.controller import (
     statefulset,
     taint_eviction,
     token_secrets,
+    ttl_after_finished,
     volume_expand,
 )
 from knarr.controller.bootstrap_tokens import cleaner as token_cleaner
@@ -88,6 +90,8 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         replicaset.CONTROLLER,
         replication_controller.CONTROLLER,
         job.CONTROLLER,
+        cronjob.CONTROLLER,
+        ttl_after_finished.CONTROLLER,
         statefulset.CONTROLLER,
         daemonset.controller(),
         endpoint_slice.CONTROLLER,

@@ -12,6 +12,9 @@ _MONTHS = {name: at + 1 for at, name in enumerate(_MONTH_NAMES)}
 _DAYS = {name: at for at, name in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])}
 
 
+_NOTHING = (0, 0, 0)
+
+
 class _Field(NamedTuple):
     low: int
     high: int
@@ -30,7 +33,7 @@ def problem(schedule: str) -> str:
     if len(fields) != len(_FIELDS):
         return f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]"
     for value, known in zip(fields, _FIELDS, strict=True):
-        for part in value.split(","):
+        for part in filter(None, value.split(",")):
             wrong = _range(part, known)
             if wrong:
                 return wrong
@@ -49,14 +52,20 @@ def _descriptor(text: str) -> str:
 
 
 def _range(expression: str, known: _Field) -> str:
+    given, wrong = _span(expression, known)
+    return wrong or _bounds(expression, known, given)
+
+
+def _span(expression: str, known: _Field) -> tuple[tuple[int, int, int], str]:
+    """First and last number and the step, and what is wrong with them as numbers."""
     span, *steps = expression.split("/")
     if len(steps) > 1:
-        return f"too many slashes: {expression}"
+        return _NOTHING, f"too many slashes: {expression}"
     first, *more = span.split("-")
     if first in ("*", "?"):
         low, high, wrong = known.low, known.high, ""
     elif len(more) > 1:
-        return f"too many hyphens: {expression}"
+        return _NOTHING, f"too many hyphens: {expression}"
     else:
         low, wrong = _number(first, known.names)
         high = low
@@ -67,7 +76,7 @@ def _range(expression: str, known: _Field) -> str:
     step = 1
     if not wrong and steps:
         step, wrong = _number(steps[0], {})
-    return wrong or _bounds(expression, known, (low, high, step))
+    return (low, high, step), wrong
 
 
 def _bounds(expression: str, known: _Field, given: tuple[int, int, int]) -> str:
@@ -89,3 +98,21 @@ def _number(text: str, named: dict[str, int]) -> tuple[int, str]:
         return 0, f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax'
     number = int(text)
     return number, "" if number >= 0 else f"negative number ({number}) not allowed: {text}"
+
+
+def values(text: str, place: int) -> frozenset[int]:
+    """What a field of a schedule that has no problem stands for; `place` is its position, from 0."""
+    found: set[int] = set()
+    for part in filter(None, text.split(",")):
+        low, high, step = _span(part, _FIELDS[place])[0]
+        found.update(range(low, high + 1, step))
+    return frozenset(found)
+
+
+def is_any(text: str) -> bool:
+    """Whether a field leaves the choice to the others: one of its parts is `*` or `?` without steps."""
+    return any(_is_any(*part.split("/")) for part in text.split(","))
+
+
+def _is_any(span: str, step: str = "1") -> bool:
+    return span.split("-")[0] in ("*", "?") and int(step) == 1

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 
 from knarr.api.registry import JOBS, PODS
 from knarr.api.semantics import conditions, owners
+from knarr.api.semantics.jobs import is_finished
 from knarr.apimachinery import labels, timestamps
 from knarr.apimachinery.types import Object
 from knarr.controller.job import manage, orphans, pods, tracking, verdict
-from knarr.controller.job.facts import Facts, is_finished, is_suspended
+from knarr.controller.job.facts import Facts, is_suspended
 from knarr.controller.job.manage import Managed
 from knarr.controller.job.tracking import Tracked
 from knarr.controller_runtime.changes import DONE, Change, Context, Create, Delete, EventNote, Failure, Result, Update

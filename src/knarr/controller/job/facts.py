@@ -37,11 +37,6 @@ def true_condition(job: Object, kind: str) -> Object | None:
     return found if found is not None and found.get("status") == "True" else None
 
 
-def is_finished(job: Object) -> bool:
-    """Whether the Job is complete or has failed."""
-    return any(true_condition(job, kind) is not None for kind in ("Complete", "Failed"))
-
-
 @dataclass(frozen=True)
 class Facts:
     """A Job and its pods at one moment."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from knarr.api.registry import JOBS
 from knarr.api.semantics import owners
+from knarr.api.semantics.jobs import is_finished
 from knarr.apimachinery.types import Object
 from knarr.controller.job import manage, pods
-from knarr.controller.job.facts import is_finished
 from knarr.controller_runtime.changes import DONE, Context, Read, Result
 from knarr.controller_runtime.snapshot import Key, Snapshot
 

@@ -1,0 +1,61 @@
+"""Deletes Jobs some time after they have ended: `spec.ttlSecondsAfterFinished`.
+
+Input: a Job, the moment. Output: when to look again, or its deletion, of exactly the state that a live read has shown:
+the time to live may just have been raised. A Job that ended in the future (clocks differ) waits until then and longer.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from knarr.api.registry import JOBS
+from knarr.api.semantics.jobs import finished_condition
+from knarr.apimachinery import timestamps
+from knarr.apimachinery.types import Object
+from knarr.controller_runtime.changes import DONE, Context, Delete, Read, Result
+from knarr.controller_runtime.controller import Controller, Watch, itself
+from knarr.controller_runtime.snapshot import Key, Snapshot
+
+#: Seconds after which a Job that lives long is looked at again.
+_LONGEST = 86400.0
+
+
+def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
+    """Delete a Job whose time is over."""
+    left = _seconds_left(snapshot.get(*key), context.now)
+    if left is None:
+        return DONE
+    if left > 0:
+        return Result(requeue_after=min(left, _LONGEST))
+    read = Read(*key)
+    if read not in context.live:
+        return Result(reads=(read,))
+    live = context.live[read]
+    left = _seconds_left(live, context.now)
+    if live is None or left is None:
+        return DONE
+    if left > 0:
+        return Result(requeue_after=min(left, _LONGEST))
+    meta = live["metadata"]
+    version = meta.get("resourceVersion", "")
+    uid = meta["uid"]
+    return Result((Delete(JOBS, key.namespace, key.name, uid, "Foreground", resource_version=version),))
+
+
+def _seconds_left(job: Object | None, now: datetime) -> float | None:
+    """Seconds until a Job may go; None for one that stays."""
+    if job is None or job["metadata"].get("deletionTimestamp"):
+        return None
+    seconds, ended = job["spec"].get("ttlSecondsAfterFinished"), finished_condition(job)
+    if seconds is None or ended is None or not ended.get("lastTransitionTime"):
+        return None
+    return float(seconds - (now - timestamps.parse(ended["lastTransitionTime"])).total_seconds())
+
+
+CONTROLLER = Controller(
+    name="ttl-after-finished-controller",
+    resource=JOBS,
+    watches=(Watch(JOBS, itself(JOBS)),),
+    writes=("delete jobs",),
+    reconcile=reconcile,
+)
