@@ -1,9 +1,9 @@
 """What one user's flood does to another.
 
-Starts a bare server in a fresh folder on loopback. One service account sends writes (dry runs) on 200 connections,
-from a process of its own, while another reads single objects one after the other. Printed: how long the
-reads took before and during the flood, and what became of the flood's requests.
-Usage: python -m bench.floodbench [--seconds N]
+Starts a bare server in a fresh folder on loopback. One service account sends writes (dry runs), or lists of 3,000
+objects, on 200 connections, from a process of its own, while another reads single objects one after the other. Printed:
+how long the reads took before and during the flood, and what became of the flood's requests.
+Usage: python -m bench.floodbench [--seconds N] [--flood writes|lists|tables]
 """
 
 from __future__ import annotations
@@ -21,31 +21,37 @@ from typing import Any
 
 import uvloop
 
-from bench.measure import Connection, bare_server, tls
+from bench.measure import JSON, Connection, bare_server, tls
 from knarr.cmd.api import Api, Unreachable
 from knarr.component_base import kubeconfig
 
-FLOODERS, OBJECTS, MOST_READS = 200, 300, 5000
+FLOODERS, OBJECTS, MOST_READS = 200, 3000, 5000
 MAPS = "/api/v1/namespaces/bench/configmaps"
+DRY = {"metadata": {"name": "flood"}, "data": {"k": "x" * 500}}
+#: What the flood sends, by its name: method, path, body, what it accepts.
+FLOODS: dict[str, tuple[str, str, Any, str]] = {
+    "writes": ("POST", f"{MAPS}?dryRun=All", DRY, JSON),
+    "lists": ("GET", MAPS, None, JSON),
+    "tables": ("GET", f"{MAPS}?labelSelector=a%21%3Db", None, f"{JSON};as=Table;v=v1;g=meta.k8s.io"),
+}
 
 
-async def _flood(access: kubeconfig.Access, seconds: float, told: Any) -> None:
+async def _flood(access: kubeconfig.Access, kind: str, seconds: float, told: Any) -> None:
     context, statuses, until = tls(access), Counter[int](), time.monotonic() + seconds
-
-    body = {"metadata": {"name": "flood"}, "data": {"k": "x" * 500}}
+    method, path, body, accept = FLOODS[kind]
 
     async def one() -> None:
         connection = await Connection(access, context).open()
         while time.monotonic() < until:
-            statuses[await connection.call("POST", f"{MAPS}?dryRun=All", body)] += 1
+            statuses[await connection.call(method, path, body, accept=accept)] += 1
         await connection.close()
 
     await asyncio.gather(*(one() for _ in range(FLOODERS)))
     told.send(dict(statuses))
 
 
-def flood(access: kubeconfig.Access, seconds: float, told: Any) -> None:
-    uvloop.run(_flood(access, seconds, told))
+def flood(access: kubeconfig.Access, kind: str, seconds: float, told: Any) -> None:
+    uvloop.run(_flood(access, kind, seconds, told))
 
 
 async def reads(access: kubeconfig.Access, seconds: float) -> list[float]:
@@ -98,12 +104,12 @@ def show(when: str, times: list[float]) -> None:
     )
 
 
-async def measure(folder: Path, seconds: float) -> None:
+async def measure(folder: Path, kind: str, seconds: float) -> None:
     access = await prepare(kubeconfig.load(folder / "kubeconfig"))
     show("alone", await reads(access["quiet"], 2))
     spawning = multiprocessing.get_context("spawn")
     here, there = spawning.Pipe()
-    noise = spawning.Process(target=flood, args=(access["noisy"], seconds, there))
+    noise = spawning.Process(target=flood, args=(access["noisy"], kind, seconds, there))
     noise.start()
     await asyncio.sleep(3)
     show("in the flood", await reads(access["quiet"], seconds - 6))
@@ -128,10 +134,11 @@ def await_ready(folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--flood", choices=FLOODS, default="writes")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, bare_server(Path(name)):
         await_ready(Path(name))
-        uvloop.run(measure(Path(name), arguments.seconds))
+        uvloop.run(measure(Path(name), arguments.flood, arguments.seconds))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from knarr.component_base import kubeconfig
 
+JSON = "application/json"
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -74,10 +75,10 @@ class Connection:
         self._reader, self._writer = await asyncio.open_connection(host, port, ssl=self._context, limit=1 << 26)
         return self
 
-    async def call(self, method: str, path: str, body: object = None, kind: str = "application/json") -> int:
+    async def call(self, method: str, path: str, body: object = None, kind: str = JSON, accept: str = JSON) -> int:
         """Send one request, read the whole answer; gives the status."""
         data = b"" if body is None else json.dumps(body).encode()
-        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n"
         head += f"Authorization: Bearer {self._token}\r\n" if self._token else ""
         head += f"Content-Type: {kind}\r\nContent-Length: {len(data)}\r\n\r\n"
         self._writer.write(head.encode() + data)

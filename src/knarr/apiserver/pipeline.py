@@ -104,7 +104,7 @@ class Pipeline:
             if self.ctx.aggregator.route(request.path) is not None:
                 return None
             flow = request.flow
-            if flow is not None and not flow.level.free:
+            if flow is not None and not self._at_once(flow, info):
                 return None
             response = dispatch.quick(self.ctx, request, info)
         except StatusError as failure:
@@ -170,16 +170,26 @@ class Pipeline:
         if flow is None:
             return await self._in_time(request, info)
         metrics, key = self.ctx.metrics.flows, flow.labels
-        if flow.level.limit is not None and not await self._enter_level(flow):
+        limited = flow.level.limit is not None
+        if limited and not await self._enter_level(flow):
             return responses.too_many_requests()
         metrics.dispatched.add(key)
         metrics.running.add(key)
         try:
+            turns = self.ctx.flow_control.turns
+            if limited and not turns.free(flow.key) and not await turns.wait(flow.key):
+                return responses.too_many_requests()
             return await self._in_time(request, info)
         finally:
             metrics.running.add(key, -1)
-            if flow.level.limit is not None:
+            if limited:
                 flow.level.leave()
+
+    def _at_once(self, flow: Flow, info: RequestInfo) -> bool:
+        """Whether a read need not wait. Single objects never wait for a turn: they are less work than waiting is."""
+        if flow.level.limit is None:
+            return True
+        return flow.level.free and (info.verb != "list" or self.ctx.flow_control.turns.free(flow.key))
 
     async def _enter_level(self, flow: Flow) -> bool:
         """Take a seat; False for who must come back later."""

@@ -12,6 +12,7 @@ from knarr.api import registry
 from knarr.apimachinery.types import Object
 from knarr.component_base.http import Request
 
+RBAC = "rbac.authorization.k8s.io"
 TEMPLATES = f"/api/v1/namespaces/{NAMESPACE}/podtemplates"
 LEVEL: Object = {
     "metadata": {"name": "closed"},
@@ -117,6 +118,27 @@ def test_a_closed_priority_level_turns_its_flow_away(tmp_path: Path) -> None:
                 assert (await ask(world, path)).status == 200
             await client.delete(registry.FLOWSCHEMAS, "closed")
             assert (await ask(world, "/version", user="busy")).status == 200
+
+    asyncio.run(main())
+
+
+def test_a_flood_of_dear_lists_lets_others_pass(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            admin, noisy, quiet = world.client(), world.client("noisy"), world.client("quiet")
+            subjects = [{"kind": "User", "apiGroup": RBAC, "name": name} for name in ("noisy", "quiet")]
+            ref = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"}
+            binding = {"metadata": {"name": "both"}, "roleRef": ref, "subjects": subjects}
+            await admin.create(registry.resource("clusterrolebindings", RBAC), binding)
+            for number in range(400):
+                await admin.create(registry.CONFIGMAPS, config_map(f"m{number}", a="b"), NAMESPACE)
+            dear = {"labelSelector": "a!=c", "fieldSelector": "metadata.name!=x"}
+            flood = [asyncio.ensure_future(noisy.list(registry.CONFIGMAPS, NAMESPACE, **dear)) for _ in range(100)]
+            await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
+            # A list, too, does not wait for all that came before it.
+            assert len((await quiet.list(registry.CONFIGMAPS, NAMESPACE, **dear))["items"]) == 400
+            assert sum(task.done() for task in flood) < 60
+            assert all(len(found["items"]) == 400 for found in await asyncio.gather(*flood))
 
     asyncio.run(main())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from knarr.apiserver.cache_reader import CacheReader
 from knarr.apiserver.flowcontrol import classify
 from knarr.apiserver.flowcontrol.classify import Schema
 from knarr.apiserver.flowcontrol.levels import Level, join, levels
+from knarr.apiserver.flowcontrol.turns import Turns
 from knarr.apiserver.request import RequestInfo, Response, UserInfo
 from knarr.apiserver.watch_cache import Change, Collection
 
@@ -39,6 +41,7 @@ class FlowControl:
 
     def __init__(self, reader: CacheReader) -> None:
         self._reader = reader
+        self.turns = Turns(time.perf_counter)
         self._schemas: list[Schema] | None = None
         self._levels: dict[str, Level] = {}
         self._known: dict[tuple[object, ...], Flow | None] = {}
