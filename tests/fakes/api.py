@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from knarr.api.conversion import scales
 from knarr.api.registry import PODS, lookup
 from knarr.api.resources import Resource
 from knarr.apimachinery import errors, merge_patch, strategic, timestamps
@@ -54,6 +55,8 @@ class FakeApi:
         #: What stands under paths that name no stored object: discovery, scales.
         self.documents: dict[str, Object] = {}
         self.uids = 0
+        #: What other servers answer, by API group: of path and query.
+        self.outside: dict[str, Callable[[str, Mapping[str, str]], Object]] = {}
         #: Pods on a node stay until the kubelet (the test) removes them.
         self.graceful = True
 
@@ -218,6 +221,9 @@ class FakeTransport:
         return Answer(200, {}, encoded)
 
     def _answer(self, method: str, path: str, query: Mapping[str, str], body: Any, content_type: str) -> Object:
+        outside = self.api.outside.get(path.split("/")[2])
+        if outside is not None:
+            return outside(path, query)
         if method == "GET" and path in self.api.documents:
             return self.api.documents[path]
         if len(path.split("/")) == (3 if path.startswith("/api/") else 4):
@@ -230,6 +236,8 @@ class FakeTransport:
                 "metadata": {"resourceVersion": str(self.api.revision)},
                 "items": items,
             }
+        if subresource == "scale":
+            return self._scale(resource, (namespace, name), body if method == "PUT" else None)
         if method == "GET":
             return self.api.get(resource, namespace, name)
         if method == "POST":
@@ -243,6 +251,12 @@ class FakeTransport:
         for obj in list(self.api.list(resource, namespace)):
             self.api.delete(resource, (namespace, obj["metadata"]["name"]), body)
         return {"kind": "Status", "status": "Success", "metadata": {}}
+
+    def _scale(self, resource: Resource, place: Place, written: Object | None) -> Object:
+        found = self.api.get(resource, *place)
+        if written is not None:
+            found = self.api.update(resource, scales.set_scale(found, written))
+        return scales.scale_of(found)
 
     async def watch(self, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
         raise NotImplementedError("watches of the fake come from FakeInformers")
@@ -265,7 +279,8 @@ def _parse(path: str) -> tuple[Resource, str, str, str]:
     if rest[0] == "namespaces" and len(rest) > 2 and lookup(group, version, rest[2]) is not None:
         namespace, rest = rest[1], rest[2:]
     resource = lookup(group, version, rest[0])
-    assert resource is not None, path
+    if resource is None:
+        raise errors.page_not_found()
     return resource, namespace, rest[1] if len(rest) > 1 else "", rest[2] if len(rest) > 2 else ""
 
 

@@ -40,9 +40,9 @@ class Client:
         """Read a collection: the `…List` object. Options are query parameters (`labelSelector`, `limit`, …)."""
         return await self._call("GET", resource.path(namespace), options)
 
-    async def document(self, path: str) -> Object:
-        """What stands under a path that names no resource: OpenAPI, discovery."""
-        return await self._call("GET", path, {})
+    async def document(self, path: str, **options: str) -> Object:
+        """What stands under a path: OpenAPI, discovery, resources of other servers. Options are query parameters."""
+        return await self._call("GET", path, options)
 
     async def create(
         self,

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from knarr.apimachinery import durations
+
+if TYPE_CHECKING:
+    # Loaded with the controllers, not with the flags.
+    from knarr.controller.podautoscaler import Settings
 
 #: What is built in beside Kubernetes itself and may be left out, as K3s calls it.
 PACKAGED = ("metrics-server",)
@@ -26,6 +31,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, default, text in _PERIODS:
         add(_AUTOSCALER + name, type=_period, default=default, help=f"{text} (default: {default:.0f}s)")
     add(f"{_AUTOSCALER}tolerance", type=float, default=0.1, help="by what part of the target use may differ from it")
+
+
+def settings(arguments: argparse.Namespace) -> Settings:
+    """The settings of autoscalers."""
+    from knarr.controller.podautoscaler import Settings
+
+    def given(name: str) -> float:
+        return float(getattr(arguments, f"horizontal_pod_autoscaler_{name}"))
+
+    return Settings(
+        sync_period=given("sync_period"),
+        downscale_stabilization=given("downscale_stabilization"),
+        cpu_initialization=given("cpu_initialization_period"),
+        initial_readiness=given("initial_readiness_delay"),
+        tolerance=given("tolerance"),
+    )
 
 
 def _period(text: str) -> float:

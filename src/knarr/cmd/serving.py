@@ -19,7 +19,7 @@ from knarr.apimachinery.errors import StatusError
 from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.connect import connectors
 from knarr.apiserver.server import ApiServer, ServerConfig, build
-from knarr.cmd import audit, datastore, identity, shared_secrets
+from knarr.cmd import audit, autoscaling_flags, datastore, identity, shared_secrets
 from knarr.cmd.identity import Authorities, FlagError
 from knarr.cmd.renewal import Renewal
 from knarr.cmd.server_files import Files, node_name
@@ -85,6 +85,7 @@ async def _control(running: Running) -> None:
         sign=_sign(running.files),
         sign_token=running.api.ctx.token_requests.signer.sign,
         certificate_life=running.arguments.cluster_signing_duration,
+        autoscaling=autoscaling_flags.settings(running.arguments),
     )
     registry = running.api.ctx.metrics.registry
     identity = datastore.identity(running.arguments, node_name(running.arguments))

@@ -28,6 +28,7 @@ from knarr.controller import (
     node_ttl,
     persistent_volume,
     pod_gc,
+    podautoscaler,
     policy_status,
     resource_quota,
     root_ca,
@@ -65,6 +66,7 @@ class Settings:
     sign: signing.Sign | None = None
     #: Signs the tokens of service accounts that stand in Secrets; without it they get none.
     sign_token: token_secrets.Sign | None = None
+    autoscaling: podautoscaler.Settings = podautoscaler.Settings()
     certificate_life: datetime.timedelta = datetime.timedelta(days=365)
 
 
@@ -105,6 +107,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         disruption.CONTROLLER,
         policy_status.CONTROLLER,
         pod_gc.controller(settings.terminated_pods),
+        podautoscaler.controller(settings.autoscaling),
         resource_quota.controller(_in_namespaces()),
         persistent_volume.CONTROLLER,
         volume_expand.CONTROLLER,

@@ -120,8 +120,18 @@ class Document(NamedTuple):
     path: str
 
 
+class Attempt(NamedTuple):
+    """A live read that may be refused: the answer is the object, or the `Status` that says why there is none.
+
+    For what other servers answer, and for subresources; `query` are parameters as (name, value).
+    """
+
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+
+
 #: What a reconciler may have looked up before it decides.
-Lookup = Read | Ask | Document
+Lookup = Read | Ask | Document | Attempt
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from knarr.component_base import logs
 from knarr.component_base.clock import Clock
 from knarr.controller_runtime.changes import (
     Ask,
+    Attempt,
     Change,
     Create,
     Delete,
@@ -97,6 +98,8 @@ class Executor:
             try:
                 if isinstance(read, Ask):
                     return await self.client.create(read.resource, orjson.loads(read.body))
+                if isinstance(read, Attempt):
+                    return await self.client.document(read.path, **dict(read.query))
                 if isinstance(read, Document):
                     return await self.client.document(read.path)
                 if read.name:
@@ -105,6 +108,8 @@ class Executor:
             except ConnectionError:
                 pause = await self._pause(pause)
             except StatusError as error:
+                if isinstance(read, Attempt):
+                    return error.status()
                 if error.code not in (404, 405):
                     raise
                 return None

@@ -37,12 +37,16 @@ class Overlay:
     def wrote(self, resource: Resource, obj: Object) -> None:
         """Show this answer of a create, update, patch or graceful delete."""
         revision = revision_of(obj)
-        base = self._base.get(resource, *_place(obj))
-        if (base is not None and revision_of(base) >= revision) or self._revision(resource) >= revision:
+        # In this order: there is nothing to compare with for a resource that nobody watches.
+        if self._revision(resource) >= revision or self._shown(resource, _place(obj)) >= revision:
             self._forget(resource, _place(obj))
             return
         written = _Written(obj, obj["metadata"].get("uid", ""), revision)
         self._written.setdefault(resource, {})[_place(obj)] = written
+
+    def _shown(self, resource: Resource, place: Place) -> int:
+        base = self._base.get(resource, *place)
+        return revision_of(base) if base is not None else -1
 
     def removed(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         """Show the object with this uid no more."""
