@@ -5,8 +5,6 @@ Source: pkg/controlplane/controller/crdregistration, k8s.io/kube-aggregator/pkg/
 
 from __future__ import annotations
 
-import asyncio
-
 from knarr.api import registry
 from knarr.api.bootstrap import system
 from knarr.apimachinery.errors import StatusError
@@ -15,6 +13,7 @@ from knarr.apiserver import loopback
 from knarr.apiserver.cache_reader import decode
 from knarr.apiserver.context import Context
 from knarr.apiserver.watch_cache import Change, Collection
+from knarr.apiserver.worklist import Worklist
 from knarr.component_base.http_server import Handler
 from knarr.component_base.tasks import Tasks
 
@@ -32,8 +31,7 @@ class CustomApiServices:
         self._tasks = tasks
         #: The versions that the definitions of a group serve, by name of the definition.
         self._versions: dict[str, dict[str, frozenset[str]]] = {}
-        self._waiting: dict[str, None] = {}
-        self._news = asyncio.Event()
+        self._worklist = Worklist(self._settle)
 
     def start(self) -> None:
         """Put right what is not, and follow changes from now on."""
@@ -42,9 +40,9 @@ class CustomApiServices:
             self._note(crd)
         for api_service in self._ctx.reader.list(*_API_SERVICES):
             if _is_ours(api_service):
-                self._want(api_service["spec"]["group"])
+                self._worklist.want(api_service["spec"]["group"])
         self._ctx.cache.listen(self.on_change, registry.CUSTOMRESOURCEDEFINITIONS.group, registry.APISERVICES.group)
-        self._tasks.forever(self._work, "custom-api-services")
+        self._tasks.forever(self._worklist.work, "custom-api-services")
 
     def on_change(self, collection: Collection, change: Change) -> None:
         """Look at the group that a change is about."""
@@ -54,10 +52,10 @@ class CustomApiServices:
                 self._drop(change.entry.head.metadata.name)
             else:
                 self._note(decode(collection, change.entry))
-        elif resource is registry.APISERVICES and change.deleted:
+        elif resource is registry.APISERVICES:
             group = change.entry.head.metadata.name.partition(".")[2]
             if group in self._versions:
-                self._want(group)
+                self._worklist.want(group)
 
     def _note(self, crd: Object) -> None:
         spec, name = crd["spec"], crd["metadata"]["name"]
@@ -65,29 +63,12 @@ class CustomApiServices:
         known = self._versions.setdefault(spec["group"], {})
         if known.get(name) != versions:
             known[name] = frozenset(versions)
-            self._want(spec["group"])
+            self._worklist.want(spec["group"])
 
     def _drop(self, name: str) -> None:
         group = name.partition(".")[2]
         self._versions.get(group, {}).pop(name, None)
-        self._want(group)
-
-    def _want(self, group: str) -> None:
-        self._waiting[group] = None
-        self._news.set()
-
-    async def _work(self) -> None:
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            while self._waiting:
-                group = next(iter(self._waiting))
-                del self._waiting[group]
-                try:
-                    await self._settle(group)
-                except StatusError:
-                    self._want(group)
-                    raise
+        self._worklist.want(group)
 
     async def _settle(self, group: str) -> None:
         """Make what is missing in a group, and delete what is too much. Raises `StatusError`."""
@@ -96,11 +77,18 @@ class CustomApiServices:
         if not definitions:
             self._versions.pop(group, None)
         for version in sorted(wanted):
-            if self._ctx.reader.get(*_API_SERVICES, "", f"{version}.{group}") is None:
-                obj = system.custom_api_service(group, version)
-                await self._call("POST", registry.APISERVICES.path(), obj)
+            await self._ensure(system.custom_api_service(group, version))
         for name in self._unwanted(group, wanted):
             await self._call("DELETE", registry.APISERVICES.path("", name))
+
+    async def _ensure(self, wanted: Object) -> None:
+        """Make an APIService, or have it say again what it should; one that the user has made his own stays his."""
+        name = wanted["metadata"]["name"]
+        found = self._ctx.reader.get(*_API_SERVICES, "", name)
+        if found is None:
+            await self._call("POST", registry.APISERVICES.path(), wanted)
+        elif _is_managed(found) and found["spec"] != wanted["spec"]:
+            await self._call("PUT", registry.APISERVICES.path("", name), {**found, "spec": wanted["spec"]})
 
     def _unwanted(self, group: str, wanted: frozenset[str]) -> list[str]:
         collection = self._ctx.cache.collection(registry.APISERVICES)
@@ -121,9 +109,12 @@ class CustomApiServices:
                 raise
 
 
+def _is_managed(api_service: Object) -> bool:
+    return (api_service["metadata"].get("labels") or {}).get(system.AUTOMANAGED) == "true"
+
+
 def _is_ours(api_service: Object) -> bool:
-    labels = api_service["metadata"].get("labels") or {}
-    return bool(labels.get(system.AUTOMANAGED) == "true" and not api_service["spec"].get("service"))
+    return _is_managed(api_service) and not api_service["spec"].get("service")
 
 
 def _stands(crd: Object) -> bool:

@@ -57,6 +57,11 @@ def has(world: World, name: str) -> bool:
     return world.api.ctx.reader.get("apiservices", "apiregistration.k8s.io", "", name) is not None
 
 
+def priority(world: World, name: str) -> int:
+    found = world.api.ctx.reader.get("apiservices", "apiregistration.k8s.io", "", name)
+    return int(found["spec"]["versionPriority"]) if found is not None else 0
+
+
 def test_versions_of_custom_resources_are_registered_and_forgotten(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path) as world:
@@ -81,5 +86,32 @@ def test_versions_of_custom_resources_are_registered_and_forgotten(tmp_path: Pat
             with pytest.raises(StatusError):
                 await client.get(APISERVICES, "v1.example.com")
             assert has(world, "v1.apps")
+
+    asyncio.run(main())
+
+
+def test_who_changes_one_has_it_set_right_unless_it_is_his_own(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as world:
+            client, name = world.client(), "v1.example.com"
+            await client.create(CUSTOMRESOURCEDEFINITIONS, definition(version()))
+            await eventually(lambda: has(world, name))
+            found = await client.get(APISERVICES, name)
+            found["spec"]["versionPriority"] = 7
+            found = await client.update(APISERVICES, found)
+            await eventually(lambda: priority(world, name) == 100)
+            found = await client.get(APISERVICES, name)
+            labels = found["metadata"].pop("labels")
+            found["spec"]["versionPriority"] = 7
+            found = await client.update(APISERVICES, found)
+            # The worker has looked at it when it has made this one.
+            crd = await client.get(CUSTOMRESOURCEDEFINITIONS, "widgets.example.com")
+            crd["spec"]["versions"].append(version("v2", storage=False))
+            await client.update(CUSTOMRESOURCEDEFINITIONS, crd)
+            await eventually(lambda: has(world, "v2.example.com"))
+            assert priority(world, name) == 7
+            found = await client.get(APISERVICES, name)
+            await client.update(APISERVICES, {**found, "metadata": {**found["metadata"], "labels": labels}})
+            await eventually(lambda: priority(world, name) == 100)
 
     asyncio.run(main())

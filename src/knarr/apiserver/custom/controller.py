@@ -5,8 +5,6 @@ Names are given by one worker, one definition after the other: who asks first ha
 
 from __future__ import annotations
 
-import asyncio
-
 from knarr.api.custom import status
 from knarr.api.registry import CUSTOMRESOURCEDEFINITIONS
 from knarr.apimachinery import timestamps
@@ -17,6 +15,7 @@ from knarr.apiserver.context import Context
 from knarr.apiserver.custom.cleanup import Cleanup
 from knarr.apiserver.custom.registry import CustomResources
 from knarr.apiserver.watch_cache import Change, Collection
+from knarr.apiserver.worklist import Worklist
 from knarr.component_base import logs
 from knarr.component_base.http_server import Handler
 from knarr.component_base.tasks import Tasks
@@ -35,16 +34,15 @@ class DefinitionController:
         self._custom = custom
         self._handler = handler
         self._tasks = tasks
-        self._waiting: dict[str, None] = {}
-        self._news = asyncio.Event()
+        self._worklist = Worklist(self._look_at)
         self._ending: set[str] = set()
 
     def start(self) -> None:
         """Look at those that an earlier end left undone, and from now on at those that change."""
         for name in self._custom.unsettled():
-            self._wanted(name)
+            self._worklist.want(name)
         self._ctx.cache.listen(self.on_change, CUSTOMRESOURCEDEFINITIONS.group)
-        self._tasks.forever(self._work, "custom-resource-definitions")
+        self._tasks.forever(self._worklist.work, "custom-resource-definitions")
 
     def on_change(self, collection: Collection, change: Change) -> None:
         """Look at a definition, and at those that wait for its names."""
@@ -52,22 +50,9 @@ class DefinitionController:
             return
         name: str = change.entry.head.metadata.name
         if not change.deleted:
-            self._wanted(name)
+            self._worklist.want(name)
         for other in self._custom.waiting(name.partition(".")[2]):
-            self._wanted(other)
-
-    def _wanted(self, name: str) -> None:
-        self._waiting[name] = None
-        self._news.set()
-
-    async def _work(self) -> None:
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            while self._waiting:
-                name = next(iter(self._waiting))
-                del self._waiting[name]
-                await self._look_at(name)
+            self._worklist.want(other)
 
     async def _look_at(self, name: str) -> None:
         crd = self._ctx.reader.get(*_DEFINITION, "", name)
