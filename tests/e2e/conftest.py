@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.apps import Apps
 from tests.e2e.cluster import ROOT, Cluster, needs_root, until
+from tests.e2e.rest import Rest
 
 _NUMBERS = itertools.count()
 
@@ -60,6 +62,22 @@ def api_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield one
     finally:
         one.down()
+
+
+@pytest.fixture
+def apps(ns: str, cluster: Cluster) -> Apps:
+    """A fresh namespace for workloads that run."""
+    return Apps(Rest(cluster.kubeconfig), ns, plays=False)
+
+
+@pytest.fixture
+def paper_apps(api_only: Cluster, request: pytest.FixtureRequest) -> Iterator[Apps]:
+    """A fresh namespace for workloads of which the controllers alone are looked at: no node runs their pods."""
+    rest = Rest(api_only.kubeconfig)
+    name = request.node.name.removeprefix("test_").replace("_", "-")[:58].strip("-")
+    rest.ok("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    yield Apps(rest, name, plays=True)
+    rest("DELETE", f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture

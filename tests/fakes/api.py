@@ -99,6 +99,8 @@ class FakeApi:
             raise errors.conflict(resource.plural, resource.group, place[1], "uid mismatch")
         if new["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
             raise errors.conflict(resource.plural, resource.group, place[1], errors.MODIFIED)
+        if new["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
+            raise errors.conflict(resource.plural, resource.group, place[1], errors.MODIFIED)
         return self._replace(resource, old, copy.deepcopy(new), subresource)
 
     def delete(self, resource: Resource, place: Place, options: Object) -> Object:
@@ -176,7 +178,8 @@ class FakeApi:
 
     def _store(self, resource: Resource, old: Object | None, new: Object) -> Object:
         self.revision += 1
-        new["metadata"]["resourceVersion"] = str(self.revision)
+        # What others hold must stay as it is.
+        new["metadata"] = {**new["metadata"], "resourceVersion": str(self.revision)}
         new.setdefault("apiVersion", resource.api_version)
         new.setdefault("kind", resource.kind)
         place = (new["metadata"].get("namespace", ""), new["metadata"]["name"])
