@@ -22,7 +22,7 @@ class Sim:
     def __init__(self, seed: int) -> None:
         self.world = FaultyWorld((disruption.CONTROLLER, replicaset.CONTROLLER), seed)
         self.random, self.api, self.wrong = self.world.random, self.world.api, self.world.wrong
-        spec = {
+        spec: Object = {
             "replicas": 4,
             "selector": {"matchLabels": {"app": "a"}},
             "template": {"metadata": {"labels": {"app": "a"}}},
@@ -53,7 +53,7 @@ class Sim:
         if draw < 0.1:
             self.api.change_spec(REPLICASETS, NS, "r", replicas=self.random.randint(1, 6))
         elif draw < 0.2:
-            least = self.random.choice([{"minAvailable": 2}, {"minAvailable": "50%"}, {"maxUnavailable": 1}])
+            least: Object = self.random.choice([{"minAvailable": 2}, {"minAvailable": "50%"}, {"maxUnavailable": 1}])
             selector = self.budget()["spec"]["selector"]
             kept = self.budget()
             self.api.update(PODDISRUPTIONBUDGETS, {**kept, "spec": {"selector": selector, **least}})
@@ -71,7 +71,7 @@ class Sim:
         if not ready or not seen or not status["disruptionsAllowed"]:
             return
         name = self.random.choice(ready)["metadata"]["name"]
-        noted = {**status.get("disruptedPods", {}), name: timestamps.seconds(self.world.clock.now())}
+        noted = {**(status.get("disruptedPods") or {}), name: timestamps.seconds(self.world.clock.now())}
         spent = {"disruptionsAllowed": status["disruptionsAllowed"] - 1, "disruptedPods": noted}
         self.api.set_status(PODDISRUPTIONBUDGETS, NS, "b", **spent)
         if self.random.random() < 0.8:
