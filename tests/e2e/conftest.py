@@ -76,6 +76,8 @@ def paper_apps(api_only: Cluster, request: pytest.FixtureRequest) -> Iterator[Ap
     rest = Rest(api_only.kubeconfig)
     name = request.node.name.removeprefix("test_").replace("_", "-")[:58].strip("-")
     rest.ok("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+    until(lambda: rest("GET", account)[0] == 200, "the account is there")
     yield Apps(rest, name, plays=True)
     rest("DELETE", f"/api/v1/namespaces/{name}")
 

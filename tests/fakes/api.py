@@ -229,6 +229,9 @@ class FakeTransport:
             return outside(path, query)
         if method == "GET" and path in self.api.documents:
             return self.api.documents[path]
+        if method == "DELETE" and path in self.api.documents:
+            self.api.documents[path] = {"items": []}
+            return {"kind": "Status", "status": "Success", "metadata": {}}
         if len(path.split("/")) == (3 if path.startswith("/api/") else 4):
             raise errors.not_found("", "", path)
         resource, namespace, name, subresource = _parse(path)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.fakes.world import World, run
 
-from knarr.api.registry import CONFIGMAPS, NAMESPACES, PODS, SECRETS
+from knarr.api.registry import APISERVICES, CONFIGMAPS, NAMESPACES, PODS, SECRETS
 from knarr.apimachinery.types import Object
 from knarr.controller import namespace
 
@@ -85,5 +85,58 @@ def test_finalizers_of_others_are_waited_for_and_told_about() -> None:
         world.api.update(CONFIGMAPS, {**held, "metadata": {**held["metadata"], "finalizers": []}})
         await world.settle()
         assert is_gone(world)
+
+    run(story, ONE)
+
+
+def serve(world: World, available: str) -> None:
+    status = {"conditions": [{"type": "Available", "status": available}]}
+    spec = {"group": "x.io", "version": "v1", "service": {"name": "s", "namespace": "n"}}
+    world.api.put(APISERVICES, {"metadata": {"name": "v1.x.io"}, "spec": spec, "status": status})
+
+
+def test_a_namespace_waits_for_servers_that_do_not_answer() -> None:
+    async def story(world: World) -> None:
+        serve(world, "False")
+        world.api.documents["/apis/x.io/v1"] = {"resources": []}
+        make(world)
+        await world.settle()
+        told = "x.io/v1: stale GroupVersion discovery: x.io/v1"
+        assert conditions(world)["NamespaceDeletionDiscoveryFailure"] == (
+            "True Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: "
+            + told
+        )
+        assert conditions(world)["NamespaceContentRemaining"] == "False All content successfully removed"
+        available = [{"type": "Available", "status": "True"}]
+        world.api.set_status(APISERVICES, "", "v1.x.io", conditions=available)
+        await world.settle()
+        assert is_gone(world)
+
+    run(story, ONE)
+
+
+def test_what_other_servers_serve_goes_too() -> None:
+    async def story(world: World) -> None:
+        verbs = ["get", "list", "delete", "deletecollection"]
+        things = {"name": "things", "kind": "Thing", "namespaced": True, "verbs": verbs}
+        world.api.documents["/apis/x.io/v1"] = {"resources": [things, {**things, "name": "nodes", "verbs": ["list"]}]}
+        world.api.documents["/apis/x.io/v1/namespaces/a/things"] = {"items": [thing("t")]}
+
+        serve(world, "True")
+        make(world)
+        await world.settle()
+        assert is_gone(world)
+        assert ("DELETE", "/apis/x.io/v1/namespaces/a/things") in world.api.requests
+
+    run(story, ONE)
+
+
+def test_a_namespace_that_others_hold_tells_that_it_is_empty() -> None:
+    async def story(world: World) -> None:
+        make(world)
+        world.api.change_spec(NAMESPACES, "", "a", finalizers=["kubernetes", "mine"])
+        await world.settle()
+        assert world.api.get(NAMESPACES, "", "a")["spec"]["finalizers"] == ["mine"]
+        assert conditions(world)["NamespaceContentRemaining"] == "False All content successfully removed"
 
     run(story, ONE)
