@@ -17,7 +17,7 @@ from knarr.api.resources import Resource
 from knarr.api.semantics import conditions
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
-from knarr.controller import remote_kinds
+from knarr.controller_runtime import remote_kinds
 from knarr.controller_runtime.changes import (
     DONE,
     Change,
