@@ -6,6 +6,8 @@ binding, a request to a provisioner, or its phase with the event that says why i
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from knarr.api.registry import PODS, PVCS, PVS, STORAGECLASSES
 from knarr.api.semantics import volume_binding
 from knarr.api.semantics.volume_binding import BIND_COMPLETED, BOUND_BY_CONTROLLER, SELECTED_NODE, annotations_of
@@ -20,6 +22,8 @@ _TWO_CLAIMS = "Two claims are bound to the same volume, this one is bound incorr
 _NO_CLASS = "no persistent volumes available for this claim and no storage class is set"
 _NO_CONSUMER = "waiting for first consumer to be created before binding"
 _FAILED = "FailedBinding"
+#: Seconds after which a volume is looked for again that only a live read has shown.
+_LOOK_AGAIN = 10.0
 
 
 def sync(claim: Object, snapshot: Snapshot, context: Context) -> Result:
@@ -98,14 +102,20 @@ def _bound(claim: Object, snapshot: Snapshot, context: Context) -> Result:
     if not name:
         return binding.lost(claim, "ClaimLost", _NO_REFERENCE)
     volume = snapshot.get(PVS, "", name)
-    if volume is None:
-        # That data is lost is never said because a watch is late.
-        read = Read(PVS, "", name)
-        if read not in context.live:
-            return Result(reads=(read,))
-        volume = context.live[read]
-    if volume is None:
+    if volume is not None:
+        return _paired(claim, volume)
+    # That data is lost is never said because a watch is late.
+    read = Read(PVS, "", name)
+    if read not in context.live:
+        return Result(reads=(read,))
+    live = context.live[read]
+    if live is None:
         return binding.lost(claim, "ClaimLost", _NO_VOLUME)
+    return replace(_paired(claim, live), requeue_after=_LOOK_AGAIN)
+
+
+def _paired(claim: Object, volume: Object) -> Result:
+    """A claim whose volume is there."""
     ref = volume["spec"].get("claimRef")
     if not ref or ref.get("uid") == claim["metadata"]["uid"]:
         return binding.bind(volume, claim)

@@ -6,6 +6,8 @@ Invariant: a volume is released only after a live read has shown that its claim 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from knarr.api.registry import PVCS, PVS
 from knarr.api.semantics import volume_binding
 from knarr.api.semantics.volume_binding import annotations_of
@@ -15,6 +17,7 @@ from knarr.controller_runtime.changes import DONE, Context, EventNote, Read, Res
 from knarr.controller_runtime.snapshot import Snapshot
 
 _GIVEN_UP = ("Released", "Failed")
+_LOOK_AGAIN = 10.0
 
 
 def sync(volume: Object, snapshot: Snapshot, context: Context) -> Result:
@@ -30,8 +33,12 @@ def sync(volume: Object, snapshot: Snapshot, context: Context) -> Result:
         read = Read(PVCS, ref.get("namespace", ""), ref.get("name", ""))
         if read not in context.live:
             return Result(reads=(read,))
-        claim = context.live[read]
-    if claim is None or claim["metadata"]["uid"] != ref["uid"]:
+        live = context.live[read]
+        if live is not None and live["metadata"]["uid"] == ref["uid"]:
+            # It may be gone again before the watch shows it.
+            return replace(_held(volume, live, snapshot, context), requeue_after=_LOOK_AGAIN)
+        claim = None
+    if claim is None:
         return _release(volume, snapshot, context)
     return _held(volume, claim, snapshot, context)
 
