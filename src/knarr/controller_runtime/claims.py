@@ -65,10 +65,10 @@ class Claims:
 def claim(owner: Owner, resource: Resource, snapshot: Snapshot, context: Context) -> Claims:
     """What the owner has of a resource."""
     owned = [obj for obj in snapshot.indexed(resource, OWNER, owner.uid) if owners.is_controlled_by(obj, owner.object)]
-    held = [obj for obj in owned if owner.matches(obj)]
+    held, strangers = _by_match(owner, owned)
     if owner.is_going:
         return Claims(tuple(held))
-    released = [_release(resource, obj, owner) for obj in owned if obj not in held]
+    released = [_release(resource, obj, owner) for obj in strangers]
     strays = list(_strays(owner, snapshot.indexed(resource, ORPHAN, owner.namespace)))
     if not strays:
         return Claims(tuple(held), tuple(released))
@@ -80,6 +80,15 @@ def claim(owner: Owner, resource: Resource, snapshot: Snapshot, context: Context
         return Claims(tuple(held), tuple(released))
     adopted = [_adopt(resource, obj, owner) for obj in strays]
     return Claims((*held, *strays), (*released, *adopted))
+
+
+def _by_match(owner: Owner, owned: Sequence[Object]) -> tuple[list[Object], list[Object]]:
+    """Dependents that the owner selects, and those that it does not."""
+    selected: list[Object] = []
+    strangers: list[Object] = []
+    for obj in owned:
+        (selected if owner.matches(obj) else strangers).append(obj)
+    return selected, strangers
 
 
 def _strays(owner: Owner, orphans: Sequence[Object]) -> Iterable[Object]:
