@@ -17,6 +17,11 @@ class NodeAddresses:
         self._base = int(ipaddress.ip_network(pod_cidr).network_address)
         self._taken = (1 << _FIRST) - 1
 
+    @property
+    def gateway(self) -> str:
+        """The node's own address among those of its pods."""
+        return str(ipaddress.IPv4Address(self._base + 1))
+
     def take(self) -> str:
         """A free address; empty if there is none."""
         number = (~self._taken & (self._taken + 1)).bit_length() - 1

@@ -107,7 +107,8 @@ class Kubelets:
     def _address(self, pod: Object, host: Host) -> str:
         """The pod's address; a new one if it has none yet."""
         if pods.uses_host_network(pod):
-            return host.address
+            # Endpoints must not be of loopback, as the node's own address is.
+            return host.pod_addresses.gateway
         uid = pod["metadata"]["uid"]
         if uid not in self._addresses:
             address = host.pod_addresses.take()

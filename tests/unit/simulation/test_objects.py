@@ -22,7 +22,7 @@ POD = {
 
 
 def test_a_running_pod_looks_as_a_kubelet_would_say_it() -> None:
-    status = pods.status(POD, PodState(), NOW, "198.18.0.1", "10.128.0.2")["status"]
+    status = pods.status(POD, PodState(), NOW, "127.64.0.1", "10.128.0.2")["status"]
     assert (status["phase"], status["podIP"], status["startTime"]) == ("Running", "10.128.0.2", NOW)
     assert {each["type"]: each["status"] for each in status["conditions"]} == dict.fromkeys(
         ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"), "True"
@@ -49,6 +49,7 @@ def test_nodes_differ_in_name_zone_and_addresses() -> None:
     assert [each["spec"]["podCIDR"] for each in (first, second)] == ["10.128.0.0/24", "10.128.1.0/24"]
     assert first["metadata"]["labels"]["disk"] == "fast"
     assert len({str(each["status"]["addresses"]) for each in (first, second)}) == 2
+    assert all(ipaddress.ip_address(nodes.host_address(i)).is_loopback for i in (0, 1, 40_000, 9_999_999))
     assert node_state(first) == "Ready"
     assert node_state({"status": {"conditions": nodes.conditions(NodeState(ready=False), NOW)}}) == "NotReady"
 

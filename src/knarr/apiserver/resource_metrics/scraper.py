@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Iterable
 
 from knarr.apimachinery.errors import StatusError
+from knarr.apimachinery.types import Object
 from knarr.apiserver.attributes import Reader
 from knarr.apiserver.connect import lookup
 from knarr.apiserver.resource_metrics import samples
@@ -65,7 +66,7 @@ class Scraper:
 
     async def scrape(self) -> None:
         """Ask all nodes once."""
-        names = [node["metadata"]["name"] for node in self._reader.list("nodes", "")]
+        names = [node["metadata"]["name"] for node in self._reader.list("nodes", "") if _has_kubelet(node)]
         self._forget_all_but(names)
         seats = asyncio.Semaphore(AT_ONCE)
 
@@ -120,6 +121,12 @@ class Scraper:
                     raise
             finally:
                 connection.end()
+
+
+def _has_kubelet(node: Object) -> bool:
+    """Whether a kubelet has told its port; nobody answers at a node that was only written down, or is simulated."""
+    endpoints = (node.get("status") or {}).get("daemonEndpoints") or {}
+    return bool((endpoints.get("kubeletEndpoint") or {}).get("Port"))
 
 
 async def _exchange(connection: Connection, where: HostPort) -> str:
