@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from knarr.apiserver.access_metrics import AccessMetrics
 from knarr.apiserver.admission.pod_standards.metrics import PodSecurityMetrics
 from knarr.apiserver.flowcontrol.control import FlowControl
 from knarr.apiserver.flowcontrol.metrics import FlowMetrics
@@ -123,6 +124,7 @@ class Metrics:
         self.policies = PolicyMetrics()
         self.webhooks = WebhookMetrics()
         self.flows = FlowMetrics()
+        self.access = AccessMetrics()
         self.registry = Registry(
             (
                 _Requests(self._rows),
@@ -137,6 +139,7 @@ class Metrics:
                 *self.pod_security.families,
                 *self.policies.families,
                 *self.webhooks.families,
+                *self.access.families,
                 Looked(_DEPRECATED, lambda: [(key, 1) for key in sorted(self._deprecated)]),
                 Looked(_BUILD, lambda: [(_build(), 1)]),
                 *process_metrics.families(),

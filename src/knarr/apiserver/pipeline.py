@@ -11,6 +11,7 @@ from typing import Any
 
 from knarr.apimachinery.errors import StatusError, bad_request, internal
 from knarr.apiserver import audit_id, deadlines, dispatch, repeats, request_info, responses
+from knarr.apiserver.authn.authenticator import has_credentials
 from knarr.apiserver.authz.decision import forbidden
 from knarr.apiserver.context import Context
 from knarr.apiserver.flowcontrol import metrics as flow_metrics
@@ -36,9 +37,24 @@ def read_info(_ctx: Context, request: Request) -> None:
         deadlines.seconds(request, info)
 
 
+def _since(request: Request, stage: str) -> float:
+    """When a stage began, also where it begins anew because somebody else had to be asked."""
+    asked = request.asked
+    return time.perf_counter() if asked is None or asked[0] != stage else asked[1]
+
+
 def authenticate(ctx: Context, request: Request) -> None:
     """Who asks. Raises `StatusError` 401."""
-    request.user = ctx.authenticator.authenticate(request)
+    began = _since(request, "authenticate")
+    try:
+        user = request.user = ctx.authenticator.authenticate(request)
+    except Pending:
+        request.asked = ("authenticate", began)
+        raise
+    except StatusError:
+        ctx.metrics.access.kept_out(time.perf_counter() - began, credentials=has_credentials(request))
+        raise
+    ctx.metrics.access.let_in(user.name, time.perf_counter() - began)
 
 
 def note(ctx: Context, request: Request) -> None:
@@ -68,7 +84,13 @@ def authorize(ctx: Context, request: Request) -> None:
     user, info = request.user, request.info
     if user is None or info is None:
         raise LookupError("authorization comes after authentication")
-    decision = ctx.authorizers.authorize(user, info)
+    began = _since(request, "authorize")
+    try:
+        decision = ctx.authorizers.authorize(user, info)
+    except Pending:
+        request.asked = ("authorize", began)
+        raise
+    ctx.metrics.access.decided(decision, time.perf_counter() - began)
     if request.record is not None:
         request.record.annotations |= decision.annotations
     if not decision.allowed:

@@ -249,6 +249,8 @@ def _context(config: ServerConfig, store: Store, cache: WatchCache, around: Arou
     reader, clock = CacheReader(cache), around.clock
     authorizers = AuthorizerChain()
     metrics = Metrics()
+    if config.auditor is not None:
+        metrics.registry.add(*config.auditor.metrics.families)
     latencies = Latencies(metrics.admission, metrics.admission_steps)
     return Context(
         store=store,

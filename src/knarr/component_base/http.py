@@ -168,6 +168,8 @@ class Request:
     warnings: list[str] = field(default_factory=list)
     #: Who writes down what comes of it; None for most requests.
     record: Record | None = None
+    #: The stage at which somebody else had to be asked, and since when (seconds, as `time.perf_counter`).
+    asked: tuple[str, float] | None = None
 
 
 class Sink(Protocol):

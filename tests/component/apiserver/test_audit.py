@@ -58,6 +58,11 @@ def test_levels_and_stages_of_a_write(tmp_path: Path) -> None:
                 "apiVersion": "v1",
             }
             assert last["requestObject"]["data"] == {"k": "0"}
+            auditor = world.api.ctx.auditor
+            assert auditor is not None
+            told = "\n".join(line for family in auditor.metrics.families for line in family.lines())
+            assert "apiserver_audit_event_total 2" in told
+            assert 'apiserver_audit_level_total{level="RequestResponse"} 1' in told
             assert last["responseObject"]["metadata"]["uid"] == made["metadata"]["uid"]
             assert last["user"]["username"] == "admin" and last["sourceIPs"] == ["127.0.0.1"]
             assert last["annotations"]["authorization.k8s.io/decision"] == "allow"

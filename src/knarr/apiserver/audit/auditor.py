@@ -9,6 +9,7 @@ from knarr.apimachinery import timestamps
 from knarr.apiserver import names
 from knarr.apiserver.audit import event as events
 from knarr.apiserver.audit.log import Sink
+from knarr.apiserver.audit.metrics import AuditMetrics
 from knarr.apiserver.audit.policy import (
     COMPLETE,
     METADATA,
@@ -83,6 +84,7 @@ class Auditor:
         self._policy = policy
         self._sink = sink
         self._clock = clock
+        self.metrics = AuditMetrics()
 
     def time(self) -> str:
         """Now, as events have it."""
@@ -91,6 +93,7 @@ class Auditor:
     def begin(self, request: Request) -> Record | None:
         """Follow a request whose user is known; None for one that is not written down."""
         audited = self._policy.of(request.user, request.info or _UNKNOWN)
+        self.metrics.levels.add((audited.level,))
         if audited.level == NONE:
             return None
         record = Record(self, request, audited, request.user)
@@ -115,9 +118,11 @@ class Auditor:
 
     def write(self, event: dict[str, Any]) -> None:
         """Hand an event on. What cannot be written is told in the server's own log: requests go on."""
+        self.metrics.events.add()
         try:
             self._sink(event)
         except OSError as error:
+            self.metrics.errors.add(("log",))
             _log.error("an audit event is lost", error=error)
 
     def _unknown(self, request: Request, response: Response) -> None:

@@ -101,6 +101,11 @@ def authenticated(user: UserInfo) -> UserInfo:
     return UserInfo(user.name, (*user.groups, AUTHENTICATED), user.uid, user.extra)
 
 
+def has_credentials(request: Request) -> bool:
+    """Whether a request says who sends it."""
+    return request.peer is not None or bool(bearer_token(request))
+
+
 def bearer_token(request: Request) -> str:
     """The bearer token that a request carries, in `Authorization` or as a WebSocket protocol; empty for none."""
     header = request.headers.get("authorization", "").strip()
