@@ -43,7 +43,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, images: dict[str, Path]) -
     """A one-node cluster."""
     made = Cluster(f"e2e{os.getpid()}", tmp_path_factory.mktemp("cluster"))
     try:
-        made.up()
+        # Autoscalers and what they go by need not be waited for.
+        made.up("--server-arg=--metric-resolution=5s", "--server-arg=--horizontal-pod-autoscaler-sync-period=5s")
         for path in images.values():
             made.import_image(path)
         yield made
