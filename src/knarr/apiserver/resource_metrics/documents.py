@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from knarr.api.openapi import descriptions, schemas
 from knarr.apimachinery.types import Object
 from knarr.apiserver.aggregation.aggregator import Told
 from knarr.apiserver.aggregation.openapi import Part
@@ -42,6 +41,9 @@ def told() -> Told:
 
 def openapi_v3() -> Object:
     """The OpenAPI v3 document. What it refers to is in it."""
+    # Few servers are ever asked for it.
+    from knarr.api.openapi import descriptions, schemas
+
     shared: dict[str, Any] = {}
     for name, full in schemas.closure(_SHARED):
         shared[full] = schemas.schema(name, [])
