@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from knarr.api.registry import EVENTS, EVENTS_V1, RESOURCES
 from knarr.api.resources import Resource
 from knarr.controller import (
+    attach_detach,
     cluster_dns,
     cluster_role_aggregation,
     cronjob,
@@ -111,6 +112,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         podautoscaler.controller(settings.autoscaling),
         resource_quota.controller(_in_namespaces()),
         persistent_volume.CONTROLLER,
+        attach_detach.CONTROLLER,
         volume_expand.CONTROLLER,
         ephemeral_volume.CONTROLLER,
         resource_claim.CONTROLLER,

@@ -14,11 +14,11 @@ from knarr.apimachinery.types import Object
 
 #: Indexes that `Snapshot.indexed` knows.
 OWNER = "owner"  # the uid in any of an object's ownerReferences
-NODE = "node"  # spec.nodeName of a pod
+NODE = "node"  # spec.nodeName of a pod or an attachment
 SERVICE = "service"  # namespace/name of the Service that an EndpointSlice is labelled with
 ORPHAN = "orphan"  # the namespace of an object that has no controller
 CLAIM = "claim"  # namespace/name of the claims that a pod mounts, or that a volume is reserved for
-VOLUME = "volume"  # spec.volumeName of a claim
+VOLUME = "volume"  # spec.volumeName of a claim, the volume of an attachment
 UNBOUND = "unbound"  # the storage class of a claim that names no volume, or of a volume that is reserved for no claim
 
 
@@ -81,7 +81,8 @@ def _claims(obj: Object) -> Sequence[str]:
 
 
 def _volume(obj: Object) -> Sequence[str]:
-    name = (obj.get("spec") or {}).get("volumeName")
+    spec = obj.get("spec") or {}
+    name = spec.get("volumeName") or (spec.get("source") or {}).get("persistentVolumeName")
     return [name] if name else ()
 
 
