@@ -122,7 +122,7 @@ class FakeApi:
             return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
         meta.setdefault("deletionTimestamp", timestamps.seconds(self.clock.now()))
         meta["deletionGracePeriodSeconds"] = grace
-        return self._store(resource, old, new)
+        return old if new == old else self._store(resource, old, new)
 
     def remove(self, resource: Resource, place: Place) -> None:
         old = self.objects[resource].pop(place)

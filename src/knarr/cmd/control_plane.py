@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from knarr.api.registry import LEASES
+from knarr.apimachinery.types import Object
 from knarr.client.client import Client
 from knarr.client.local import LocalTransport
 from knarr.component_base import logs
@@ -19,6 +21,7 @@ from knarr.component_base.metrics import Gauge, Registry
 from knarr.component_base.tasks import Tasks
 from knarr.controller.controllers import Settings as Settings
 from knarr.controller.controllers import controllers
+from knarr.controller_runtime.changes import EventNote
 from knarr.controller_runtime.events import Recorder
 from knarr.controller_runtime.informers import Informers
 from knarr.controller_runtime.leader_election import CONTROLLER_MANAGER, SCHEDULER, LeaderElection, Terms
@@ -30,6 +33,20 @@ from knarr.scheduler.run import Options, SchedulerRunner
 _log = logs.get("control-plane")
 _AUTHENTICATED = "system:authenticated"
 _SERVICE_ACCOUNTS = ("system:serviceaccounts", "system:serviceaccounts:kube-system", _AUTHENTICATED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Office:
+    """What is led by a Lease, and who competes for it."""
+
+    lease: str
+    client: Client
+    recorder: Recorder
+
+    def tell(self, lease: Object, message: str) -> None:
+        """Note on a Lease who leads."""
+        about = {**lease, "apiVersion": LEASES.api_version, "kind": LEASES.kind}
+        self.recorder.record(EventNote(about, "Normal", "LeaderElection", message), self.lease)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +79,11 @@ class ControlPlane:
         self.metrics.add(*families)
         try:
             tasks.forever(recorder.run, "events")
-            ends = (
-                tasks.start(self._lead(CONTROLLER_MANAGER, manager_client, manager.run, leading), CONTROLLER_MANAGER),
-                tasks.start(self._lead(SCHEDULER, scheduler_client, scheduler.run, leading), SCHEDULER),
+            offices = (
+                (_Office(CONTROLLER_MANAGER, manager_client, recorder), manager.run),
+                (_Office(SCHEDULER, scheduler_client, recorder), scheduler.run),
             )
+            ends = [tasks.start(self._lead(office, lead, leading), office.lease) for office, lead in offices]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             _log.warning("a lease was lost: beginning anew")
         finally:
@@ -74,13 +92,14 @@ class ControlPlane:
             await informers.close()
             self.metrics.remove(*families)
 
-    async def _lead(self, lease: str, client: Client, lead: Callable[[], Awaitable[None]], leading: Gauge) -> None:
+    async def _lead(self, office: _Office, lead: Callable[[], Awaitable[None]], leading: Gauge) -> None:
         async def led() -> None:
-            leading.set(1, (lease,))
+            leading.set(1, (office.lease,))
             await lead()
 
-        leading.set(0, (lease,))
-        await LeaderElection(client, self.clock, Terms(lease, self.identity), led).run()
+        leading.set(0, (office.lease,))
+        terms = Terms(office.lease, self.identity)
+        await LeaderElection(office.client, self.clock, terms, led, office.tell).run()
 
     def client_for(self, account: str) -> Client:
         """A client that acts as a service account of `kube-system`; as kube-controller-manager for the empty name."""

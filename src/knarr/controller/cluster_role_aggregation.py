@@ -11,9 +11,12 @@ from collections.abc import Iterable
 from knarr.api.registry import CLUSTERROLES
 from knarr.apimachinery import labels
 from knarr.apimachinery.types import Object
-from knarr.controller_runtime.changes import DONE, Context, Result, Update
+from knarr.controller_runtime.changes import DONE, Context, Patch, Result
 from knarr.controller_runtime.controller import Controller, Watch, key_of
 from knarr.controller_runtime.snapshot import Key, Snapshot
+
+_NAME = "clusterrole-aggregation-controller"
+_APPLY = "application/apply-patch+yaml"
 
 
 def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
@@ -24,7 +27,9 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
     rules = _gathered(role, snapshot)
     if rules == (role.get("rules") or []):
         return DONE
-    return Result((Update(CLUSTERROLES, {**role, "rules": rules}),))
+    body = {"apiVersion": CLUSTERROLES.api_version, "kind": CLUSTERROLES.kind, "metadata": {"name": key.name}}
+    options = {"fieldManager": _NAME, "force": "true"}
+    return Result((Patch(CLUSTERROLES, "", key.name, {**body, "rules": rules}, _APPLY, options=options),))
 
 
 def _gathered(role: Object, snapshot: Snapshot) -> list[Object]:
@@ -51,9 +56,10 @@ def _relevant(role: Object) -> tuple[object, ...]:
 
 
 CONTROLLER = Controller(
-    name="clusterrole-aggregation-controller",
+    name=_NAME,
+    queue="ClusterRoleAggregator",
     resource=CLUSTERROLES,
     watches=(Watch(CLUSTERROLES, _of_role),),
-    writes=("update clusterroles",),
+    writes=("patch clusterroles",),
     reconcile=reconcile,
 )

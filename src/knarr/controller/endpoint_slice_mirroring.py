@@ -118,6 +118,7 @@ def _of_slice(old: Object | None, new: Object | None, snapshot: Snapshot) -> Ite
 
 CONTROLLER = Controller(
     name="endpointslicemirroring-controller",
+    queue="endpoint_slice_mirroring",
     resource=ENDPOINTS,
     watches=(
         Watch(ENDPOINTS, itself(ENDPOINTS)),

@@ -173,6 +173,7 @@ def _service_of_endpoints(old: Object | None, new: Object | None, snapshot: Snap
 
 CONTROLLER = Controller(
     name="endpoint-controller",
+    queue="endpoint",
     resource=SERVICES,
     watches=(
         Watch(SERVICES, itself(SERVICES)),

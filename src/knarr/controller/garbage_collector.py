@@ -52,6 +52,8 @@ def controller(resources: Sequence[Resource]) -> Controller:
         writes=("delete, patch of everything",),
         reconcile=reconcile,
         workers=20,
+        component="garbage-collector-controller",
+        queue="garbage_collector_attempt_to_delete",
         dynamic=Dynamic(add, remove),
     )
 
@@ -147,6 +149,8 @@ def _classify(case: _Case) -> _Owners:
                 continue
             owner = case.context.live[place]
         _sort(found, reference, owner)
+        if reference in found.dangling and _is_elsewhere(resource, reference, case):
+            found.notes.append(_invalid(case, reference))
     found.reads = tuple(reads)
     return found
 
@@ -158,6 +162,11 @@ def _sort(found: _Owners, reference: Object, owner: Object | None) -> None:
         found.waiting.append(reference)
     else:
         found.solid.append(reference)
+
+
+def _is_elsewhere(resource: Resource, reference: Object, case: _Case) -> bool:
+    """Whether what is named as an owner lives in another namespace, where it cannot own the object."""
+    return resource.namespaced and any(_is(other, reference) for other in case.snapshot.list(resource))
 
 
 def _is(owner: Object | None, reference: Object) -> bool:
@@ -178,7 +187,8 @@ def _verdict(case: _Case, found: _Owners) -> Iterator[Change]:
         return
     dependents = list(_dependents(case))
     if found.waiting and dependents:
-        if any(_is_waiting(dependent) for _, dependent in dependents):
+        blocking = any(item.get("blockOwnerDeletion") for item in owners.references(case.object))
+        if blocking and any(_is_waiting(dependent) for _, dependent in dependents):
             # Owners and dependents in a circle would wait for each other.
             yield case.patch(
                 ownerReferences=[{**item, "blockOwnerDeletion": False} for item in owners.references(case.object)]

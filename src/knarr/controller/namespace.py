@@ -67,6 +67,7 @@ def controller(resources: Sequence[Resource]) -> Controller:
     watches = [Watch(resource, _woken) for resource in resources if resource is not EVENTS]
     return Controller(
         name="namespace-controller",
+        queue="namespace",
         resource=NAMESPACES,
         watches=(Watch(NAMESPACES, itself(NAMESPACES)), Watch(APISERVICES, _all_going), *watches),
         writes=("deletecollection of everything in a namespace", "update namespaces/status, namespaces/finalize"),

@@ -42,6 +42,7 @@ def controller(threshold: int = _THRESHOLD) -> Controller:
 
     return Controller(
         name="pod-garbage-collector",
+        queue="orphaned_pods_nodes",
         resource=PODS,
         watches=(Watch(PODS, _of_pod(threshold)), Watch(NODES, _of_node)),
         writes=("patch pods/status", "delete pods"),

@@ -55,6 +55,7 @@ def controller(resources: Iterable[Resource]) -> Controller:
 
     return Controller(
         name="resourcequota-controller",
+        queue="resourcequota_primary",
         resource=RESOURCEQUOTAS,
         watches=(Watch(RESOURCEQUOTAS, of_quota, timed=True), *watches),
         writes=("update resourcequotas/status",),

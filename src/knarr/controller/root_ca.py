@@ -39,6 +39,7 @@ def controller(bundle: str) -> Controller:
 
     return Controller(
         name="root-ca-cert-publisher",
+        queue="root_ca_cert_publisher",
         resource=NAMESPACES,
         watches=(Watch(NAMESPACES, itself(NAMESPACES)), Watch(CONFIGMAPS, _namespace_of)),
         writes=("create, update configmaps",),

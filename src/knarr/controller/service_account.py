@@ -36,6 +36,7 @@ def _namespace_of(old: Object | None, new: Object | None, snapshot: Snapshot) ->
 
 CONTROLLER = Controller(
     name="service-account-controller",
+    queue="serviceaccount",
     resource=NAMESPACES,
     watches=(Watch(NAMESPACES, itself(NAMESPACES)), Watch(SERVICEACCOUNTS, _namespace_of)),
     writes=("create serviceaccounts",),

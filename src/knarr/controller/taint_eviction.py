@@ -108,6 +108,7 @@ def _of_pod(old: Object | None, new: Object | None, snapshot: Snapshot) -> Itera
 CONTROLLER = Controller(
     name="node-controller",
     title="taint-eviction-controller",
+    queue="noexec_taint_pod",
     component="taint-eviction-controller",
     resource=PODS,
     watches=(Watch(PODS, _of_pod), Watch(NODES, _of_node)),

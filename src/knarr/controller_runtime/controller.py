@@ -59,6 +59,8 @@ class Controller:
     dynamic: Dynamic | None = None
     #: What tells controllers with the same service account apart; the name where it is empty.
     title: str = ""
+    #: What metrics call its queue; as logs call it where that is empty.
+    queue: str = ""
 
     @property
     def label(self) -> str:

@@ -41,7 +41,16 @@ class Terms:
 class LeaderElection:
     """Competes for a Lease and calls `lead` while it is held. An instance leads once."""
 
-    def __init__(self, client: Client, clock: Clock, terms: Terms, lead: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        terms: Terms,
+        lead: Callable[[], Awaitable[None]],
+        tell: Callable[[Object, str], None] = lambda lease, message: None,
+    ) -> None:
+        """`tell` takes what is to be noted of the Lease."""
+        self._tell = tell
         self._client = client
         self._clock = clock
         self._terms = terms
@@ -70,6 +79,7 @@ class LeaderElection:
         """Lead while the Lease can be renewed."""
         _log.info("leading", lease=self._terms.name, identity=self._terms.identity)
         self.leading.set()
+        self._note_change("became leader")
         leading = self._tasks.start(self._run_lead(), f"leader of {self._terms.name}")
         renewed = self._clock.monotonic()
         while self._clock.monotonic() - renewed < self._terms.deadline and not leading.done():
@@ -80,7 +90,12 @@ class LeaderElection:
                 break
         _log.warning("no longer leading", lease=self._terms.name, identity=self._terms.identity)
         self.leading.clear()
+        self._note_change("stopped leading")
         await self._tasks.close()
+
+    def _note_change(self, what: str) -> None:
+        if self._seen is not None:
+            self._tell(self._seen, f"{self._terms.identity} {what}")
 
     async def _run_lead(self) -> None:
         await self._lead()

@@ -243,7 +243,7 @@ class _Worker:
         surroundings, overlay = shared.surroundings, shared.overlay
         self.controller = controller
         self.queue: WorkQueue[Key] = WorkQueue()
-        self.metrics = WorkerMetrics(shared.metrics, controller.label)
+        self.metrics = WorkerMetrics(shared.metrics, controller.queue or controller.label)
         self._overlay = overlay
         self._clock = surroundings.clock
         self._names = surroundings.names
@@ -275,7 +275,7 @@ class _Worker:
 
     def state(self, now: float) -> State:
         """The queue as `/metrics` shows it."""
-        return State(self.controller.label, len(self.queue), self.metrics.unfinished(now))
+        return State(self.controller.queue or self.controller.label, len(self.queue), self.metrics.unfinished(now))
 
     def wake(self, watch: Watch, old: Object | None, new: Object | None) -> None:
         """A watched object has changed."""

@@ -83,7 +83,10 @@ def test_workloads_come_change_and_go(tmp_path: Path) -> None:
             await eventually(lambda: pods(3))
             told = cluster.metrics().decode()
             assert 'leader_election_master_status{name="kube-controller-manager"} 1' in told
-            assert 'workqueue_adds_total{name="replicaset' in told
+            assert 'workqueue_adds_total{name="replicaset"}' in told
+            events = (await client.list(registry.EVENTS, "kube-system"))["items"]
+            leads = {item["involvedObject"]["name"] for item in events if item["message"].endswith("became leader")}
+            assert leads == {"kube-controller-manager", "kube-scheduler"}
             assert "scheduler_pending_pods" in told
             made = await client.get(registry.DEPLOYMENTS, "web", "default")
             assert made["metadata"]["generation"] == 1

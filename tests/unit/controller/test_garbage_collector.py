@@ -181,3 +181,18 @@ def test_a_cluster_wide_owner_takes_its_dependents_along() -> None:
         assert names(world) == []
 
     run(story, ONE)
+
+
+def test_an_owner_in_another_namespace_is_none_and_told_of() -> None:
+    async def story(world: World) -> None:
+        owner = world.api.create(CONFIGMAPS, {"metadata": {"name": "owner", "namespace": "b"}})
+        world.api.create(PODS, {**owned("child", owner), "spec": {}})
+        await world.settle()
+        assert names(world, PODS) == []
+        assert names(world) == ["owner"]
+
+    (told,) = run(story, ONE).notes.messages()
+    assert told == (
+        "Warning OwnerRefInvalidNamespace: ownerRef [v1/ConfigMap, namespace: a, name: owner, uid: uid-1] "
+        'does not exist in namespace "a"'
+    )

@@ -48,6 +48,7 @@ def _tokens(old: Object | None, new: Object | None, snapshot: Snapshot) -> Itera
 
 CONTROLLER = Controller(
     name="token-cleaner",
+    queue="token_cleaner",
     resource=SECRETS,
     watches=(Watch(SECRETS, _tokens),),
     writes=("delete secrets",),

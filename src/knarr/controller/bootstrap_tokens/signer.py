@@ -82,6 +82,7 @@ def _token(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterab
 
 CONTROLLER = Controller(
     name="bootstrap-signer",
+    queue="bootstrap_signer_queue",
     resource=CONFIGMAPS,
     watches=(Watch(CONFIGMAPS, _info), Watch(SECRETS, _token)),
     writes=("update configmaps",),

@@ -275,6 +275,7 @@ def _of_pod(old: Object | None, new: Object | None, snapshot: Snapshot) -> Itera
 
 CONTROLLER = Controller(
     name="deployment-controller",
+    queue="deployment",
     resource=DEPLOYMENTS,
     watches=(
         Watch(DEPLOYMENTS, itself(DEPLOYMENTS)),

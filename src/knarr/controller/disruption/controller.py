@@ -196,6 +196,7 @@ _WAKES: tuple[tuple[Resource, KeysOf], ...] = (
 )
 CONTROLLER = Controller(
     name="disruption-controller",
+    queue="disruption",
     resource=PODDISRUPTIONBUDGETS,
     watches=tuple(Watch(resource, keys) for resource, keys in _WAKES),
     writes=("update poddisruptionbudgets/status", "patch pods/status"),

@@ -122,6 +122,7 @@ def _services_of_node(old: Object | None, new: Object | None, snapshot: Snapshot
 
 CONTROLLER = Controller(
     name="endpointslice-controller",
+    queue="endpoint_slice",
     resource=SERVICES,
     watches=(
         Watch(SERVICES, itself(SERVICES)),

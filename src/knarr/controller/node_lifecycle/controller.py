@@ -40,6 +40,7 @@ def controller(grace: float = _GRACE) -> Controller:
     return Controller(
         name="node-controller",
         title="node-lifecycle-controller",
+        queue="node_lifecycle_controller",
         resource=NODES,
         watches=(Watch(NODES, _of_node, timed=True), Watch(LEASES, nobody, timed=True), Watch(PODS, _of_pod)),
         writes=("update nodes/status", "patch nodes, pods/status"),

@@ -76,6 +76,7 @@ def _claim_names(pod: Object) -> Iterator[str]:
 
 CONTROLLER = Controller(
     name="pvc-protection-controller",
+    queue="pvcprotection",
     resource=PVCS,
     watches=(Watch(PVCS, itself(PVCS)), Watch(PODS, _claims_of_pod)),
     writes=("update persistentvolumeclaims",),

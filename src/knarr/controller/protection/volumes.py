@@ -26,6 +26,7 @@ def _reconcile(key: Key, snapshot: Snapshot, _context: Context) -> Result:
 
 CONTROLLER = Controller(
     name="pv-protection-controller",
+    queue="pvprotection",
     resource=PVS,
     watches=(Watch(PVS, itself(PVS)),),
     writes=("update persistentvolumes",),

@@ -187,6 +187,7 @@ def controller(resource: Resource, name: str) -> Controller:
     """The controller of one kind of workload that has replicas of a template."""
     return Controller(
         name=name,
+        queue="replicaset" if resource is REPLICASETS else "replicationmanager",
         resource=resource,
         watches=(Watch(resource, itself(resource)), Watch(PODS, _of_pod(resource))),
         writes=("create, delete, patch pods", f"update {resource.plural}/status"),
