@@ -35,6 +35,9 @@ from knarr.controller_runtime.snapshot import Key, Snapshot
 _log = logs.get("controllers")
 #: Seconds after which answers that the watches have not shown are looked at; only while there are any.
 _SWEEP = 5.0
+#: Seconds of deciding after which a key rests for this many times as long, and for how long at most: what depends on
+#: many objects changes often, and must not take all the time there is.
+_LONG, _REST, _LONGEST_REST = 0.01, 5.0, 2.0
 #: Live reads in a row after which a key goes back to the queue.
 _MOST_READS = 8
 #: Seconds by which an alarm may come early.
@@ -290,7 +293,8 @@ class _Worker:
         if not self._started:
             return
         self.queue.take_due(self._clock.monotonic())
-        while self.queue.working < self.controller.workers and (taken := self.queue.get()) is not None:
+        now = self._clock.monotonic()
+        while self.queue.working < self.controller.workers and (taken := self.queue.get(now)) is not None:
             key, since = taken
             self.metrics.began(key, self._clock.monotonic(), since)
             self._tasks.start(self._work(key), f"{self.controller.label} {key.namespace}/{key.name}")
@@ -344,7 +348,10 @@ class _Worker:
         failure = self._failures.pop(key, None)
         waiting = key in self._promised and not delayed
         context = Context(self._clock.now(), self._names, failure, delayed, self._seen, live, waiting)
+        began = self._clock.monotonic()
         result = self.controller.reconcile(key, self._overlay, context)
+        if (spent := self._clock.monotonic() - began) > _LONG:
+            self.queue.rest(key, began + min(spent * _REST, _LONGEST_REST))
         if result.changes or result.reads:
             _log.debug(
                 "reconciled",

@@ -1,7 +1,8 @@
 """The work queue of a controller: keys wait once, are worked on once at a time, and come back after a back-off.
 
 Input: keys and monotonic seconds. Output: the keys to work on. Invariants: a key never stands twice in the queue; a
-key added while it is worked on comes back when that work is done; of two delays of a key the shorter one counts.
+key added while it is worked on comes back when that work is done; of two delays of a key the shorter one counts; a key
+that rests is not given out before its rest is over.
 Source: k8s.io/client-go/util/workqueue.
 """
 
@@ -27,6 +28,7 @@ class WorkQueue(Generic[K]):
         self._heap: list[tuple[float, int, K]] = []
         self._count = 0
         self._failures: dict[K, int] = {}
+        self._resting: dict[K, float] = {}
 
     def add(self, key: K, now: float) -> bool:
         """Let a key wait to be worked on; False if it already does."""
@@ -76,13 +78,22 @@ class WorkQueue(Generic[K]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def get(self) -> tuple[K, float] | None:
+    def get(self, now: float = float("inf")) -> tuple[K, float] | None:
         """Begin with a key; also since when it waited. None when nothing waits. Give it back with `done`."""
-        if not self._ready:
-            return None
-        key, since = self._ready.popitem(last=False)
-        self._working.add(key)
-        return key, since
+        while self._ready:
+            key, since = self._ready.popitem(last=False)
+            until = self._resting.get(key, 0.0)
+            if until > now:
+                self.add_after(key, until - now, now)
+                continue
+            self._resting.pop(key, None)
+            self._working.add(key)
+            return key, since
+        return None
+
+    def rest(self, key: K, until: float) -> None:
+        """Do not begin with a key before a moment."""
+        self._resting[key] = until
 
     def done(self, key: K) -> None:
         """The work on a key has ended; if it was added meanwhile, it waits again."""

@@ -8,8 +8,12 @@ from tests.fakes.jobs import INDEX, Kubelet, index_of, job
 from tests.fakes.world import World, run
 
 from knarr.api.registry import JOBS, PODS
+from knarr.api.resources import Resource
+from knarr.apimachinery import errors
 from knarr.apimachinery.types import Object
 from knarr.controller.job import CONTROLLER
+from knarr.controller_runtime.changes import Context, Create, Result
+from knarr.controller_runtime.snapshot import Key
 
 TRACKING = "batch.kubernetes.io/job-tracking"
 DONE = [("SuccessCriteriaMet", "True", "CompletionsReached"), ("Complete", "True", "CompletionsReached")]
@@ -378,5 +382,65 @@ def test_a_job_that_somebody_else_manages_is_left_alone() -> None:
         await world.settle()
         assert kubelet.pods() == []
         assert len(kubelet.pods("mine")) == 1
+
+    tell(story)
+
+
+def decide(world: World) -> Result:
+    """What one round orders."""
+    context = Context(world.clock.now(), world.names)
+    return CONTROLLER.reconcile(Key(JOBS, "default", "work"), world.informers, context)
+
+
+def test_absurd_numbers_cost_a_bounded_round() -> None:
+    for spec in (
+        {"completions": 2**31 - 1, "parallelism": 2**31 - 1},
+        {"completionMode": "Indexed", "completions": 2**31 - 1, "parallelism": 100_000},
+    ):
+        world = World((CONTROLLER,))
+        world.api.create(JOBS, job(**spec))
+        made = [change.object for change in decide(world).changes if isinstance(change, Create)]
+        assert len(made) == 500
+        world.api.set_status(JOBS, "default", "work", completedIndexes="0-2000000000", succeeded=2_000_000_001)
+        made = [change.object for change in decide(world).changes if isinstance(change, Create)]
+        assert len(made) == 500
+        if "completionMode" in spec:
+            assert [index_of(pod) for pod in made[:2]] == [2_000_000_001, 2_000_000_002]
+
+
+def test_pods_that_are_refused_are_tried_again_ever_more_seldom() -> None:
+    async def story(world: World, kubelet: Kubelet) -> None:
+        create = world.api.create
+
+        def refuse(resource: Resource, obj: Object) -> Object:
+            if resource is PODS:
+                raise errors.forbidden("pods", "", obj["metadata"]["name"], "exceeded quota")
+            return create(resource, obj)
+
+        world.api.create = refuse  # type: ignore[method-assign]
+        world.api.create(JOBS, job(parallelism=100, completions=100))
+        await world.settle()
+        await world.advance(120)
+        assert sum(method == "POST" for method, _ in world.api.requests) < 20
+        status = kubelet.status()
+        assert status["startTime"]
+        assert status.get("active", 0) == 0
+
+    assert any(note.reason == "FailedCreate" for note in tell(story).notes.taken)
+
+
+def test_what_never_changes_costs_nothing() -> None:
+    async def story(world: World, kubelet: Kubelet) -> None:
+        world.api.create(JOBS, job("waits", parallelism=0))
+        world.api.create(JOBS, job("runs", activeDeadlineSeconds=10**9, labels={"app": "runs"}))
+        world.api.create(JOBS, job("nothing", completions=0, parallelism=0))
+        await world.settle()
+        for pod in kubelet.active("runs"):
+            kubelet.run(pod)
+        await world.settle()
+        before = len(world.api.requests)
+        await world.advance(3600, 60)
+        assert len(world.api.requests) == before
+        assert kubelet.conditions("nothing") == DONE
 
     tell(story)

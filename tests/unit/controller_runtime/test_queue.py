@@ -39,3 +39,15 @@ def test_of_two_delays_the_shorter_counts() -> None:
     queue.take_due(5)
     assert queue.get() == ("a", 5)
     assert queue.due() is None
+
+
+def test_a_key_that_rests_is_not_given_out_before() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.rest("a", 5.0)
+    queue.add("a", 1.0)
+    queue.add("b", 1.0)
+    assert queue.get(2.0) == ("b", 1.0)
+    assert queue.get(2.0) is None
+    assert queue.due() == 5.0
+    queue.take_due(5.0)
+    assert queue.get(5.0) == ("a", 5.0)

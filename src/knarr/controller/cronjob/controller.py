@@ -1,8 +1,7 @@
 """CronJobs: one round of one CronJob.
 
 Input: a CronJob and its Jobs. Output: a Job for a start that is due, Jobs to delete, and the status. The name of a Job
-follows from its start, so that a start is made once; a Job that was made and is not in the status yet is found again by
-that name.
+follows from its start, so that a start is made once; a Job that was made and is not in the status yet tells its start.
 """
 
 from __future__ import annotations
@@ -79,6 +78,7 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
     if reads:
         return Result(reads=reads)
     _note_ended(draft)
+    _take_up(draft)
     if not cron_job["metadata"].get("deletionTimestamp"):
         _start(draft, context.failure)
         _note_strangers(draft)
@@ -115,6 +115,29 @@ def _note_ended(draft: _Draft) -> None:
         at = (job.get("status") or {}).get("completionTime")
         if ended["type"] == "Complete" and at and at > draft.status.get("lastSuccessfulTime", ""):
             draft.status["lastSuccessfulTime"] = at
+
+
+def _take_up(draft: _Draft) -> None:
+    """Note Jobs that were made and are not in the status yet."""
+    known = {ref.get("uid") for ref in draft.active}
+    for job in draft.jobs:
+        meta = job["metadata"]
+        start = _start_of(draft.cron_job, job)
+        if start is None or meta.get("deletionTimestamp"):
+            continue
+        draft.status["lastScheduleTime"] = max(start, draft.status.get("lastScheduleTime", ""))
+        if meta["uid"] not in known and finished_condition(job) is None:
+            draft.active.append(_reference(job))
+
+
+def _start_of(cron_job: Object, job: Object) -> str | None:
+    """The start that a Job was made for, or None for one that was made otherwise."""
+    text = (job["metadata"].get("annotations") or {}).get(_SCHEDULED, "")
+    try:
+        start = timestamps.parse(text)
+    except ValueError:
+        return None
+    return timestamps.seconds(start) if job["metadata"]["name"] == _job_name(cron_job, start) else None
 
 
 def _note_strangers(draft: _Draft) -> None:
@@ -171,12 +194,13 @@ def _start(draft: _Draft, failure: Failure | None) -> None:
     schedule = _schedule(draft)
     if schedule is None:
         return
+    known = {**draft.cron_job, "status": draft.status}
     try:
-        due = missed.starts(draft.cron_job, schedule, draft.now, within_deadline=True)
+        due = missed.starts(known, schedule, draft.now, within_deadline=True)
     except missed.NeverFires as error:
         draft.note("Warning", "InvalidSchedule", f"invalid schedule: {draft.spec['schedule']} : {error}")
         return
-    draft.wait = missed.seconds_to_next(draft.cron_job, schedule, draft.now)
+    draft.wait = missed.seconds_to_next(known, schedule, draft.now)
     if due.latest is None:
         return
     if due.are_many:
@@ -240,14 +264,8 @@ def _is_excluded(draft: _Draft, due: datetime) -> bool:
 
 
 def _make(draft: _Draft, due: datetime, failure: Failure | None) -> None:
-    """Make the Job of a start, or take up one that was made and is not in the status yet."""
+    """Make the Job of a start."""
     name = _job_name(draft.cron_job, due)
-    made = next((job for job in draft.jobs if job["metadata"]["name"] == name), None)
-    if made is not None:
-        draft.active.append(_reference(made))
-        draft.status["lastScheduleTime"] = timestamps.seconds(due)
-        draft.wait = 0 if finished_condition(made) else draft.wait
-        return
     if _is_taken(failure, name):
         # Somebody else's Job has the name: this start is left out.
         return

@@ -79,7 +79,7 @@ def _surplus(facts: Facts) -> list[Object]:
     """Pods to give up: those whose index is wrong or taken, and the least useful of too many."""
     wrong, right = _by_index(facts) if is_indexed(facts.job) else ([], list(facts.active))
     too_many = len(facts.active) - _wanted(facts) - len(wrong)
-    return wrong + pods.least_useful_first(right)[: max(0, too_many)]
+    return wrong + (pods.least_useful_first(right)[:too_many] if too_many > 0 else [])
 
 
 def _by_index(facts: Facts) -> tuple[list[Object], list[Object]]:
@@ -87,8 +87,9 @@ def _by_index(facts: Facts) -> tuple[list[Object], list[Object]]:
     wrong = [pod for pod in facts.active if not facts.has_place(pod)]
     right: list[Object] = []
     placed = pods.by_index(pod for pod in facts.active if facts.has_place(pod))
-    for _, same in groupby(placed, key=pods.index):
-        *others, best = pods.least_useful_first(same)
+    for _, found in groupby(placed, key=pods.index):
+        same = list(found)
+        *others, best = pods.least_useful_first(same) if len(same) > 1 else same
         wrong += others
         right.append(best)
     return wrong, right
