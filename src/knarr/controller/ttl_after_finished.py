@@ -58,4 +58,5 @@ CONTROLLER = Controller(
     watches=(Watch(JOBS, itself(JOBS)),),
     writes=("delete jobs",),
     reconcile=reconcile,
+    queue="ttl_jobs_to_delete",
 )

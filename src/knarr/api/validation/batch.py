@@ -197,8 +197,8 @@ def _check_completions(errors: Errors, spec: Object, before: Object) -> None:
 
 def _check_template_kept(errors: Errors, spec: Object, before: Object, status: Object) -> None:
     template, had = spec.get("template") or {}, before.get("template") or {}
-    if before.get("suspend") and not status.get("startTime"):
-        # A Job that has not begun may still be directed to other nodes.
+    if before.get("suspend") and _is_idle(status):
+        # A Job that has not begun, or whose pods are gone, may still be directed to other nodes.
         template = _with_directions(template, had)
         if template != had:
             shown = internal("core.v1.PodSpec", (spec.get("template") or {}).get("spec") or {})
@@ -206,6 +206,12 @@ def _check_template_kept(errors: Errors, spec: Object, before: Object, status: O
     elif template != had:
         shown = internal("core.v1.PodTemplateSpec", spec.get("template") or {})
         errors.append(field.invalid("spec.template", shown, "field is immutable"))
+
+
+def _is_idle(status: Object) -> bool:
+    """Whether a suspended Job has no pods: it never had any, or has given them up."""
+    suspended = any(c.get("type") == "Suspended" and c.get("status") == "True" for c in items(status, "conditions"))
+    return not status.get("active") and (not status.get("startTime") or suspended)
 
 
 def _with_directions(template: Object, had: Object) -> Object:

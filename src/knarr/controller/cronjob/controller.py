@@ -363,4 +363,5 @@ CONTROLLER = Controller(
     watches=(Watch(CRONJOBS, _of_cron_job), Watch(JOBS, controller_of_changed(CRONJOBS))),
     writes=("create, delete jobs", "update cronjobs/status"),
     reconcile=reconcile,
+    queue="cronjob",
 )

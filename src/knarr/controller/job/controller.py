@@ -199,4 +199,5 @@ CONTROLLER = Controller(
     watches=(Watch(JOBS, _of_job), Watch(PODS, _of_pod)),
     writes=("create, delete, patch pods", "update jobs/status"),
     reconcile=reconcile,
+    queue="job",
 )
