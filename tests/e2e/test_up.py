@@ -50,8 +50,10 @@ def up(cluster: Cluster, *options: str, environment: Mapping[str, str] | None = 
 
 
 def _as_in_a_terminal() -> None:
-    # What a shell starts in the background ignores Ctrl-C, and so would all that it starts.
+    # What a shell starts in the background ignores Ctrl-C, and behind `nohup` the terminal's end, and so would all that
+    # it starts.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def refusal(cluster: Cluster, *options: str, environment: Mapping[str, str] | None = None) -> str:
@@ -122,6 +124,17 @@ def test_a_kernel_without_nftables(one: Cluster, tmp_path: Path) -> None:
     said = refusal(one, "--port", "0", environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
     assert said.startswith("this kernel lacks nftables with address translation")
     assert said.endswith("Protocol not supported")
+
+
+def test_nobody_listens_when_it_is_ready(one: Cluster) -> None:
+    """As with `knarr up | head`: the cluster stays."""
+    process = up(one, "--api-only", "--port", "0")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert (process.stderr.read(), process.wait(180)) == ("", 0)
+    process.stderr.close()
+    assert one.kubectl("get", "--raw", "/readyz") == "ok"
 
 
 def test_a_second_time(one: Cluster) -> None:

@@ -73,6 +73,13 @@ class Health:
         """A step of the start is complete."""
         self._done.add(step)
 
+    def add(self, name: str, check: Check) -> None:
+        """Have health and readiness, but not whether the server lives, depend on a check more."""
+        for endpoint in ("/healthz", "/readyz"):
+            checks = self._endpoints[endpoint]
+            last = {key: checks.pop(key) for key in ("shutdown",) if key in checks}
+            checks |= {name: check, **last}
+
     def _step(self, step: str) -> Check:
         return lambda: step in self._done
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from knarr.cmd import datastore
+from knarr.cmd.kms_plugins import KmsPlugins
 from knarr.component_base import logs
 from knarr.component_base.metrics import ALPHA, About, Counter, Gauge
 from knarr.storage.store import StoreError
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from knarr.storage.encryption.transformer import Transformer
     from knarr.storage.store import Store
 
-#: Seconds between two looks at the file, and between two questions to the KMS plugins.
-_LOOK, _ASK = 1.0, 60.0
+#: Seconds between two looks at the file.
+_LOOK = 1.0
 _OWN_FILE = "encryption-config.json"
 CONFIG_INFO = "apiserver_encryption_config_controller_last_config_info"
 _log = logs.get("encryption")
@@ -79,6 +80,16 @@ class Encryption:
         self._reloads = Counter(About(name, text, ("status",), ALPHA))
         self._seen = path.read_bytes()
         self._transformer = _transformer(self._seen)
+        self._plugins = KmsPlugins()
+
+    @property
+    def has_plugins(self) -> bool:
+        """Whether KMS plugins guard keys."""
+        return bool(self._transformer.kms)
+
+    def plugins_are_well(self) -> bool:
+        """Whether all of them answer."""
+        return self._plugins.well
 
     @property
     def metrics(self) -> Iterable[Family]:
@@ -96,24 +107,23 @@ class Encryption:
 
     async def run(self, clock: Clock) -> None:
         """Follow the file and the plugins' keys, for ever."""
-        since = 0.0
+        self._plugins.use(self._transformer.kms, clock.monotonic())
         while True:
             await clock.sleep(_LOOK)
-            since += _LOOK
-            await self._look()
-            if since >= _ASK:
-                since = 0.0
-                await _refresh(self._transformer)
+            if await self._look():
+                self._plugins.use(self._transformer.kms, clock.monotonic())
+            await self._plugins.look(clock.monotonic())
 
     def close(self) -> None:
         """Leave the plugins alone."""
         for provider in self._transformer.kms:
             provider.close()
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Whether another configuration is in force now."""
         content = self._path.read_bytes()
         if content == self._seen or self._store is None:
-            return
+            return False
         self._seen = content
         try:
             transformer = _transformer(content)
@@ -121,13 +131,14 @@ class Encryption:
         except (ValueError, StoreError) as error:
             self._reloads.add(("failure",))
             _log.error("the old encryption configuration stays", file=str(self._path), error=error)
-            return
+            return False
         self.close()
         self._transformer = transformer
         self._store.use(transformer)
         self._reloads.add(("success",))
         self._applied()
         _log.info("encryption configuration changed", file=str(self._path))
+        return True
 
     def _applied(self) -> None:
         self._info.values.clear()

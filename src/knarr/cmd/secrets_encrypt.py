@@ -103,6 +103,8 @@ def _rotate(cluster: Cluster) -> None:
 
 def _own(cluster: Cluster) -> Path:
     """The file of this verb. Raises `_Failure` where it cannot work."""
+    if any(flag.startswith("--encryption-provider-config") for flag in cluster.server_flags):
+        raise _Failure("the cluster has an --encryption-provider-config of its own: change that file")
     if cluster.datastore_flags:
         raise _Failure("servers share the datastore: give each the same file by --encryption-provider-config")
     return own_file(Path(cluster.data_dir))

@@ -184,6 +184,8 @@ def _follow_files(api: ApiServer, arguments: argparse.Namespace, tasks: Tasks, c
     encryption = arguments.encryption
     if encryption is not None:
         api.ctx.metrics.registry.add(*encryption.metrics)
+        if encryption.has_plugins:
+            api.health.add("kms-providers", encryption.plugins_are_well)
         tasks.forever(lambda: encryption.run(clock), "encryption")
 
 

@@ -74,7 +74,11 @@ def _background(arguments: argparse.Namespace, making: Making, cluster: Cluster)
         name = cluster.name
         words = "\n".join(last_words(cluster))
         return _fail(f"{error}\n{words}\nLogs: {cluster.log_dir}. It runs on; `knarr down --name {name}` ends it")
-    _greet(cluster)
+    try:
+        _greet(cluster)
+    except BrokenPipeError:
+        # Nobody reads on; the cluster is there all the same. What is left to be written goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

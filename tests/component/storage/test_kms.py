@@ -103,6 +103,10 @@ def test_values_go_through_a_plugin(tmp_path: Path) -> None:
             assert [kv.value for kv in page.items] == [b'{"a":"secret"}'] * 2
             assert plugin.calls[-1] == "Decrypt" and plugin.calls.count("Decrypt") == 1
             assert not later.stale(_KEY)
+            second.kms[0].lapse()
+            with pytest.raises(TransformError, match="has not answered for too long"):
+                await later.create(_KEY + "c", b"{}")
+            assert (await later.get(_KEY) or page.items[0]).value == b'{"a":"secret"}'
             plugin.key_id = "two"
             await second.kms[0].refresh()
             assert later.stale(_KEY)

@@ -39,6 +39,7 @@ class KmsProvider:
         self.name = name
         self._client = client
         self._current: _Seed | None = None
+        self._lapsed = False
         #: What values are opened with: encrypted source → secret, its kind.
         self._secrets: dict[bytes, tuple[bytes, int]] = {}
 
@@ -56,6 +57,11 @@ class KmsProvider:
             raise TransformError(f"kms-provider-{self.name}: version {status['version']!r} is not v2")
         if self._current is None or self._current.key_id != status["key_id"]:
             self._current = await self._begin()
+        self._lapsed = False
+
+    def lapse(self) -> None:
+        """Write nothing more until the plugin answers again: its key may have been taken away. Reading goes on."""
+        self._lapsed = True
 
     async def _begin(self) -> _Seed:
         secret = os.urandom(_INFO)
@@ -90,6 +96,8 @@ class KmsProvider:
         seed = self._current
         if seed is None:
             raise TransformError(f"kms-provider-{self.name}: the plugin has not answered yet")
+        if self._lapsed:
+            raise TransformError(f"kms-provider-{self.name}: the plugin has not answered for too long to use its key")
         info = os.urandom(_INFO)
         envelope = {
             "data": info + AesGcm(_derived(seed.secret, info)).seal(key, value),
