@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from knarr.api.conversion import scales
-from knarr.api.registry import PODS, lookup
+from knarr.api.registry import NAMESPACES, PODS, lookup
 from knarr.api.resources import Resource
 from knarr.apimachinery import errors, merge_patch, strategic, timestamps
 from knarr.apimachinery.errors import StatusError
@@ -77,6 +77,10 @@ class FakeApi:
         meta = obj["metadata"]
         if (meta.get("namespace", ""), meta["name"]) in self.objects[resource]:
             raise errors.already_exists(resource.plural, resource.group, meta["name"])
+        space = self.objects[NAMESPACES].get(("", meta.get("namespace", "")))
+        if space is not None and space["metadata"].get("deletionTimestamp"):
+            details = {"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]}
+            raise StatusError(403, "Forbidden", f"namespace {meta['namespace']} is being terminated", details)
         return self._store(resource, None, self._stamped(copy.deepcopy(obj)))
 
     def update(self, resource: Resource, obj: Object, subresource: str = "") -> Object:
