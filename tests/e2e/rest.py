@@ -8,7 +8,7 @@ import json
 import ssl
 import tempfile
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,16 @@ class Rest:
         with self._sent("GET", f"{path}&watch=true&timeoutSeconds=10", None, {}) as answer:
             # In this order: the other way round one event more than wanted is waited for.
             return [json.loads(line) for _, line in zip(range(count), _lines(answer), strict=False)]
+
+    def watch_until(self, path: str, done: Callable[[list[Any]], bool]) -> list[Any]:
+        """The events of a watch, up to the one with which they are `done`; the path has a query already."""
+        seen: list[Any] = []
+        with self._sent("GET", f"{path}&watch=true&timeoutSeconds=60", None, {}) as answer:
+            for line in _lines(answer):
+                seen.append(json.loads(line))
+                if done(seen):
+                    return seen
+        raise AssertionError(f"the watch of {path} ended with {len(seen)} events")
 
     @contextmanager
     def _sent(

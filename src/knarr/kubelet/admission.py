@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from knarr.api.semantics.pod_requests import amount, effective_requests
+from knarr.api.semantics.pod_requests import amount, effective_requests, host_ports
 from knarr.apimachinery.types import Object
 
 #: What the node keeps books of; other resources belong to device plugins.
@@ -33,7 +33,20 @@ def admit(pod: Object, others: Sequence[Object], allocatable: Mapping[str, objec
         capacity = amount(resource, allocatable.get(resource, "0"))
         if taken + asked > capacity:
             return f"OutOf{resource}", _message(resource, asked, taken, capacity)
-    return None
+    return _port_refusal(pod, others)
+
+
+def _port_refusal(pod: Object, others: Sequence[Object]) -> tuple[str, str] | None:
+    wanted = tuple(host_ports(pod["spec"]))
+    used = [place for other in others for place in host_ports(other["spec"])] if wanted else []
+    if not any(_clash(place, other) for place in wanted for other in used):
+        return None
+    text = "node(s) didn't have free ports for the requested pod ports"
+    return "NodePorts", f"Pod was rejected: Predicate NodePorts failed: {text}"
+
+
+def _clash(one: tuple[str, str, int], other: tuple[str, str, int]) -> bool:
+    return one[1:] == other[1:] and (one[0] == other[0] or "0.0.0.0" in (one[0], other[0]))
 
 
 def _message(resource: str, asked: int, used: int, capacity: int) -> str:

@@ -43,3 +43,22 @@ def test_groups_that_the_runtime_cannot_hold_back_are_refused() -> None:
 def test_what_does_not_fit_is_refused(others: list[Object], wanted: Object, refusal: str | None) -> None:
     found = admit(wanted, others, NODE)
     assert (found and found[1]) == refusal
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clash"),
+    [
+        ({"hostPort": 80}, {"hostPort": 80}, True),
+        ({"hostPort": 80}, {"hostPort": 80, "protocol": "UDP"}, False),
+        ({"hostPort": 80, "hostIP": "10.0.0.1"}, {"hostPort": 80, "hostIP": "10.0.0.2"}, False),
+        ({"hostPort": 80, "hostIP": "10.0.0.1"}, {"hostPort": 80}, True),
+        ({"containerPort": 80}, {"containerPort": 80}, False),
+    ],
+)
+def test_a_port_of_the_node_is_given_once(one: Object, other: Object, *, clash: bool) -> None:
+    wanted, there = pod(), pod()
+    wanted["spec"]["containers"][0]["ports"] = [one]
+    there["spec"]["containers"][0]["ports"] = [other]
+    text = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+    refusal = ("NodePorts", f"Pod was rejected: {text}") if clash else None
+    assert admit(wanted, [there], {"cpu": "2", "memory": "1Gi", "pods": "9"}) == refusal

@@ -24,8 +24,10 @@ _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028",
 
 
 def data_of(template: Object) -> Object:
-    """What a revision holds of a pod template."""
-    return {"spec": {"template": {**template, "$patch": "replace"}}}
+    """What a revision holds of a pod template, its members sorted: the data is kept as text, and compared as such."""
+    sorted_text = orjson.dumps({"spec": {"template": {**template, "$patch": "replace"}}}, option=orjson.OPT_SORT_KEYS)
+    data: Object = orjson.loads(sorted_text)
+    return data
 
 
 def template_in(revision: Object) -> Object:

@@ -149,8 +149,10 @@ def _give_up(draft: Plan) -> bool:
             if not status.is_going(pod):
                 draft.updates.append(_delete(draft.stateful_set, pod))
             continue
-        # The lowest of those that are not available may go: nothing waits for it.
-        if not status.is_going(pod) and (draft.is_available(pod) or pod is unfit[-1]):
+        # The lowest of those that are not available may go: nothing waits for it. One that has ended will never be
+        # available: Kubernetes waits for it all the same, and for ever where there are two.
+        fit = draft.is_available(pod) or pod_state.is_terminal(pod) or pod is unfit[-1]
+        if fit and not status.is_going(pod):
             draft.updates.append(_delete(draft.stateful_set, pod))
         return False
     return True

@@ -38,6 +38,15 @@ def test_the_hash_is_that_of_a_real_controller() -> None:
     assert revisions.revision_hash(revisions.data_of(make_template(creationTimestamp=None)), 0) == "c77f6d978"
 
 
+def test_the_data_is_sorted_as_go_writes_maps() -> None:
+    template = revisions.data_of({"spec": {"b": 1, "a": {"d": 1, "c": 1}}, "metadata": {}})["spec"]["template"]
+    assert [list(template), list(template["spec"]), list(template["spec"]["a"])] == [
+        ["$patch", "metadata", "spec"],
+        ["a", "b"],
+        ["c", "d"],
+    ]
+
+
 def test_the_hash_is_of_the_text_that_go_writes() -> None:
     plain, counted = revisions.revision_hash({"a": "<&>"}, 0), revisions.revision_hash({"a": "<&>"}, 1)
     assert plain == revisions.revision_hash({"a": "<&>"}, 0) != counted
