@@ -25,6 +25,18 @@ def of_dependent(owner: Resource) -> KeysOf:
     return keys
 
 
+def of_revision(owner: Resource) -> KeysOf:
+    """As `of_dependent`, but a new revision that has its controller already wakes nobody: it changes nothing."""
+    keys_of = of_dependent(owner)
+
+    def keys(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:
+        if old is None and new is not None and owners.controller_of(new) is not None:
+            return ()
+        return keys_of(old, new, snapshot)
+
+    return keys
+
+
 def _was_the_same(old: Object | None, new: Object) -> bool:
     if old is None or owners.controller_of(old) is not None:
         return False

@@ -20,7 +20,7 @@ from knarr.controller.daemonset.placement import Placement
 from knarr.controller_runtime.changes import DONE, Change, Context, EventNote, Result, Update
 from knarr.controller_runtime.claims import Owner, claim
 from knarr.controller_runtime.controller import Controller, Watch, itself, key_of
-from knarr.controller_runtime.dependents import of_dependent
+from knarr.controller_runtime.dependents import of_dependent, of_revision
 from knarr.controller_runtime.snapshot import Key, Snapshot
 
 _EVERYTHING = "This daemon set is selecting all pods. A non-empty selector is required."
@@ -56,7 +56,7 @@ def controller() -> Controller:
         watches=(
             Watch(DAEMONSETS, itself(DAEMONSETS)),
             Watch(PODS, of_dependent(DAEMONSETS)),
-            Watch(CONTROLLERREVISIONS, of_dependent(DAEMONSETS)),
+            Watch(CONTROLLERREVISIONS, of_revision(DAEMONSETS)),
             Watch(NODES, _of_node),
         ),
         writes=(
@@ -77,7 +77,7 @@ def _step(draft: Draft, past: history.History, failures: Failures, held: Sequenc
     found = status.of(draft, past.collisions)
     if found != (daemon_set.get("status") or {}):
         changes += (Update(DAEMONSETS, {**daemon_set, "status": found}, "status"),)
-    changes += (*draft.changes(), *history.surplus(daemon_set, past, held))
+    changes += (*draft.changes(), *history.surplus(daemon_set, past, held), *past.rewritten)
     return Result(changes, requeue_after=_next_check(draft))
 
 

@@ -6,7 +6,7 @@ present template, with the highest number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from knarr.api.registry import CONTROLLERREVISIONS, DAEMONSETS, PODS
@@ -18,33 +18,42 @@ from knarr.controller_runtime.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """`hash` is the label of pods of the present template; `old` the revisions before, the oldest first."""
+    """`hash` is the label of pods of the present template; `old` the revisions before, the oldest first.
+
+    `changes` come before pods are made; `rewritten` comes last, since a server may refuse it (where a user has written
+    a revision with blanks in its data) and nothing else shall wait for that.
+    """
 
     hash: str
     old: tuple[Object, ...]
     collisions: int
     changes: tuple[Change, ...] = ()
+    rewritten: tuple[Change, ...] = ()
 
 
 def of(daemon_set: Object, held: Iterable[Object], pods: Sequence[Object], snapshot: Snapshot) -> History:
     """The history, with what must be written of it."""
     template = daemon_set["spec"]["template"]
     known = [_labelled(revision) for revision in revisions.ordered(held)]
-    changes: list[Change] = [Update(CONTROLLERREVISIONS, revision) for revision, changed in known if changed]
+    unlabelled = {revision["metadata"]["name"]: revision for revision, changed in known if changed}
     same = [revision for revision, _ in known if revisions.holds(revision, template)]
     old = tuple(revision for revision, _ in known if not revisions.holds(revision, template))
     collisions = int((daemon_set.get("status") or {}).get("collisionCount") or 0)
     number = max((revisions.number(revision) for revision in old), default=0) + 1
     if not same:
         made, collisions, created = _new(daemon_set, number, collisions, snapshot)
-        return History(hash_of(made), old, collisions, (*changes, *created))
+        return History(hash_of(made), old, collisions, created, _updates(unlabelled))
     current = same[-1]
+    merged = [change for double in same[:-1] for change in _merged(double, current, pods)]
     for double in same[:-1]:
-        changes += _merged(double, current, pods)
+        unlabelled.pop(double["metadata"]["name"], None)
     if revisions.number(current) < number:
-        changes = [change for change in changes if not _writes(change, current)]
-        changes.append(Update(CONTROLLERREVISIONS, {**current, "revision": number}))
-    return History(hash_of(current), old, collisions, tuple(changes))
+        unlabelled[current["metadata"]["name"]] = {**current, "revision": number}
+    return History(hash_of(current), old, collisions, tuple(merged), _updates(unlabelled))
+
+
+def _updates(rewritten: Mapping[str, Object]) -> tuple[Change, ...]:
+    return tuple(Update(CONTROLLERREVISIONS, revision) for revision in rewritten.values())
 
 
 def surplus(daemon_set: Object, history: History, pods: Iterable[Object]) -> list[Delete]:
@@ -77,10 +86,6 @@ def _labelled(revision: Object) -> tuple[Object, bool]:
     return {**revision, "metadata": {**meta, "labels": labels}}, True
 
 
-def _writes(change: Change, revision: Object) -> bool:
-    return isinstance(change, Update) and change.object is revision
-
-
 def _merged(double: Object, current: Object, pods: Iterable[Object]) -> list[Change]:
     """One of two revisions of the same template goes; its pods are counted as the other's."""
     label = {"metadata": {"labels": {revisions.POD_LABEL: hash_of(current)}}}
@@ -94,7 +99,9 @@ def _delete(revision: Object) -> Delete:
     return Delete(CONTROLLERREVISIONS, meta["namespace"], meta["name"], uid=meta["uid"])
 
 
-def _new(daemon_set: Object, number: int, collisions: int, snapshot: Snapshot) -> tuple[Object, int, Sequence[Change]]:
+def _new(
+    daemon_set: Object, number: int, collisions: int, snapshot: Snapshot
+) -> tuple[Object, int, tuple[Change, ...]]:
     """A new revision; where another one has its name, the collision is counted and hashed in."""
     meta, template = daemon_set["metadata"], daemon_set["spec"]["template"]
     while True:

@@ -17,7 +17,7 @@ from knarr.controller.statefulset import history, identity, rollout, status
 from knarr.controller_runtime.changes import DONE, Change, Context, Result, Update
 from knarr.controller_runtime.claims import Owner, claim
 from knarr.controller_runtime.controller import Controller, Watch, itself, key_of
-from knarr.controller_runtime.dependents import of_dependent
+from knarr.controller_runtime.dependents import of_dependent, of_revision
 from knarr.controller_runtime.snapshot import Key, Snapshot
 
 
@@ -35,7 +35,7 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
     if changes := (*revisions.changes, *pods.changes):
         return Result(changes, requeue_after=0)
     past = history.of(stateful_set, revisions.held, snapshot)
-    if owner.is_going and past.changes:
+    if owner.is_going and (past.created or past.renumbered):
         # It had no more than it has: what is left of it goes, and no revision is written for it.
         return DONE
     return _step(rollout.Plan(stateful_set, past, _by_ordinal(pods.held), snapshot, context), pods.held)
@@ -53,10 +53,10 @@ def _step(draft: rollout.Plan, held: Sequence[Object]) -> Result:
         rollout.plan(draft)
     pods = list(draft.pods.values())
     found = status.of(stateful_set, past, pods, draft.context.now)
-    changes: tuple[Change, ...] = past.changes
+    changes: tuple[Change, ...] = past.created
     if status.differs(stateful_set, found):
         changes += (Update(STATEFULSETS, {**stateful_set, "status": found}, "status"),)
-    changes += (*history.surplus(stateful_set, past, held), *draft.changes())
+    changes += (*draft.changes(), *history.surplus(stateful_set, past, held), *past.renumbered)
     return Result(changes, tuple(draft.events), requeue_after=_next_check(draft, pods))
 
 
@@ -108,7 +108,7 @@ CONTROLLER = Controller(
         Watch(STATEFULSETS, itself(STATEFULSETS)),
         Watch(PODS, _of_pod),
         Watch(PVCS, _of_claim),
-        Watch(CONTROLLERREVISIONS, _of_dependent),
+        Watch(CONTROLLERREVISIONS, of_revision(STATEFULSETS)),
     ),
     writes=(
         "create, update, patch, delete pods",

@@ -18,13 +18,18 @@ from knarr.controller_runtime.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """`current` and `update` are revisions as they are once `changes` are carried out; `all` those there were."""
+    """`current` and `update` are revisions as they are once all is carried out; `all` those there were.
+
+    `created` must be there before pods are made of it; `renumbered` comes last, since a server may refuse it (where a
+    user has written a revision with blanks in its data) and nothing else shall wait for that.
+    """
 
     current: Object
     update: Object
     all: tuple[Object, ...]
     collisions: int
-    changes: tuple[Change, ...] = ()
+    created: tuple[Change, ...] = ()
+    renumbered: tuple[Change, ...] = ()
 
 
 def of(stateful_set: Object, held: Iterable[Object], snapshot: Snapshot) -> History:
@@ -35,16 +40,17 @@ def of(stateful_set: Object, held: Iterable[Object], snapshot: Snapshot) -> Hist
     collisions = int(status.get("collisionCount") or 0)
     number = revisions.number(known[-1]) + 1 if known else 1
     same = [revision for revision in known if revisions.holds(revision, template)]
-    changes: tuple[Change, ...] = ()
+    created: tuple[Change, ...] = ()
+    renumbered: tuple[Change, ...] = ()
     if same and same[-1] is known[-1]:
         update = same[-1]
     elif same:
         update = {**same[-1], "revision": number}
-        changes = (Update(CONTROLLERREVISIONS, update),)
+        renumbered = (Update(CONTROLLERREVISIONS, update),)
     else:
-        update, collisions, changes = _new(stateful_set, number, collisions, snapshot)
+        update, collisions, created = _new(stateful_set, number, collisions, snapshot)
     named = (revision for revision in known if revision["metadata"]["name"] == status.get("currentRevision"))
-    return History(next(named, update), update, tuple(known), collisions, changes)
+    return History(next(named, update), update, tuple(known), collisions, created, renumbered)
 
 
 def surplus(stateful_set: Object, history: History, pods: Iterable[Object]) -> list[Delete]:
