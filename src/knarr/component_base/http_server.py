@@ -18,9 +18,10 @@ from knarr.component_base.http_connection import (
     QuickHandler,
     StreamsBody,
 )
-from knarr.component_base.http_limits import HANDSHAKE, READ, SWEEP
+from knarr.component_base.http_limits import READ, SWEEP
 from knarr.component_base.http_repeats import RepeatOf, Repeats
 from knarr.component_base.tasks import Tasks
+from knarr.component_base.tls_transport import Shared, TlsTransport
 
 #: File descriptors that are left for everything that is no client's connection.
 _RESERVED_FILES = 256
@@ -51,29 +52,25 @@ class HttpServer:
         self.connections: set[Connection] = set()
         #: What the transports read into. All connections share it: what was read is parsed or copied at once.
         self.buffer = memoryview(bytearray(READ))
-        self._tls = tls
-        self._handshake = None if tls is None else HANDSHAKE
+        self._tls = Shared(tls) if tls is not None else None
         self._servers: list[asyncio.Server] = []
 
     async def listen(self, host: str, port: int) -> int:
         """Listen on an address; gives the port (0 asks for a free one)."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            self._connection, host, port, ssl=self._tls, backlog=1024, ssl_handshake_timeout=self._handshake
-        )
+        server = await loop.create_server(self._connection, host, port, backlog=1024)
         self._serve(server)
         return int(server.sockets[0].getsockname()[1])
 
     async def listen_socket(self, sock: Any) -> None:
         """Listen on a socket that was opened elsewhere (handed over by the process that started this one)."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            self._connection, sock=sock, ssl=self._tls, backlog=1024, ssl_handshake_timeout=self._handshake
-        )
+        server = await loop.create_server(self._connection, sock=sock, backlog=1024)
         self._serve(server)
 
-    def _connection(self) -> Connection:
-        return Connection(self)
+    def _connection(self) -> asyncio.BaseProtocol:
+        connection = Connection(self)
+        return connection if self._tls is None else TlsTransport(self._tls, connection)
 
     def _serve(self, server: asyncio.Server) -> None:
         if not self._servers:
@@ -94,7 +91,8 @@ class HttpServer:
         for server in self._servers:
             server.close()
         await self.tasks.close()
-        for connection in list(self.connections):
+        coming = self._tls.handshakes if self._tls is not None else ()
+        for connection in (*self.connections, *coming):
             connection.abort()
 
 
