@@ -9,6 +9,7 @@ from typing import TypeAlias
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
 from knarr.controller_runtime.changes import Context, Result
+from knarr.controller_runtime.observing import Observer
 from knarr.controller_runtime.snapshot import Key, Snapshot
 
 #: Which keys a change of a watched object concerns: (old, new, snapshot). `old` is None for a new object, `new` for one
@@ -61,6 +62,8 @@ class Controller:
     title: str = ""
     #: What metrics call its queue; as logs call it where that is empty.
     queue: str = ""
+    #: Makes what counts for metrics of its own.
+    observer: Callable[[], Observer] | None = None
 
     @property
     def label(self) -> str:

@@ -27,6 +27,7 @@ from knarr.controller_runtime.changes import Context, Failure, Lookup, Names, Re
 from knarr.controller_runtime.controller import Controller, Watch, key_of
 from knarr.controller_runtime.custom_kinds import CustomKinds
 from knarr.controller_runtime.executor import Executor, Recorder, Round
+from knarr.controller_runtime.observing import Ended
 from knarr.controller_runtime.overlay import Overlay
 from knarr.controller_runtime.queue import WorkQueue
 from knarr.controller_runtime.queue_metrics import QueueMetrics, State, WorkerMetrics
@@ -171,6 +172,8 @@ class Manager:
                 self._sightings.note(resource, old, new)
             self.overlay.observed(resource, old, new)
             for worker, watch in woken:
+                if worker.observer is not None:
+                    worker.observer.changed(resource, old, new, self.overlay)
                 worker.wake(watch, old, new)
             if len(self.overlay):
                 self._sweep_later()
@@ -197,9 +200,10 @@ class Manager:
         return all(worker.queue.is_idle() for worker in self.workers)
 
     def metrics(self) -> list[Family]:
-        """What `/metrics` shows of the queues."""
+        """What `/metrics` shows of the queues and of what controllers count themselves."""
         now = self._surroundings.clock.monotonic
-        return queue_metrics.families(self._metrics, lambda: [worker.state(now()) for worker in self.workers])
+        queues = queue_metrics.families(self._metrics, lambda: [worker.state(now()) for worker in self.workers])
+        return queues + [each for worker in self.workers if worker.observer for each in worker.observer.families()]
 
     async def close(self) -> None:
         """Stop; what is under way is broken off, and nothing new is begun."""
@@ -246,6 +250,7 @@ class _Worker:
         surroundings, overlay = shared.surroundings, shared.overlay
         self.controller = controller
         self.queue: WorkQueue[Key] = WorkQueue()
+        self.observer = controller.observer() if controller.observer is not None else None
         self.metrics = WorkerMetrics(shared.metrics, controller.queue or controller.label)
         self._overlay = overlay
         self._clock = surroundings.clock
@@ -328,8 +333,10 @@ class _Worker:
         live: dict[Lookup, Object | None] = {}
         delayed = self._promised.get(key, float("inf")) <= self._clock.monotonic() + _JITTER
         for _ in range(_MOST_READS):
+            began = self._clock.monotonic()
             result = self._decide(key, live, delayed=delayed)
             ended = await self._executor.carry_out(result.changes)
+            self._observe(key, result, ended, began)
             if ended.hopeless:
                 self.queue.forget(key)
                 return
@@ -343,6 +350,11 @@ class _Worker:
                 return
             live = await self._read(key, result.reads)
         self._retry(key)
+
+    def _observe(self, key: Key, result: Result, ended: Round, began: float) -> None:
+        if self.observer is not None:
+            failed, seconds = ended.failure is not None, self._clock.monotonic() - began
+            self.observer.ended(Ended(key, result, failed, seconds, self._clock.now(), self._overlay))
 
     def _decide(self, key: Key, live: dict[Lookup, Object | None], *, delayed: bool) -> Result:
         failure = self._failures.pop(key, None)

@@ -18,6 +18,7 @@ from knarr.apimachinery import timestamps
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
 from knarr.controller.cronjob import missed
+from knarr.controller.cronjob.metrics import SCHEDULED, CronJobMetrics
 from knarr.controller.cronjob.schedule import Schedule, Unparseable, parse
 from knarr.controller_runtime.changes import (
     DONE,
@@ -34,7 +35,6 @@ from knarr.controller_runtime.changes import (
 from knarr.controller_runtime.controller import Controller, Watch, controller_of_changed, key_of
 from knarr.controller_runtime.snapshot import OWNER, Key, Snapshot
 
-_SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 _DOCS = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/"
 
 
@@ -132,7 +132,7 @@ def _take_up(draft: _Draft) -> None:
 
 def _start_of(cron_job: Object, job: Object) -> str | None:
     """The start that a Job was made for, or None for one that was made otherwise."""
-    text = (job["metadata"].get("annotations") or {}).get(_SCHEDULED, "")
+    text = (job["metadata"].get("annotations") or {}).get(SCHEDULED, "")
     try:
         start = timestamps.parse(text)
     except ValueError:
@@ -302,7 +302,7 @@ def _job(cron_job: Object, due: datetime) -> Object:
     meta: Object = {"name": _job_name(cron_job, due), "namespace": cron_job["metadata"]["namespace"]}
     if given.get("labels"):
         meta["labels"] = dict(given["labels"])
-    meta["annotations"] = {**(given.get("annotations") or {}), _SCHEDULED: shown.replace("+00:00", "Z")}
+    meta["annotations"] = {**(given.get("annotations") or {}), SCHEDULED: shown.replace("+00:00", "Z")}
     meta["ownerReferences"] = [owners.controller_reference(cron_job, CRONJOBS)]
     return {"apiVersion": JOBS.api_version, "kind": JOBS.kind, "metadata": meta, "spec": template["spec"]}
 
@@ -364,4 +364,5 @@ CONTROLLER = Controller(
     writes=("create, delete jobs", "update cronjobs/status"),
     reconcile=reconcile,
     queue="cronjob",
+    observer=CronJobMetrics,
 )

@@ -16,6 +16,7 @@ from knarr.apimachinery.types import Object
 from knarr.controller.job import manage, orphans, pods, tracking, verdict
 from knarr.controller.job.facts import Facts, is_suspended
 from knarr.controller.job.manage import Managed
+from knarr.controller.job.metrics import JobMetrics
 from knarr.controller.job.tracking import Tracked
 from knarr.controller_runtime.changes import DONE, Change, Context, Create, Delete, EventNote, Failure, Result, Update
 from knarr.controller_runtime.claims import Owner, claim
@@ -200,4 +201,5 @@ CONTROLLER = Controller(
     writes=("create, delete, patch pods", "update jobs/status"),
     reconcile=reconcile,
     queue="job",
+    observer=JobMetrics,
 )
