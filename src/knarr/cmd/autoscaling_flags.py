@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from knarr.controller.podautoscaler import Settings
 
 #: What is built in beside Kubernetes itself and may be left out, as K3s calls it.
-PACKAGED = ("metrics-server",)
+PACKAGED = ("metrics-server", "local-storage")
 _AUTOSCALER = "--horizontal-pod-autoscaler-"
 #: kube-controller-manager's flags: name, default in seconds, help.
 _PERIODS = (

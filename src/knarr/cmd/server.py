@@ -11,7 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
-from knarr.cmd import audit, autoscaling_flags, datastore, encryption, identity_flags
+from knarr.cmd import audit, autoscaling_flags, datastore, encryption, identity_flags, storage_flags
 from knarr.cmd.server_files import Files
 from knarr.component_base import allocator
 from knarr.component_base.child import Child, ChildError
@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     audit.add_arguments(parser)
     datastore.add_arguments(parser)
     autoscaling_flags.add_arguments(parser)
+    storage_flags.add_arguments(parser)
     parser.add_argument("--log-level", default="INFO", help="least level that is logged")
 
 

@@ -19,7 +19,7 @@ from knarr.apimachinery.errors import StatusError
 from knarr.apiserver.admission.config import AdmissionConfig
 from knarr.apiserver.connect import connectors
 from knarr.apiserver.server import ApiServer, ServerConfig, build
-from knarr.cmd import audit, autoscaling_flags, datastore, identity, shared_secrets
+from knarr.cmd import audit, autoscaling_flags, datastore, identity, shared_secrets, storage_flags
 from knarr.cmd.identity import Authorities, FlagError
 from knarr.cmd.renewal import Renewal
 from knarr.cmd.server_files import Files, node_name
@@ -82,6 +82,8 @@ async def _control(running: Running) -> None:
         root_ca=running.files.authority.decode(),
         cluster_cidrs=tuple(running.arguments.cluster_cidr.split(",")),
         dns_address=running.arguments.dns_address,
+        local_storage=storage_flags.folder(running.arguments),
+        local_storage_image=running.arguments.local_storage_image,
         sign=_sign(running.files),
         sign_token=running.api.ctx.token_requests.signer.sign,
         certificate_life=running.arguments.cluster_signing_duration,

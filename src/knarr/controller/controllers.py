@@ -23,6 +23,7 @@ from knarr.controller import (
     garbage_collector,
     job,
     legacy_tokens,
+    local_path,
     namespace,
     node_ipam,
     node_lifecycle,
@@ -64,6 +65,9 @@ class Settings:
     node_grace: float = 40.0
     terminated_pods: int = 12500
     dns_address: str = ""
+    #: The folder of each node in which volumes of the class `local-path` lie (none: there is no such class).
+    local_storage: str = ""
+    local_storage_image: str = "busybox"
     #: Signs certificates; without it nobody does, and requests wait for another signer.
     sign: signing.Sign | None = None
     #: Signs the tokens of service accounts that stand in Secrets; without it they get none.
@@ -76,6 +80,8 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
     """The controllers of kube-controller-manager."""
     ipam = (node_ipam.controller(settings.cluster_cidrs),) if settings.cluster_cidrs else ()
     dns = (cluster_dns.controller(settings.dns_address),) if settings.dns_address else ()
+    image = settings.local_storage_image
+    local = (local_path.controller(settings.local_storage, image),) if settings.local_storage else ()
     signer = (signing.controller(settings.sign, settings.certificate_life),) if settings.sign else ()
     tokens = (token_secrets.controller(settings.sign_token, settings.root_ca),) if settings.sign_token else ()
     return (
@@ -113,6 +119,7 @@ def controllers(settings: Settings) -> tuple[Controller, ...]:
         resource_quota.controller(_in_namespaces()),
         persistent_volume.CONTROLLER,
         attach_detach.CONTROLLER,
+        *local,
         volume_expand.CONTROLLER,
         ephemeral_volume.CONTROLLER,
         resource_claim.CONTROLLER,

@@ -9,7 +9,13 @@ from knarr.controller.controllers import Settings, controllers
 from knarr.controller_runtime.table import table
 
 ALL = controllers(
-    Settings("", dns_address="10.43.0.10", sign=lambda pem, usages, life, now: b"", sign_token=lambda claims: "")
+    Settings(
+        "",
+        dns_address="10.43.0.10",
+        local_storage="/storage",
+        sign=lambda pem, usages, life, now: b"",
+        sign_token=lambda claims: "",
+    )
 )
 
 

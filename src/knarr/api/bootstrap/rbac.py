@@ -34,12 +34,20 @@ _CLUSTER_BINDINGS: dict[str, tuple[tuple[str, str], ...]] = {
     "system:volume-scheduler": (("User", "system:kube-scheduler"),),
 }
 
-#: knarr's own: what a node's proxy, DNS and network read beside `system:node-proxier`; who publishes DNS.
+#: knarr's own: what a node's proxy, DNS and network read beside `system:node-proxier`; its own controllers.
 _OWN_ROLES: dict[str, tuple[str, ...]] = {
     "knarr:controller:cluster-dns-controller": (
         "create core services",
         "create,delete,get,list,update,watch discovery.k8s.io endpointslices",
         "update core services/finalizers",
+        "create,patch,update core,events.k8s.io events",
+    ),
+    "knarr:controller:local-path-provisioner": (
+        "create,delete,get,list,watch core persistentvolumes",
+        "get,list,update,watch core persistentvolumeclaims",
+        "create,delete,get,list,watch core pods",
+        "list,watch core namespaces,nodes",
+        "create,list,watch storage.k8s.io storageclasses",
         "create,patch,update core,events.k8s.io events",
     ),
     "knarr:node-services": (
@@ -52,6 +60,7 @@ _OWN_ROLES: dict[str, tuple[str, ...]] = {
 }
 _OWN_BINDINGS: dict[str, tuple[tuple[str, str], ...]] = {
     "knarr:controller:cluster-dns-controller": (("ServiceAccount", "cluster-dns-controller"),),
+    "knarr:controller:local-path-provisioner": (("ServiceAccount", "local-path-provisioner"),),
     "knarr:node-services": (("Group", "knarr:node-services"),),
     "knarr:node-certificate-rotation": (("Group", "system:nodes"),),
 }
