@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 from tests.fakes.api import FakeApi, FakeInformers
 
-from knarr.api.registry import CONFIGMAPS, PODS
+from knarr.api.registry import CONFIGMAPS, PODS, SECRETS
 from knarr.apimachinery.types import Object
 from knarr.component_base.clock import FakeClock
 from knarr.controller_runtime.overlay import Overlay
@@ -85,3 +87,10 @@ def test_an_answer_the_watch_has_passed_already_is_not_kept() -> None:
     setup.overlay.wrote(PODS, created)
     assert len(setup.overlay) == 0
     assert CONFIGMAPS not in setup.informers.informers
+
+
+def test_an_object_that_nobody_watches_is_not_kept() -> None:
+    setup = Setup()
+    overlay = Overlay(setup.informers, lambda resource: sys.maxsize)
+    overlay.wrote(SECRETS, setup.api.create(SECRETS, pod("a")))
+    assert len(overlay) == 0

@@ -5,14 +5,13 @@ Source of rules and texts: metrics-server (pkg/api).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from knarr.api import registry
-from knarr.apimachinery import labels
 from knarr.apimachinery.errors import bad_request, not_acceptable, not_found, page_not_found
 from knarr.apimachinery.field import quote
 from knarr.apimachinery.types import Object
-from knarr.apiserver import negotiation, options, responses
+from knarr.apiserver import negotiation, options, responses, selectable
 from knarr.apiserver.aggregation.aggregator import Told
 from knarr.apiserver.negotiation import TABLE, Form
 from knarr.apiserver.nonresource import method_not_allowed
@@ -76,14 +75,15 @@ class MetricsApi:
 
     def _entries(self, info: RequestInfo, wanted: Selectors) -> Iterator[Entry]:
         pods = info.resource == "pods"
-        collection = self._cache.collection(registry.PODS if pods else registry.NODES)
+        resource = registry.PODS if pods else registry.NODES
+        collection = self._cache.collection(resource)
         prefix = f"{collection.prefix}{info.namespace}/" if info.namespace else collection.prefix
-        for entry in collection.range(prefix):
-            head = entry.head
-            if pods and head.status.phase != "Running":
-                continue
-            named = {_NAME: head.metadata.name, _NAMESPACE: head.metadata.namespace}
-            if _selects(wanted.label, head.metadata.labels) and wanted.field.matches(named):
+        label = wanted.one_label()
+        found = collection.labelled(*label, prefix) if label is not None else collection.range(prefix)
+        selects = wanted.compile(selectable.getters("", resource.plural, namespaced=pods))
+        for entry in found:
+            running = not pods or entry.head.status.phase == "Running"
+            if running and (selects is None or selects(entry.head)):
                 yield entry
 
     def _metrics(self, resource: str, entry: Entry) -> Object | None:
@@ -94,10 +94,6 @@ class MetricsApi:
         name = (meta.namespace, meta.name)
         uses = self._history.of_pod(name)
         return objects.pod(name, meta.labels, uses, now) if uses is not None else None
-
-
-def _selects(selector: labels.Selector, have: Mapping[str, str] | None) -> bool:
-    return selector.is_everything or selector.matches(have)
 
 
 def _discovery(request: Request) -> Response:

@@ -67,6 +67,11 @@ class History:
         """Nodes that something is known of."""
         return frozenset(self._nodes)
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the use of some node is not known yet, though the node is; or no node is."""
+        return not self._nodes or any(kept.before.node is None for kept in self._nodes.values())
+
     def of_node(self, name: str) -> Use | None:
         """What a node uses; None while that is not known."""
         kept = self._nodes.get(name)

@@ -27,6 +27,8 @@ from knarr.component_base.metrics import About, Counter, Family
 AT_ONCE = 20
 #: Seconds that one may take, connection and answer.
 _PATIENCE = 10.0
+#: Seconds between looks while there is a node of which one look is known, or none at all.
+_SOON = 5.0
 _PATH = "/metrics/resource"
 _REQUESTS = About("metrics_server_kubelet_request_total", "Number of requests sent to Kubelet API", ("success",))
 _log = logs.get("resource-metrics")
@@ -55,12 +57,13 @@ class Scraper:
         return (self._asked,)
 
     async def run(self, resolution: float) -> None:
-        """Scrape for ever, every `resolution` seconds."""
+        """Scrape for ever, every `resolution` seconds; sooner while a node has been looked at once only."""
         try:
             while True:
                 began = self._clock.monotonic()
                 await self.scrape()
-                await self._clock.sleep(max(0.0, began + resolution - self._clock.monotonic()))
+                pause = min(resolution, _SOON) if self._history.is_fresh else resolution
+                await self._clock.sleep(max(0.0, began + pause - self._clock.monotonic()))
         finally:
             await self._connections.close()
 

@@ -211,7 +211,9 @@ def _lookups(hpa: Object, sources: Sources) -> tuple[Attempt, ...]:
 def _wanted(one: Round) -> Wanted:
     """What the metrics ask for together: the most of it. Raises `Invalid`."""
     selector = _selector(one)
-    proposing = _proposing(one, selector)
+    pods = _pods(one, selector)
+    _check_alone(one, pods)
+    proposing = _proposing(one, selector, pods)
     metrics = one.spec.get("metrics") or []
     best, name = 0, ""
     statuses: list[Object] = []
@@ -244,23 +246,25 @@ def _nothing(one: Round, statuses: list[Object], unusable: list[Unusable]) -> In
 
 
 def _selector(one: Round) -> labels.Selector:
-    """The selector of the target's pods, which nobody else may scale. Raises `Invalid`."""
+    """The selector of the target's pods. Raises `Invalid`."""
     draft = one.draft
     if not one.selector:
-        raise _unselected(
-            draft, "SelectorRequired", "selector is required", "the HPA target's scale is missing a selector"
-        )
+        missing = "the HPA target's scale is missing a selector"
+        raise _unselected(draft, "SelectorRequired", "selector is required", missing)
     try:
-        selector = draft.record.select(one.selector)
+        return draft.record.select(one.selector)
     except (ValueError, StatusError) as error:
         text = f"couldn't convert selector into a corresponding internal selector object: {error}"
         raise _unselected(draft, "InvalidSelector", text, text) from error
-    others = _controlling(one, selector)
-    if len(others) > 1:
-        shown = " ".join(f"{{{name} {one.key.namespace}}}" for name in others)
+
+
+def _check_alone(one: Round, pods: list[Object]) -> None:
+    """Raises `Invalid` where another autoscaler selects some of the pods."""
+    names = _controlling(one, pods)
+    if len(names) > 1:
+        shown = " ".join(f"{{{name} {one.key.namespace}}}" for name in names)
         text = f"pods by selector {one.selector} are controlled by multiple HPAs: [{shown}]"
-        raise _unselected(draft, "AmbiguousSelector", text, text)
-    return selector
+        raise _unselected(one.draft, "AmbiguousSelector", text, text)
 
 
 def _unselected(draft: Draft, reason: str, text: str, message: str) -> Invalid:
@@ -269,10 +273,10 @@ def _unselected(draft: Draft, reason: str, text: str, message: str) -> Invalid:
     return Invalid(None, text)
 
 
-def _controlling(one: Round, selector: labels.Selector) -> list[str]:
+def _controlling(one: Round, pods: list[Object]) -> list[str]:
     """The autoscalers that select any of the pods, by name."""
     # Pods of one workload have few sets of labels between them.
-    kinds = {tuple(sorted((pod["metadata"].get("labels") or {}).items())) for pod in _pods(one, selector)}
+    kinds = {tuple(sorted((pod["metadata"].get("labels") or {}).items())) for pod in pods}
     sets = [dict(each) for each in kinds]
     others = one.memory.selecting(one.key.namespace)
     return sorted(name for name, other in others if any(other.matches(each) for each in sets))
@@ -280,13 +284,17 @@ def _controlling(one: Round, selector: labels.Selector) -> list[str]:
 
 def _pods(one: Round, selector: labels.Selector) -> list[Object]:
     pods = one.snapshot.list(PODS, one.key.namespace)
+    if (pair := selector.one_value) is not None:
+        # Most pods of a namespace are told apart by one label.
+        name, value = pair
+        pods = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get(name) == value]
     return [pod for pod in pods if selector.matches(pod["metadata"].get("labels"))]
 
 
-def _proposing(one: Round, selector: labels.Selector) -> Proposing:
+def _proposing(one: Round, selector: labels.Selector, pods: list[Object]) -> Proposing:
     draft = one.draft
     scaled = Scaled(
-        pods=_pods(one, selector),
+        pods=pods,
         replicas=one.current,
         observed=int((one.scale.get("status") or {}).get("replicas") or 0),
         tolerances=tolerances(one.spec, one.settings.tolerance),

@@ -53,9 +53,11 @@ def test_what_is_no_exposition_is_said_to_be_none() -> None:
 
 def test_use_follows_from_the_two_newest_points() -> None:
     history = History(15.0)
+    assert history.is_fresh
     history.store("n", scrape(100.0, 10.0))
-    assert history.of_node("n") is None and history.of_pod(POD) is None
+    assert history.is_fresh and history.of_node("n") is None and history.of_pod(POD) is None
     history.store("n", scrape(110.0, 15.0))
+    assert not history.is_fresh
     assert history.of_node("n") == Use(110.0, 10.0, 500_000_000, 10)
     assert history.of_pod(POD) == {"web": Use(110.0, 10.0, 500_000_000, 10)}
     history.store("n", scrape(110.0, 15.0))
