@@ -36,6 +36,8 @@ class Changes(NamedTuple):
 
 
 _NONE = Changes(_NOTHING, _NOTHING)
+#: What became of a value that has one owner.
+_CHANGED = Changes(field_sets.LEAF, _NOTHING)
 
 
 def compare(schema: FieldSchema, old: Any, new: Any) -> Changes:
@@ -62,7 +64,7 @@ def compare_new(schema: FieldSchema, empty: Object, new: Object) -> Changes:
 
 def _new_member(schema: FieldSchema, old: Any, new: Any) -> Changes:
     if schema.kind is LEAF:
-        return Changes(field_sets.LEAF, _NOTHING)
+        return _CHANGED
     if schema.kind is not STRUCT or not new or len(new) < _MANY:
         return _added(schema, old, new)
     try:
@@ -91,10 +93,12 @@ def _members(schema: FieldSchema, old: Any, new: Any) -> Changes:
     changed: FieldSet = {}
     removed: FieldSet = {}
     old, new = old or {}, new or {}
-    before = old.get
     # Most structs have their declared fields and no others.
     steps = schema.steps if schema.kind is STRUCT and schema.item is None else None
-    for name in sorted([name for name in new if before(name, _ABSENT) != new[name]]):
+    differing = [name for name, value in new.items() if name not in old or old[name] != value]
+    if len(differing) > 1:
+        differing.sort()
+    for name in differing:
         step = steps.get(name) if steps is not None else _step(schema, name)
         if step is None:
             continue
@@ -106,8 +110,8 @@ def _members(schema: FieldSchema, old: Any, new: Any) -> Changes:
             changed[text] = everything(below, new[name])
         else:
             _note(text, _value(below, old[name], new[name]), changed, removed)
-    for name in old.keys() - new.keys():
-        step = _step(schema, name)
+    for name in [name for name in old if name not in new]:
+        step = steps.get(name) if steps is not None else _step(schema, name)
         if step is not None:
             removed[step[0]] = everything(step[1], old[name])
     return Changes(changed, removed)
@@ -130,7 +134,7 @@ def _note(step: str, found: Changes, changed: FieldSet, removed: FieldSet) -> No
 def _value(schema: FieldSchema, old: Any, new: Any) -> Changes:
     """The differences of two unequal values: `LEAF` as `changed` says that the value itself has changed."""
     if schema.kind == LEAF or not (old or new):
-        return Changes(field_sets.LEAF, _NOTHING)
+        return _CHANGED
     if schema.kind == MAP and not (isinstance(new, dict | None) and isinstance(old, dict | None)):
         return Changes(everything(schema, new), _NOTHING)
     return _members(schema, old, new)
@@ -175,7 +179,7 @@ def _same_step(schema: FieldSchema, old: list[Any], new: list[Any]) -> Changes:
     if len(old) == 1 and len(new) == 1:
         return _value(item, old[0], new[0])
     if len(old) > 1 and len(new) > 1:
-        return Changes(field_sets.LEAF, _NOTHING)
+        return _CHANGED
     if len(old) > 1:
         return Changes(everything(item, new[0]), {field_sets.SELF: field_sets.LEAF})
     return Changes(field_sets.LEAF, everything(item, old[0]))

@@ -15,13 +15,14 @@ def seconds(moment: datetime) -> str:
     """`2026-01-02T03:04:05Z`; what is below a second is cut off."""
     global _newest  # noqa: PLW0603 - a memory of one
     # Every write stamps times, most of them the same.
-    whole = moment.replace(microsecond=0)
-    if whole != _newest[0]:
+    if not _NO_TIME <= moment - _newest[0] < _SECOND:
+        whole = moment.replace(microsecond=0)
         # Not strftime, which takes many times as long.
         _newest = whole, whole.astimezone(UTC).isoformat()[:19] + "Z"
     return _newest[1]
 
 
+_NO_TIME, _SECOND = timedelta(0), timedelta(seconds=1)
 _newest = datetime.fromtimestamp(0, UTC), "1970-01-01T00:00:00Z"
 
 
