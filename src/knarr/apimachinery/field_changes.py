@@ -110,7 +110,7 @@ def _members(schema: FieldSchema, old: Any, new: Any) -> Changes:
             changed[text] = everything(below, new[name])
         else:
             _note(text, _value(below, old[name], new[name]), changed, removed)
-    for name in [name for name in old if name not in new]:
+    for name in () if old.keys() <= new.keys() else [name for name in old if name not in new]:
         step = steps.get(name) if steps is not None else _step(schema, name)
         if step is not None:
             removed[step[0]] = everything(step[1], old[name])

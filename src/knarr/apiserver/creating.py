@@ -6,8 +6,9 @@ Source of the order: k8s.io/apiserver/pkg/endpoints/handlers/create.go and regis
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from knarr.api.resources import Resource
 from knarr.apimachinery import timestamps
@@ -40,8 +41,7 @@ from knarr.storage.store import KeyExistsError
 _ATTEMPTS = 8
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """One write request: who asks for what, with which options."""
 
     ctx: Context

@@ -219,7 +219,7 @@ class _Requests:
 def look_at(metrics: Metrics, served: ServedResources, health: Health, flows: FlowControl) -> None:
     """Show what is kept of each resource, which health checks hold, and how flows fare."""
     metrics.registry.add(
-        *metrics.flows.families(flows.levels),
+        *metrics.flows.families(flows.levels, flows.tallies),
         Looked(_OBJECTS, lambda: _stored(served, grouped=False)),
         Looked(_RESOURCE_OBJECTS, lambda: _stored(served, grouped=True)),
         checks(health),

@@ -138,7 +138,7 @@ class Pipeline:
             response = _failed(request, error)
         if response is not None:
             if request.flow is not None:
-                self.ctx.metrics.flows.dispatched.add(request.flow.labels)
+                request.flow.tally.dispatched += 1
             self._count(request, response, began)
         return response
 
@@ -191,19 +191,19 @@ class Pipeline:
         flow = request.flow
         if flow is None:
             return await self._in_time(request, info)
-        metrics, key = self.ctx.metrics.flows, flow.labels
+        tally = flow.tally
         limited = flow.level.limit is not None
         if limited and not await self._enter_level(flow):
             return responses.too_many_requests()
-        metrics.dispatched.add(key)
-        metrics.running.add(key)
+        tally.dispatched += 1
+        tally.running += 1
         try:
             turns = self.ctx.flow_control.turns
             if limited and not turns.free(flow.key) and not await turns.wait(flow.key):
                 return responses.too_many_requests()
             return await self._in_time(request, info)
         finally:
-            metrics.running.add(key, -1)
+            tally.running -= 1
             if limited:
                 flow.level.leave()
 

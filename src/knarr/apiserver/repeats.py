@@ -64,7 +64,7 @@ class Repeat:
         if size >= http_gzip.LEAST:
             return None
         if flow is not None:
-            ctx.metrics.flows.dispatched.add(flow.labels)
+            flow.tally.dispatched += 1
         self._row.count(200, size, time.perf_counter() - began)
         return b"%bAudit-Id: %b\r\nContent-Length: %d\r\n\r\n%b" % (self._head, audit_id.fresh(), size, body)
 

@@ -6,7 +6,6 @@ Source of the order: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Up
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -46,8 +45,7 @@ _ATTEMPTS = 50
 Make = Callable[[Object | None], Awaitable[Object]]
 
 
-@dataclass(slots=True)
-class Change:
+class Change(msgspec.Struct):
     """What a request wants changed."""
 
     make: Make
@@ -59,8 +57,7 @@ class Change:
     uid: str = ""
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct):
     """What became of a change. `entry` is None for a dry run; `obj` is in the served version."""
 
     obj: Object

@@ -91,6 +91,15 @@ class Seats(Protocol):
         ...
 
 
+class Tally:
+    """How many requests of a flow schema a priority level has let in, and how many of them run."""
+
+    __slots__ = ("dispatched", "running")
+
+    def __init__(self) -> None:
+        self.dispatched = self.running = 0
+
+
 class Flow(Protocol):
     """Where a request belongs among all that come in."""
 
@@ -107,6 +116,11 @@ class Flow(Protocol):
     @property
     def labels(self) -> tuple[str, str]:
         """Priority level and flow schema, by name."""
+        ...
+
+    @property
+    def tally(self) -> Tally:
+        """Where its requests are counted."""
         ...
 
     def mark(self, response: Response) -> None:
@@ -128,8 +142,7 @@ class Record(Protocol):
     constraint: str
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """One request. Header names are in lower case; `query` keeps the first value of each parameter."""
 
     method: str
@@ -138,11 +151,11 @@ class Request:
     headers: dict[str, str]
     body: bytes = b""
     #: The values of headers that stood more than once (impersonated groups may contain commas).
-    repeated: dict[str, list[str]] = field(default_factory=dict)
+    repeated: dict[str, list[str]] = msgspec.field(default_factory=dict)
     #: The raw query string, for proxying.
     raw_query: str = ""
     #: All values of each query parameter (`command` of exec stands many times).
-    query_lists: dict[str, list[str]] = field(default_factory=dict)
+    query_lists: dict[str, list[str]] = msgspec.field(default_factory=dict)
     #: (common name, organizations) of a verified client certificate; set by the HTTP layer.
     peer: tuple[str, tuple[str, ...]] | None = None
     #: The SHA-256 of that certificate, in hex.
@@ -165,7 +178,7 @@ class Request:
     user: UserInfo | None = None
     resource: Resource | None = None
     flow: Flow | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
     #: Who writes down what comes of it; None for most requests.
     record: Record | None = None
     #: The stage at which somebody else had to be asked, and since when (seconds, as `time.perf_counter`).
@@ -240,8 +253,7 @@ def batches(body: bytes | Pieces, size: int) -> Iterator[bytes | memoryview]:
     return (rest[start : start + size] for start in range(0, len(rest), size))
 
 
-@dataclass(slots=True)
-class Response:
+class Response(msgspec.Struct):
     """One answer. `body` is complete, or an iterator of chunks (watches, logs, proxied bodies).
 
     An iterator's chunks are sent with chunked encoding unless `headers` gives a Content-Length. One that has a method
@@ -254,9 +266,9 @@ class Response:
     status: int = 200
     body: bytes | Pieces | AsyncIterator[bytes] = b""
     content_type: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
     #: Headers that may stand more than once (`Warning`).
-    repeated: list[tuple[str, str]] = field(default_factory=list)
+    repeated: list[tuple[str, str]] = msgspec.field(default_factory=list)
     upgrade: Callable[[RawStream], Awaitable[None]] | None = None
     #: The reader of this stream may pause as long as it likes (logs); others are cut.
     patient: bool = False

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import cache
+
+from msgspec.structs import replace
 
 from knarr.component_base.http import Pieces, Request, Response
 

@@ -142,7 +142,7 @@ def test_a_full_queue_turns_away_and_a_wait_given_up_frees_its_seat() -> None:
 
 
 def test_metrics_tell_the_seats_of_every_level() -> None:
-    told = FlowMetrics().families(lambda: [Level("some", "", 7), Level("exempt", "", None)])
+    told = FlowMetrics().families(lambda: [Level("some", "", 7), Level("exempt", "", None)], {})
     lines = Registry(told).text().decode().splitlines()
     assert 'apiserver_flowcontrol_nominal_limit_seats{priority_level="some"} 7' in lines
     assert 'apiserver_flowcontrol_nominal_limit_seats{priority_level="exempt"} 0' in lines

@@ -102,22 +102,28 @@ def prepare_update(resource: Resource, obj: Object, old: Object, subresource: st
 
     `now` (RFC 3339, whole seconds) is for the few kinds that note when their status changed.
     """
-    key = (resource.group, resource.plural, subresource)
+    for step in _steps_of_change(resource, subresource):
+        step(obj, old, now)
+
+
+@cache
+def _steps_of_change(resource: Resource, subresource: str) -> tuple[_Change, ...]:
+    """What is done when a (sub)resource is changed, in this order: for many kinds nothing."""
+    key, of_status, rule = (resource.group, resource.plural, subresource), subresource == "status", rules.of(resource)
+    steps: list[_Change | None] = []
     if key in _PARTS:
-        _PARTS[key](obj, old, now)
-    elif subresource == "status":
-        _keep_all_but_status(resource, obj, old)
-    elif rules.of(resource).status:
-        keep(obj, old, "status")
-    if subresource != "status":
-        dropped.drop(resource, obj, old)
-    special = _CHANGES.get(key)
-    if special is not None:
-        special(obj, old, now)
-    _count(rules.of(resource), obj, old, of_status=subresource == "status")
-    finish = _FINISHES.get((resource.group, resource.plural))
-    if finish is not None:
-        finish(obj, old, now)
+        steps.append(_PARTS[key])
+    elif of_status:
+        steps.append(lambda obj, old, _now: _keep_all_but_status(resource, obj, old))
+    elif rule.status:
+        steps.append(lambda obj, old, _now: keep(obj, old, "status"))
+    if not of_status and dropped.concerns(resource):
+        steps.append(lambda obj, old, _now: dropped.drop(resource, obj, old))
+    steps.append(_CHANGES.get(key))
+    if rule.generation:
+        steps.append(lambda obj, old, _now: _count(rule, obj, old, of_status=of_status))
+    steps.append(_FINISHES.get((resource.group, resource.plural)))
+    return tuple(step for step in steps if step is not None)
 
 
 def _no_status(resource: Resource) -> Object | None:
@@ -146,8 +152,6 @@ def _keep_all_but_status(resource: Resource, obj: Object, old: Object) -> None:
 
 def _count(rule: rules.Rules, obj: Object, old: Object, *, of_status: bool) -> None:
     """The generation is the old one, or one more when a member that counts has changed; a status never counts."""
-    if not rule.generation:
-        return
     generation = old["metadata"].get("generation", 0)
     changed = any(_differs(obj, old, name) for name in rule.generation) or _counts_otherwise(obj, old)
     if changed and not of_status:

@@ -90,6 +90,11 @@ _FEATURES: Mapping[tuple[str, str], tuple[Feature, ...]] = {
 }
 
 
+def concerns(resource: Resource) -> bool:
+    """Whether the kind has such fields."""
+    return (resource.group, resource.plural) in _FEATURES
+
+
 def drop(resource: Resource, obj: Object, old: Object | None = None) -> None:
     """Take the fields out of the object, unless the old one uses their feature."""
     for feature in _FEATURES.get((resource.group, resource.plural), ()):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from knarr.apimachinery.types import Object
 from knarr.apiserver.aggregation.backends import Backends, Identify

@@ -14,6 +14,7 @@ from knarr.apiserver.flowcontrol.levels import Level, join, levels
 from knarr.apiserver.flowcontrol.turns import Turns
 from knarr.apiserver.request import RequestInfo, Response, UserInfo
 from knarr.apiserver.watch_cache import Change, Collection
+from knarr.component_base.http import Tally
 
 _GROUP = "flowcontrol.apiserver.k8s.io"
 _REMEMBERED = 4096
@@ -30,6 +31,8 @@ class Flow:
     labels: tuple[str, str]
     #: What names them in an answer.
     headers: Mapping[str, str]
+    #: Where requests of the level and schema are counted.
+    tally: Tally
 
     def mark(self, response: Response) -> None:
         """Name schema and level in an answer."""
@@ -42,6 +45,8 @@ class FlowControl:
     def __init__(self, reader: CacheReader) -> None:
         self._reader = reader
         self.turns = Turns(time.perf_counter)
+        #: Requests by priority level and flow schema, those that are gone included.
+        self.tallies: dict[tuple[str, str], Tally] = {}
         self._schemas: list[Schema] | None = None
         self._levels: dict[str, Level] = {}
         self._known: dict[tuple[object, ...], Flow | None] = {}
@@ -75,7 +80,7 @@ class FlowControl:
         flow = None
         if info.verb == "watch" or not deadlines.is_long_running(info):
             found = next((schema for schema in self._schemas or () if schema.matches(user, info)), None)
-            flow = _flow(found, self._levels[found.level], user, info) if found is not None else None
+            flow = self._flow(found, self._levels[found.level], user, info) if found is not None else None
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         if len(info.path) + len(user.name) < _REMEMBERED:
@@ -97,7 +102,7 @@ class FlowControl:
         self._schemas = [schema for schema in schemas if schema.level in self._levels]
         self._known.clear()
 
-
-def _flow(schema: Schema, level: Level, user: UserInfo, info: RequestInfo) -> Flow:
-    headers = {"X-Kubernetes-Pf-Flowschema-Uid": schema.uid, "X-Kubernetes-Pf-Prioritylevel-Uid": level.uid}
-    return Flow(level, schema.flow(user, info), (level.name, schema.name), headers)
+    def _flow(self, schema: Schema, level: Level, user: UserInfo, info: RequestInfo) -> Flow:
+        headers = {"X-Kubernetes-Pf-Flowschema-Uid": schema.uid, "X-Kubernetes-Pf-Prioritylevel-Uid": level.uid}
+        labels = level.name, schema.name
+        return Flow(level, schema.flow(user, info), labels, headers, self.tallies.setdefault(labels, Tally()))

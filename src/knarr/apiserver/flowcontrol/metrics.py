@@ -5,43 +5,29 @@ Source: k8s.io/apiserver/pkg/util/flowcontrol/metrics.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
 from knarr.apiserver.flowcontrol.levels import Level
-from knarr.component_base.http import Seats
+from knarr.component_base.http import Seats, Tally
 from knarr.component_base.metrics import BETA, About, Counter, Family, Gauge, Histogram, Looked, Sample
 
 _FLOW = ("priority_level", "flow_schema")
+#: Priority level and flow schema.
+Labels: TypeAlias = tuple[str, str]
 _WAITS = (0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30)
 #: Why a request was turned away.
 FULL, LATE, BUSY = "queue-full", "time-out", "concurrency-limit"
 
 
 class FlowMetrics:
-    """Requests of each flow schema: those that wait, run, were let in, were turned away."""
+    """Requests of each flow schema: those that wait or were turned away. Those that are let in count themselves."""
 
     def __init__(self) -> None:
         self.waiting = Gauge(
             About(
                 "apiserver_flowcontrol_current_inqueue_requests",
                 "Number of requests currently pending in queues of the API Priority and Fairness subsystem",
-                _FLOW,
-                BETA,
-            )
-        )
-        self.running = Gauge(
-            About(
-                "apiserver_flowcontrol_current_executing_requests",
-                "Number of requests in initial (for a WATCH) or any (for a non-WATCH) execution stage in the API "
-                "Priority and Fairness subsystem",
-                _FLOW,
-                BETA,
-            )
-        )
-        self.dispatched = Counter(
-            About(
-                "apiserver_flowcontrol_dispatched_requests_total",
-                "Number of requests executed by API Priority and Fairness subsystem",
                 _FLOW,
                 BETA,
             )
@@ -64,12 +50,12 @@ class FlowMetrics:
             _WAITS,
         )
 
-    def families(self, levels: Callable[[], Iterable[Level]]) -> list[Family]:
+    def families(self, levels: Callable[[], Iterable[Level]], tallies: Mapping[Labels, Tally]) -> list[Family]:
         """All of them, with the limits of the levels in force."""
         return [
             self.waiting,
-            self.running,
-            self.dispatched,
+            Looked(_RUNNING, lambda: [(labels, tally.running) for labels, tally in tallies.items()]),
+            Looked(_DISPATCHED, lambda: [(labels, tally.dispatched) for labels, tally in tallies.items()], "counter"),
             self.rejected,
             self.waited,
             Looked(_LIMIT, lambda: _limits(levels())),
@@ -92,5 +78,18 @@ _LIMIT = About(
     "apiserver_flowcontrol_nominal_limit_seats",
     "Nominal number of execution seats configured for each priority level",
     ("priority_level",),
+    BETA,
+)
+_RUNNING = About(
+    "apiserver_flowcontrol_current_executing_requests",
+    "Number of requests in initial (for a WATCH) or any (for a non-WATCH) execution stage in the API Priority and "
+    "Fairness subsystem",
+    _FLOW,
+    BETA,
+)
+_DISPATCHED = About(
+    "apiserver_flowcontrol_dispatched_requests_total",
+    "Number of requests executed by API Priority and Fairness subsystem",
+    _FLOW,
     BETA,
 )
