@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 from knarr.api.registry import ENDPOINTS, ENDPOINTSLICES, SERVICES
 from knarr.api.semantics import slice_plan
 from knarr.apimachinery.types import Object
+from knarr.component_base.metrics import About
 from knarr.controller_runtime import slice_changes
 from knarr.controller_runtime.changes import DONE, Change, Context, EventNote, Result
 from knarr.controller_runtime.controller import Controller, Watch, itself
+from knarr.controller_runtime.observing import tally
 from knarr.controller_runtime.snapshot import SERVICE, Key, Snapshot
 
 _MANAGER = "endpointslicemirroring-controller.k8s.io"
@@ -23,6 +25,7 @@ _LAST_APPLIED, _TRIGGER = (
     "kubectl.kubernetes.io/last-applied-configuration",
     "endpoints.kubernetes.io/last-change-trigger-time",
 )
+_CHANGES = About("endpoint_slice_mirroring_controller_changes", "Number of EndpointSlice changes", ("operation",))
 #: Addresses mirrored of a subset, and in a slice.
 _LIMIT = 1000
 _TOO_MANY = (
@@ -46,7 +49,9 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
             continue
         plan = slice_plan.plan(_head(endpoints, address_type), mine, desired)
         changes += slice_changes.changes(plan, endpoints, ENDPOINTS, context.names)
-    return Result(tuple(changes), _notes(endpoints)) if changes else DONE
+    if not changes:
+        return DONE
+    return Result(tuple(changes), _notes(endpoints), ticks=slice_changes.ticks(_CHANGES, changes))
 
 
 def _notes(endpoints: Object) -> tuple[EventNote, ...]:
@@ -119,6 +124,7 @@ def _of_slice(old: Object | None, new: Object | None, snapshot: Snapshot) -> Ite
 CONTROLLER = Controller(
     name="endpointslicemirroring-controller",
     queue="endpoint_slice_mirroring",
+    observer=tally(_CHANGES),
     resource=ENDPOINTS,
     watches=(
         Watch(ENDPOINTS, itself(ENDPOINTS)),

@@ -29,15 +29,21 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
         return _without_service(present)
     if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
         return DONE
-    placed = list(_placed(service, snapshot))
-    wanted = _wanted(service, endpoint_subsets.subsets(_within_limit(placed)), truncated=_count(placed) > _LIMIT)
+    subsets = endpoint_subsets.subsets(_placed(service, snapshot))
+    kept = endpoint_subsets.within(subsets, _LIMIT)
+    wanted = _wanted(service, kept, truncated=kept is not subsets)
     since = _trigger(service, present, wanted, snapshot)
     if present is None:
         return _create(service, _annotated(wanted, since))
     merged = _merged(present, wanted)
     if _annotated(merged, "") == _annotated(present, ""):
         return DONE
-    return Result((Update(ENDPOINTS, _annotated(merged, since)),))
+    failed = EventNote(wanted, "Warning", "FailedToUpdateEndpoint", _failure(service, "update endpoint") + ": {error}")
+    return Result((Update(ENDPOINTS, _annotated(merged, since), failed=failed),))
+
+
+def _failure(service: Object, what: str) -> str:
+    return f"Failed to {what} {service['metadata']['namespace']}/{service['metadata']['name']}"
 
 
 def _annotated(endpoints: Object, since: str) -> Object:
@@ -76,7 +82,7 @@ def _states(endpoints: Object) -> dict[tuple[str, str], bool]:
 def _create(service: Object, wanted: Object) -> Result:
     if service["metadata"].get("deletionTimestamp"):
         return DONE
-    message = f"Failed to create endpoint for service {service['metadata']['namespace']}/{service['metadata']['name']}"
+    message = _failure(service, "create endpoint for service")
     failed = EventNote(wanted, "Warning", "FailedToCreateEndpoint", message + ": {error}")
     return Result((Create(ENDPOINTS, wanted, failed=failed),))
 
@@ -122,19 +128,6 @@ def _address(service: Object, pod: Object, ip: str) -> Object:
         address["nodeName"] = pod["spec"]["nodeName"]
     address["targetRef"] = service_endpoints.target(pod)
     return address
-
-
-def _count(placed: list[endpoint_subsets.Placed]) -> int:
-    return len({item.address["ip"] for item in placed})
-
-
-def _within_limit(placed: list[endpoint_subsets.Placed]) -> list[endpoint_subsets.Placed]:
-    """At most 1000 addresses, ready ones first."""
-    if _count(placed) <= _LIMIT:
-        return placed
-    ordered = list(dict.fromkeys(item.address["ip"] for item in sorted(placed, key=lambda item: not item.ready)))
-    kept = set(ordered[:_LIMIT])
-    return [item for item in placed if item.address["ip"] in kept]
 
 
 def _wanted(service: Object, subsets: list[Object], *, truncated: bool) -> Object:

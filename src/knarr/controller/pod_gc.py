@@ -11,8 +11,10 @@ from knarr.api.registry import NODES, PODS
 from knarr.api.semantics import conditions, disruptions, pod_state
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
-from knarr.controller_runtime.changes import DONE, Change, Context, Delete, Patch, Read, Result
+from knarr.component_base.metrics import About
+from knarr.controller_runtime.changes import DONE, Change, Context, Delete, Patch, Read, Result, Tick
 from knarr.controller_runtime.controller import Controller, KeysOf, Watch, key_of
+from knarr.controller_runtime.observing import tally
 from knarr.controller_runtime.snapshot import NODE, Key, Snapshot
 
 #: Seconds a node may be missing before its pods go.
@@ -21,6 +23,11 @@ _QUARANTINE = 40.0
 _PATIENCE = 20.0
 _OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 _THRESHOLD = 12500
+_DELETED = About(
+    "pod_gc_collector_force_delete_pods_total",
+    "Number of pods that are being forcefully deleted since the Pod GC Controller started.",
+    ("namespace", "reason"),
+)
 
 
 def controller(threshold: int = _THRESHOLD) -> Controller:
@@ -37,12 +44,13 @@ def controller(threshold: int = _THRESHOLD) -> Controller:
         if node is None:
             return _orphaned(pod, name, context)
         if _is_out_of_service(node) and pod["metadata"].get("deletionTimestamp"):
-            return Result(_drop(pod, context))
-        return Result(_drop(pod, context) if _is_surplus(pod, snapshot, threshold) else ())
+            return _drop(pod, context, "out-of-service")
+        return _drop(pod, context, "terminated") if _is_surplus(pod, snapshot, threshold) else DONE
 
     return Controller(
         name="pod-garbage-collector",
         queue="orphaned_pods_nodes",
+        observer=tally(_DELETED),
         resource=PODS,
         watches=(Watch(PODS, _of_pod(threshold)), Watch(NODES, _of_node)),
         writes=("patch pods/status", "delete pods"),
@@ -54,7 +62,7 @@ def _unscheduled(pod: Object, context: Context) -> Result:
     """A deleted pod without a node has no kubelet to end it; the server usually removes it at once."""
     if not pod["metadata"].get("deletionTimestamp"):
         return DONE
-    return Result(_drop(pod, context)) if context.delayed else Result(requeue_after=_PATIENCE)
+    return _drop(pod, context, "unscheduled") if context.delayed else Result(requeue_after=_PATIENCE)
 
 
 def _orphaned(pod: Object, node: str, context: Context) -> Result:
@@ -66,10 +74,15 @@ def _orphaned(pod: Object, node: str, context: Context) -> Result:
         return Result(reads=(read,))
     if context.live[read] is not None:
         return DONE
-    return Result(_drop(pod, context, "PodGC: node no longer exists"))
+    return _drop(pod, context, "orphaned", "PodGC: node no longer exists")
 
 
-def _drop(pod: Object, context: Context, why: str = "") -> tuple[Change, ...]:
+def _drop(pod: Object, context: Context, reason: str, why: str = "") -> Result:
+    ticks = (Tick(_DELETED, (pod["metadata"]["namespace"], reason)),)
+    return Result(tuple(_changes(pod, context, why)), ticks=ticks)
+
+
+def _changes(pod: Object, context: Context, why: str) -> tuple[Change, ...]:
     meta = pod["metadata"]
     place = (PODS, meta["namespace"], meta["name"])
     delete = Delete(*place, uid=meta["uid"], grace=0)

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 
 from knarr.api.registry import CONFIGMAPS, NAMESPACES
 from knarr.apimachinery.types import Object
-from knarr.controller_runtime.changes import DONE, Context, Create, Result, Update
+from knarr.component_base.metrics import About
+from knarr.controller_runtime.changes import DONE, Context, Create, Result, Tick, Update
 from knarr.controller_runtime.controller import Controller, Watch, itself
+from knarr.controller_runtime.observing import tally
 from knarr.controller_runtime.snapshot import Key, Snapshot
 
 NAME = "kube-root-ca.crt"
@@ -20,6 +22,13 @@ _TEXT = (
     "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes "
     "clusters."
 )
+
+_SYNCS = About(
+    "root_ca_cert_publisher_sync_total",
+    "Number of namespace syncs happened in root ca cert publisher.",
+    ("code",),
+)
+_SYNCED = (Tick(_SYNCS, ("200",)),)
 
 
 def controller(bundle: str) -> Controller:
@@ -34,12 +43,14 @@ def controller(bundle: str) -> Controller:
         if found is None:
             meta = {"name": NAME, "namespace": key.name, "annotations": {_DESCRIPTION: _TEXT}}
             created = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
-            return Result((Create(CONFIGMAPS, created),))
-        return DONE if _is_right(found, data) else Result((Update(CONFIGMAPS, _corrected(found, data)),))
+            return Result((Create(CONFIGMAPS, created),), ticks=_SYNCED)
+        changes = () if _is_right(found, data) else (Update(CONFIGMAPS, _corrected(found, data)),)
+        return Result(changes, ticks=_SYNCED)
 
     return Controller(
         name="root-ca-cert-publisher",
         queue="root_ca_cert_publisher",
+        observer=tally(_SYNCS),
         resource=NAMESPACES,
         watches=(Watch(NAMESPACES, itself(NAMESPACES)), Watch(CONFIGMAPS, _namespace_of)),
         writes=("create, update configmaps",),

@@ -12,10 +12,16 @@ from knarr.api.registry import NODES, PODS
 from knarr.api.semantics import conditions, disruptions, taints
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
-from knarr.controller_runtime.changes import DONE, Context, Delete, EventNote, Patch, Result
+from knarr.component_base.metrics import About
+from knarr.controller_runtime.changes import DONE, Context, Delete, EventNote, Patch, Result, Tick
 from knarr.controller_runtime.controller import Controller, Watch, key_of
+from knarr.controller_runtime.observing import tally
 from knarr.controller_runtime.snapshot import NODE, Key, Snapshot
 
+_DELETIONS = About(
+    "taint_eviction_controller_pod_deletions_total",
+    "Total number of Pods deleted by TaintEvictionController since its start.",
+)
 _MESSAGE = "Taint manager: deleting due to NoExecute taint"
 
 
@@ -73,7 +79,10 @@ def _evict(pod: Object, context: Context) -> Result:
     patch = {"metadata": {"uid": meta["uid"]}, "status": {"conditions": [condition]}}
     message = f"Marking for deletion Pod {meta['namespace']}/{meta['name']}"
     note = EventNote(pod, "Normal", "TaintManagerEviction", message)
-    return Result((Patch(*place, patch, subresource="status", done=note), Delete(*place, uid=meta["uid"])))
+    return Result(
+        (Patch(*place, patch, subresource="status", done=note), Delete(*place, uid=meta["uid"])),
+        ticks=(Tick(_DELETIONS),),
+    )
 
 
 def _cancelled(pod: Object) -> EventNote:
@@ -109,6 +118,7 @@ CONTROLLER = Controller(
     name="node-controller",
     title="taint-eviction-controller",
     queue="noexec_taint_pod",
+    observer=tally(_DELETIONS),
     component="taint-eviction-controller",
     resource=PODS,
     watches=(Watch(PODS, _of_pod), Watch(NODES, _of_node)),

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from knarr.api.resources import Resource
 from knarr.apimachinery.types import Object
+from knarr.component_base.metrics import About
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,13 @@ class Attempt(NamedTuple):
 Lookup = Read | Ask | Document | Attempt
 
 
+class Tick(NamedTuple):
+    """One more of what a metric counts; `labels` are the values of its labels."""
+
+    about: About
+    labels: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why the last round of this key ended early."""
@@ -181,6 +189,8 @@ class Result:
     events: tuple[EventNote, ...] = ()
     requeue_after: float | None = None
     reads: tuple[Lookup, ...] = ()
+    #: Counted once the changes are carried out.
+    ticks: tuple[Tick, ...] = ()
 
 
 DONE = Result()

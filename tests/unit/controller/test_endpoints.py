@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from tests.fakes.world import World, run
 
 from knarr.api.registry import CLUSTERROLES, ENDPOINTS, ENDPOINTSLICES, PODS, SERVICES
+from knarr.api.semantics import endpoint_subsets
 from knarr.apimachinery.types import Object
 from knarr.controller import cluster_role_aggregation, endpoint_slice_mirroring, endpoints
 
@@ -89,6 +91,24 @@ def test_of_many_addresses_a_thousand_are_mirrored_in_one_slice_each_family() ->
         "Warning TooManyAddressesToMirror: A max of 1000 addresses can be mirrored to EndpointSlices per Endpoints "
         "subset. 20 addresses were skipped"
     ]
+
+
+def sizes(subsets: list[Object]) -> list[tuple[int, int]]:
+    return [(len(item.get("addresses", ())), len(item.get("notReadyAddresses", ()))) for item in subsets]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ([(2, 3), (4, 1)], [(2, 3), (4, 1)]),
+        ([(6, 3), (2, 3)], [(6, 1), (2, 1)]),
+        ([(9, 3), (6, 3)], [(6, 0), (4, 0)]),
+        ([(0, 30), (10, 0)], [(0, 0), (10, 0)]),
+    ],
+)
+def test_too_many_addresses_are_cut_in_proportion(given: list[tuple[int, int]], kept: list[tuple[int, int]]) -> None:
+    made: list[Object] = [{"addresses": [{}] * ready, "notReadyAddresses": [{}] * unready} for ready, unready in given]
+    assert sizes(endpoint_subsets.within(made, 10)) == kept
 
 
 def test_endpoints_tell_since_when_what_they_say_is_so() -> None:

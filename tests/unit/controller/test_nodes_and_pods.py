@@ -272,3 +272,22 @@ def test_a_pod_that_comes_late_has_all_of_its_time_on_a_node_that_has_long_been_
         assert "deletionTimestamp" in world.api.list(PODS)[0]["metadata"]
 
     run(story, LIFE[1:])
+
+
+def test_what_is_done_to_nodes_and_pods_is_counted() -> None:
+    async def story(world: World) -> None:
+        add_zone(world, "a", lost=1, ready=3)
+        add_pod(world, "p", node="a00")
+        add_pod(world, "lost", node="gone")
+        await world.settle()
+        await world.advance(50, 10)
+        lines = [line for family in world.manager.metrics() for line in family.lines()]
+        zone = 'zone=":\x00:a"'
+        assert f"node_collector_evictions_total{{{zone}}} 1" in lines
+        assert f"node_collector_zone_health{{{zone}}} 75" in lines
+        assert f"node_collector_unhealthy_nodes_in_zone{{{zone}}} 1" in lines
+        assert "taint_eviction_controller_pod_deletions_total 1" in lines
+        assert 'pod_gc_collector_force_delete_pods_total{namespace="default",reason="orphaned"} 1' in lines
+        assert any(line.startswith('workqueue_adds_total{name="noexec_taint_pod"}') for line in lines)
+
+    run(story, (node_lifecycle.controller(grace=1e9), taint_eviction.CONTROLLER, pod_gc.controller()))

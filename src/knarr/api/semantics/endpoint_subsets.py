@@ -13,6 +13,7 @@ from knarr.apimachinery.types import Object
 
 Port: TypeAlias = tuple[tuple[str, Any], ...]
 Identity: TypeAlias = tuple[str, str]
+_FIELDS = ("addresses", "notReadyAddresses")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,27 @@ def subsets(placed: Iterable[Placed]) -> list[Object]:
     return [_subset(list(common), sorted(members), known) for common, members in sorted(grouped.items(), key=_order)]
 
 
+def within(subsets: list[Object], limit: int) -> list[Object]:
+    """At most so many addresses, ready ones first; of each subset in proportion."""
+    ready, unready = (sum(len(item.get(name) or ()) for item in subsets) for name in _FIELDS)
+    if ready + unready <= limit:
+        return subsets
+    field, room = (_FIELDS[0], limit) if ready > limit else (_FIELDS[1], limit - ready)
+    total, left = (ready if ready > limit else unready), room
+    kept = []
+    for item in subsets:
+        addresses = item.get(field) or ()
+        share = min(-(-len(addresses) * room // total), left)
+        left -= len(addresses[:share])
+        dropped = _FIELDS if field == _FIELDS[0] else (field,)
+        found = {name: value for name, value in item.items() if name not in dropped}
+        kept.append({**found, field: list(addresses[:share])} if share and addresses else found)
+    return kept
+
+
 def _subset(common: list[Port], members: list[Identity], known: dict[Identity, tuple[Object, bool]]) -> Object:
     subset: Object = {}
-    for field, wanted in (("addresses", True), ("notReadyAddresses", False)):
+    for field, wanted in zip(_FIELDS, (True, False), strict=True):
         found = [known[member][0] for member in members if known[member][1] is wanted]
         if found:
             subset[field] = found

@@ -11,15 +11,19 @@ from collections.abc import Iterable
 from knarr.api.registry import ENDPOINTSLICES, NODES, PODS, SERVICES
 from knarr.api.semantics import owners, pod_state, service_endpoints, slice_plan
 from knarr.apimachinery.types import Object
+from knarr.component_base.metrics import About
 from knarr.controller.endpoint_slice import endpoints, topology, triggers
 from knarr.controller_runtime import slice_changes
-from knarr.controller_runtime.changes import DONE, Change, Context, EventNote, Result
+from knarr.controller_runtime.changes import DONE, Change, Context, EventNote, Result, Tick
 from knarr.controller_runtime.controller import Controller, Watch, itself, key_of
+from knarr.controller_runtime.observing import tally
 from knarr.controller_runtime.service_watches import services_of_pod
 from knarr.controller_runtime.snapshot import NODE, SERVICE, Key, Snapshot
 
 MANAGER = "endpointslice-controller.k8s.io"
 _MANAGED_BY, _SERVICE = "endpointslice.kubernetes.io/managed-by", "kubernetes.io/service-name"
+_CHANGES = About("endpoint_slice_controller_changes", "Number of EndpointSlice changes", ("operation",))
+_SYNCS = About("endpoint_slice_controller_syncs", "Number of EndpointSlice syncs", ("result",))
 _RESERVED = frozenset({_MANAGED_BY, _SERVICE, service_endpoints.HEADLESS})
 
 
@@ -38,7 +42,8 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
         made, told = _of_type(service, address_type, existing, snapshot, context)
         changes += made
         notes += told
-    return Result(tuple(changes), tuple(notes) if changes else ())
+    ticks = (*slice_changes.ticks(_CHANGES, changes), Tick(_SYNCS, ("success",)))
+    return Result(tuple(changes), tuple(notes) if changes else (), ticks=ticks)
 
 
 def _of_type(
@@ -123,6 +128,7 @@ def _services_of_node(old: Object | None, new: Object | None, snapshot: Snapshot
 CONTROLLER = Controller(
     name="endpointslice-controller",
     queue="endpoint_slice",
+    observer=tally(_CHANGES, _SYNCS),
     resource=SERVICES,
     watches=(
         Watch(SERVICES, itself(SERVICES)),

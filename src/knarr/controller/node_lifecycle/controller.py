@@ -14,8 +14,9 @@ from knarr.api.semantics import conditions, pod_state, taints, tolerations
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
 from knarr.controller.node_lifecycle import zones
-from knarr.controller_runtime.changes import DONE, Change, Context, EventNote, Patch, Result, Update
+from knarr.controller_runtime.changes import DONE, Change, Context, EventNote, Patch, Result, Tick, Update
 from knarr.controller_runtime.controller import Controller, Watch, key_of, nobody
+from knarr.controller_runtime.observing import tally
 from knarr.controller_runtime.snapshot import NODE, Key, Snapshot
 
 #: Seconds of silence after which a node is not trusted; before its first status it is given longer.
@@ -41,6 +42,7 @@ def controller(grace: float = _GRACE) -> Controller:
         name="node-controller",
         title="node-lifecycle-controller",
         queue="node_lifecycle_controller",
+        observer=tally(zones.EVICTIONS, gauges=zones.GAUGES),
         resource=NODES,
         watches=(Watch(NODES, _of_node, timed=True), Watch(LEASES, nobody, timed=True), Watch(PODS, _of_pod)),
         writes=("update nodes/status", "patch nodes, pods/status"),
@@ -60,7 +62,15 @@ def _judge(node: Object, snapshot: Snapshot, context: Context, grace: float) -> 
         *_label_twins(node),
     ]
     waits = [wait for wait in (left, turn) if wait is not None and wait > 0]
-    return Result(tuple(changes), requeue_after=min(waits, default=None))
+    ticks = (Tick(zones.EVICTIONS, (zones.zone_name(node),)),) if _empties(node, changes) else ()
+    return Result(tuple(changes), requeue_after=min(waits, default=None), ticks=ticks)
+
+
+def _empties(node: Object, changes: Iterable[Change]) -> bool:
+    """Whether the node is given the taint that evicts."""
+    patches = (change.patch for change in changes if isinstance(change, Patch) and change.resource is NODES)
+    given = (patch.get("spec") for patch in patches)
+    return zones.evicts_since(node) is None and any(zones.evicts_since({"spec": spec}) for spec in given if spec)
 
 
 def _announcements(name: str, node: Object | None, announced: dict[str, str]) -> Iterator[EventNote]:

@@ -8,13 +8,17 @@ Source: pkg/controller/nodelifecycle (handleDisruption, setLimiterInZone).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import Enum
 
+from knarr.api.registry import NODES
 from knarr.api.semantics import conditions, taints
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
+from knarr.component_base.metrics import STABLE, About, Sample
+from knarr.controller_runtime.observing import Look
+from knarr.controller_runtime.snapshot import Snapshot
 
 #: Nodes a second that are emptied in a zone, and in one where much is lost.
 RATE, SECONDARY_RATE = 0.1, 0.01
@@ -101,3 +105,41 @@ def evicts_since(node: Object) -> datetime | None:
 
 
 _EPOCH = timestamps.parse("1970-01-01T00:00:00Z")
+
+
+# What metrics tell
+
+
+def zone_name(node: Object) -> str:
+    """A zone as metrics call it: region and zone, with a separator that neither may have."""
+    region, name = zone(node)
+    return f"{region}:\x00:{name}" if region or name else ""
+
+
+def _gauge(name: str, text: str, value: Callable[[Sequence[Object]], float]) -> tuple[About, Look]:
+    def look(snapshot: Snapshot) -> Iterable[Sample]:
+        zones = _zones(snapshot.list(NODES)).values()
+        return [((zone_name(members[0]),), value(members)) for members in zones]
+
+    return About(f"node_collector_{name}", text, ("zone",)), look
+
+
+def _lost_count(members: Sequence[Object]) -> int:
+    return sum(not is_ready(node) for node in members)
+
+
+EVICTIONS = About(
+    "node_collector_evictions_total",
+    "Number of Node evictions that happened since current instance of NodeController started.",
+    ("zone",),
+    STABLE,
+)
+GAUGES = (
+    _gauge(
+        "zone_health",
+        "Gauge measuring percentage of healthy nodes per zone.",
+        lambda members: 100 * (1 - _lost_count(members) / len(members)),
+    ),
+    _gauge("zone_size", "Gauge measuring number of registered Nodes per zones.", len),
+    _gauge("unhealthy_nodes_in_zone", "Gauge measuring number of not Ready Nodes per zones.", _lost_count),
+)
