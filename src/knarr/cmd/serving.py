@@ -106,11 +106,12 @@ def _sign(files: Files) -> Callable[[bytes, Sequence[str], datetime.timedelta, d
 
 async def _resource_metrics(running: Running) -> None:
     """What nodes and pods use, unless that is left to somebody else. Imported late, as above."""
-    if "metrics-server" in running.arguments.disable:
-        await asyncio.Event().wait()
-    from knarr.apiserver.resource_metrics.offer import Offer
+    from knarr.apiserver.resource_metrics.offer import Offer, withdraw
 
     api, resolution = running.api, running.arguments.metric_resolution
+    if "metrics-server" in running.arguments.disable:
+        await withdraw(api.ctx, api.handler)
+        await asyncio.Event().wait()
     await Offer(api.ctx, api.handler, running.kubelets, resolution).run()
 
 

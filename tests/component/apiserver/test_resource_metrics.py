@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.component.apiserver.world import NAMESPACE, eventually, pod, running
+from tests.component.apiserver.world import NAMESPACE, World, eventually, pod, running
 
 from knarr.api import registry
 from knarr.api.resources import Resource
 from knarr.apimachinery.errors import StatusError
-from knarr.apiserver.resource_metrics.offer import Offer
+from knarr.apiserver.resource_metrics.offer import Offer, withdraw
 from knarr.client.client import MERGE_PATCH, Client
 from knarr.component_base import certificates
 from knarr.component_base.certificates import Leaf
@@ -51,7 +51,7 @@ class Kubelet:
 
 
 @asynccontextmanager
-async def offering(directory: Path) -> AsyncIterator[Client]:
+async def offering(directory: Path) -> AsyncIterator[tuple[World, Client]]:
     """A server that scrapes a kubelet twenty times a second."""
     async with running(directory) as world:
         leaf = Leaf("system:node:n", ips=("127.0.0.1",), server=True)
@@ -75,12 +75,13 @@ async def offering(directory: Path) -> AsyncIterator[Client]:
             for name in ("one", "two"):
                 made = pod(name)
                 made["metadata"]["labels"] = {"app": name}
+                made["spec"]["nodeName"] = "n"
                 await client.create(registry.PODS, made, NAMESPACE)
                 await client.patch(
                     registry.PODS, name, {"status": {"phase": "Running"}}, NAMESPACE, subresource="status"
                 )
             await eventually(lambda: kubelet.asked >= 3)
-            yield client
+            yield world, client
         finally:
             offer.cancel()
             await asyncio.gather(offer, return_exceptions=True)
@@ -134,6 +135,12 @@ async def described(client: Client) -> None:
     assert set(references) <= set(schemas), "everything that is referred to is there"
 
 
+async def taken_back(world: World, client: Client) -> None:
+    await withdraw(world.api.ctx, world.api.handler)
+    assert (await refusal(client, f"{BASE}/nodes")).code == 404
+    await withdraw(world.api.ctx, world.api.handler)
+
+
 async def left_to_another(client: Client) -> None:
     service = {"spec": {"service": {"namespace": NAMESPACE, "name": "metrics-server"}, "insecureSkipTLSVerify": True}}
     await client.patch(registry.APISERVICES, NAME, service, content_type=MERGE_PATCH)
@@ -145,16 +152,15 @@ async def left_to_another(client: Client) -> None:
         content_type=MERGE_PATCH,
     )
     assert (await client.document(f"{BASE}/nodes"))["items"]
-    await client.delete(registry.APISERVICES, NAME)
-    assert (await refusal(client, f"{BASE}/nodes")).code == 404
 
 
 def test_the_metrics_api_is_built_in(tmp_path: Path) -> None:
     async def tell() -> None:
-        async with offering(tmp_path) as client:
+        async with offering(tmp_path) as (world, client):
             await read(client)
             await select(client)
             await described(client)
             await left_to_another(client)
+            await taken_back(world, client)
 
     asyncio.run(tell())

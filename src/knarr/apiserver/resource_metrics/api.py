@@ -92,7 +92,7 @@ class MetricsApi:
             use = self._history.of_node(meta.name)
             return objects.node(meta.name, meta.labels, use, now) if use is not None else None
         name = (meta.namespace, meta.name)
-        uses = self._history.of_pod(name)
+        uses = self._history.of_pod(name, entry.head.spec.nodeName)
         return objects.pod(name, meta.labels, uses, now) if uses is not None else None
 
 

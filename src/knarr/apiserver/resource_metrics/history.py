@@ -39,8 +39,6 @@ class History:
     def __init__(self, resolution: float) -> None:
         self._resolution = resolution
         self._nodes: dict[str, _Kept] = {}
-        #: On which node each pod was seen last.
-        self._places: dict[PodName, str] = {}
 
     def store(self, node: str, scrape: Scrape) -> None:
         """Take the newest scrape of a node."""
@@ -50,17 +48,10 @@ class History:
         }
         earlier = _Pair(kept.last.node, kept.before.node)
         self._nodes[node] = _Kept(scrape, Scrape(_node_before(scrape.node, earlier), before))
-        for name in kept.last.pods.keys() - scrape.pods.keys():
-            if self._places.get(name) == node:
-                del self._places[name]
-        self._places.update(dict.fromkeys(scrape.pods, node))
 
     def forget(self, node: str) -> None:
         """A node is gone, or tells nothing any more."""
-        kept = self._nodes.pop(node, None)
-        for name in kept.last.pods if kept is not None else ():
-            if self._places.get(name) == node:
-                del self._places[name]
+        self._nodes.pop(node, None)
 
     @property
     def nodes(self) -> frozenset[str]:
@@ -79,9 +70,12 @@ class History:
             return None
         return use(kept.last.node, kept.before.node)
 
-    def of_pod(self, name: PodName) -> dict[str, Use] | None:
-        """What a pod's containers use; None while that is not known of all of them."""
-        kept = self._nodes.get(self._places.get(name, ""))
+    def of_pod(self, name: PodName, node: str) -> dict[str, Use] | None:
+        """What the containers of a pod of a node use; None while that is not known of all of them.
+
+        What other nodes say of the pod does not count: a node must not speak for another's pods.
+        """
+        kept = self._nodes.get(node)
         if kept is None:
             return None
         last, before = kept.last.pods.get(name, {}), kept.before.pods.get(name, {})

@@ -26,6 +26,19 @@ _ROLE = "system:aggregated-metrics-reader"
 _LABELS = {"k8s-app": "metrics-server"}
 
 
+async def withdraw(ctx: Context, handler: Handler) -> None:
+    """Take back what an earlier start has offered, unless another server has taken it over. Raises `StatusError`."""
+    name = f"{VERSION}.{GROUP}"
+    found = ctx.reader.get(registry.APISERVICES.plural, registry.APISERVICES.group, "", name)
+    if found is None or found["spec"].get("service"):
+        return
+    try:
+        await loopback.call(handler, "DELETE", registry.APISERVICES.path("", name))
+    except StatusError as error:
+        if error.reason != "NotFound":
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """One server's metrics API. `resolution` is the seconds between looks at a kubelet."""

@@ -7,6 +7,7 @@ Source of the rules: metrics-server (pkg/scraper/client/resource/decode.go).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -52,8 +53,11 @@ class _Figures:
     started: float = 0.0
 
     def point(self) -> Point | None:
-        """The point; None while a figure is missing."""
-        return Point(self.time, self.cpu, int(self.memory), self.started) if self.cpu > 0 and self.memory > 0 else None
+        """The point; None while a figure is missing, or is no number."""
+        figures = (self.cpu, self.memory)
+        if not all(math.isfinite(each) and each > 0 for each in figures) or not math.isfinite(self.started):
+            return None
+        return Point(self.time, self.cpu, int(self.memory), self.started)
 
 
 def parse(text: str, now: float) -> Scrape:

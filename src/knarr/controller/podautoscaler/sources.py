@@ -5,8 +5,9 @@ Source of the rules and texts: pkg/controller/podautoscaler/metrics (client.go),
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import quote
 
 from knarr.apimachinery import durations, labels, quantity, timestamps
@@ -16,6 +17,7 @@ from knarr.controller.podautoscaler.calculating import Measured, MetricError
 from knarr.controller_runtime.changes import Attempt, Lookup
 from knarr.controller_runtime.snapshot import Snapshot
 
+T = TypeVar("T")
 RESOURCE, CUSTOM, EXTERNAL = "metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"
 #: The versions of custom metrics that are understood, the best first.
 _VERSIONS = ("v1beta2", "v1beta1")
@@ -85,7 +87,10 @@ class Sources:
     def _version(self) -> str:
         """The version in which custom metrics are served; empty where they are not, or that is not known yet."""
         group = self.live.get(_DISCOVERY) or {}
-        served = {one.get("version") for one in group.get("versions") or ()}
+        try:
+            served = {one.get("version") for one in group.get("versions") or ()}
+        except (AttributeError, TypeError):
+            return ""  # that is no discovery
         return next((version for version in _VERSIONS if version in served), "")
 
     # what was answered
@@ -93,35 +98,23 @@ class Sources:
     def of_resource(self, name: str, container: str = "") -> dict[str, Measured]:
         """What pods, or a container of each, use of a resource. Raises `MetricError`."""
         items = self._items(self._pods_path(), "resource", f"pods.{RESOURCE}")
-        found: dict[str, Measured] = {}
-        for one in items:
-            value = _container_use(one, name, container) if container else _pod_use(one, name)
-            if value is not None:
-                moment, window = timestamps.parse(one["timestamp"]), durations.parse(one["window"])
-                found[one["metadata"]["name"]] = Measured(value, moment, window)
-        return found
+        return _read("resource", lambda: _uses(items, name, container))
 
     def of_pods(self, metric: Object) -> dict[str, Measured]:
         """A custom metric of each pod. Raises `MetricError`."""
         items = self._custom(metric)
-        found = {}
-        for one in items:
-            window = one.get("windowSeconds")
-            moment = timestamps.parse(one["timestamp"])
-            found[one["describedObject"]["name"]] = Measured(
-                _milli(one), moment, _WINDOW if window is None else float(window)
-            )
-        return found
+        return _read("custom", lambda: {one["describedObject"]["name"]: _custom_value(one) for one in items})
 
     def of_object(self, metric: Object) -> int:
         """A custom metric of an object. Raises `MetricError`."""
-        return _milli(self._custom(metric)[0])
+        items = self._custom(metric)
+        return _read("custom", lambda: _milli(items[0]))
 
     def of_external(self, metric: Object) -> int:
         """The sum of an external metric. Raises `MetricError`."""
         wanted = metric["external"]["metric"]
-        what = f"{wanted['name']}.{EXTERNAL}"
-        return sum(map(_milli, self._items(self._external_path(wanted), "external", what)))
+        items = self._items(self._external_path(wanted), "external", f"{wanted['name']}.{EXTERNAL}")
+        return _read("external", lambda: sum(map(_milli, items)))
 
     def _custom(self, metric: Object) -> list[Object]:
         version = self._version()
@@ -137,8 +130,8 @@ class Sources:
         answer = self.live.get(wanted) or {}
         if _is_status(answer):
             raise MetricError(f"unable to fetch metrics from {api} metrics API: {_refusal(answer, what)}")
-        items: list[Object] = answer.get("items") or []
-        if not items:
+        items = answer.get("items") if isinstance(answer, dict) else None
+        if not items or not isinstance(items, list):
             raise MetricError(f"no metrics returned from {api} metrics API")
         return items
 
@@ -168,8 +161,8 @@ def _text(metric: Object) -> str:
     return str(labels.from_object(metric["selector"])) if metric.get("selector") is not None else ""
 
 
-def _is_status(answer: Object) -> bool:
-    return answer.get("kind") == "Status"
+def _is_status(answer: object) -> bool:
+    return isinstance(answer, dict) and answer.get("kind") == "Status"
 
 
 def _refusal(answer: Object, what: str) -> str:
@@ -178,6 +171,32 @@ def _refusal(answer: Object, what: str) -> str:
     if not answer.get("reason") and code in _WORDS:
         return f"{_WORDS[code]} (get {what})"
     return str(answer.get("message", ""))
+
+
+def _read(api: str, compute: Callable[[], T]) -> T:
+    """What an answer says; another server may answer anything. Raises `MetricError`."""
+    try:
+        return compute()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise MetricError(
+            f"unable to fetch metrics from {api} metrics API: the answer makes no sense: {what}"
+        ) from error
+
+
+def _uses(items: Iterable[Object], name: str, container: str) -> dict[str, Measured]:
+    found: dict[str, Measured] = {}
+    for one in items:
+        value = _container_use(one, name, container) if container else _pod_use(one, name)
+        if value is not None:
+            moment, window = timestamps.parse(one["timestamp"]), durations.parse(one["window"])
+            found[one["metadata"]["name"]] = Measured(value, moment, window)
+    return found
+
+
+def _custom_value(one: Object) -> Measured:
+    window = one.get("windowSeconds")
+    return Measured(_milli(one), timestamps.parse(one["timestamp"]), _WINDOW if window is None else float(window))
 
 
 def _milli(one: Object) -> int:

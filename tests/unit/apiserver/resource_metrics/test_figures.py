@@ -45,6 +45,12 @@ def test_a_text_gives_points_and_drops_a_pod_that_lacks_a_figure() -> None:
     assert samples.parse(TEXT.replace(" 1700000000500", ""), 7.0).node == Point(7.0, 350.0, 10**9)
 
 
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-1", "0"])
+def test_a_figure_that_is_no_amount_is_missing(value: str) -> None:
+    found = samples.parse(TEXT.replace("350", value).replace("} 4.5", f"}} {value}"), 0.0)
+    assert found.node is None and POD not in found.pods
+
+
 def test_what_is_no_exposition_is_said_to_be_none() -> None:
     for text in ("<html>", "a{b", "node_cpu_usage_seconds_total many"):
         with pytest.raises(ValueError, match="."):
@@ -55,15 +61,17 @@ def test_use_follows_from_the_two_newest_points() -> None:
     history = History(15.0)
     assert history.is_fresh
     history.store("n", scrape(100.0, 10.0))
-    assert history.is_fresh and history.of_node("n") is None and history.of_pod(POD) is None
+    assert history.is_fresh and history.of_node("n") is None and history.of_pod(POD, "n") is None
     history.store("n", scrape(110.0, 15.0))
     assert not history.is_fresh
     assert history.of_node("n") == Use(110.0, 10.0, 500_000_000, 10)
-    assert history.of_pod(POD) == {"web": Use(110.0, 10.0, 500_000_000, 10)}
+    assert history.of_pod(POD, "n") == {"web": Use(110.0, 10.0, 500_000_000, 10)}
     history.store("n", scrape(110.0, 15.0))
-    assert history.of_pod(POD) == {"web": Use(110.0, 10.0, 500_000_000, 10)}, "the same answer again tells nothing new"
+    assert history.of_pod(POD, "n") == {"web": Use(110.0, 10.0, 500_000_000, 10)}, (
+        "the same answer again tells nothing new"
+    )
     history.store("n", scrape(120.0, 25.0))
-    assert history.of_pod(POD) == {"web": Use(120.0, 10.0, 1_000_000_000, 10)}
+    assert history.of_pod(POD, "n") == {"web": Use(120.0, 10.0, 1_000_000_000, 10)}
 
 
 def test_a_restarted_container_is_not_compared_with_the_one_before() -> None:
@@ -71,15 +79,15 @@ def test_a_restarted_container_is_not_compared_with_the_one_before() -> None:
     history.store("n", scrape(100.0, 10.0, started=1.0))
     history.store("n", scrape(110.0, 12.0, started=1.0))
     history.store("n", scrape(125.0, 0.5, started=119.0))
-    assert history.of_pod(POD) is None
+    assert history.of_pod(POD, "n") is None
     history.store("n", scrape(140.0, 3.5, started=119.0))
-    assert history.of_pod(POD) == {"web": Use(140.0, 15.0, 200_000_000, 10)}
+    assert history.of_pod(POD, "n") == {"web": Use(140.0, 15.0, 200_000_000, 10)}
 
 
 def test_a_fresh_container_is_counted_from_its_start() -> None:
     history = History(15.0)
     history.store("n", scrape(100.0, 6.0, started=88.0))
-    assert history.of_pod(POD) == {"web": Use(100.0, 12.0, 500_000_000, 10)}
+    assert history.of_pod(POD, "n") == {"web": Use(100.0, 12.0, 500_000_000, 10)}
 
 
 def test_what_is_gone_is_forgotten() -> None:
@@ -87,13 +95,13 @@ def test_what_is_gone_is_forgotten() -> None:
     for time in (100.0, 110.0):
         history.store("n", scrape(time, time))
     history.store("n", Scrape(Point(120.0, 120.0, 10), {}))
-    assert history.of_pod(POD) is None and history.of_node("n") is not None
+    assert history.of_pod(POD, "n") is None and history.of_node("n") is not None
     for time in (130.0, 140.0):
         history.store("n", scrape(time, time))
         history.store("m", scrape(time + 1, time))
     history.forget("n")
     assert history.nodes == {"m"}
-    assert history.of_pod(POD) is not None, "the pod has moved"
+    assert history.of_pod(POD, "n") is None and history.of_pod(POD, "m") is not None
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 60), st.floats(0, 240)), min_size=2, max_size=20))
