@@ -426,3 +426,39 @@ def test_names_are_parted_into_set_and_ordinal() -> None:
 
 def _partition(number: int) -> Object:
     return {"type": "RollingUpdate", "rollingUpdate": {"partition": number}}
+
+
+def test_a_broken_rollout_in_order_waits_for_a_hand() -> None:
+    """As documented: going back to a good template does not replace the broken pod; deleting it does."""
+
+    async def story(world: World) -> None:
+        world.api.create(STATEFULSETS, make_set(2))
+        await settle_ready(world)
+        world.api.change_spec(STATEFULSETS, "default", "db", template=make_template("broken"))
+        await world.settle()
+        make_ready(world, "db-1")
+        await world.settle()
+        world.api.change_spec(STATEFULSETS, "default", "db", template=make_template("nginx:1"))
+        await world.advance(60)
+        assert images(world) == {"db-0": "nginx:1", "db-1": "broken"}
+        world.api.delete(PODS, ("default", "db-1"), {})
+        await settle_ready(world)
+        assert images(world) == {"db-0": "nginx:1", "db-1": "nginx:1"}
+
+    run(story, ONE)
+
+
+def test_a_broken_rollout_in_parallel_is_taken_back() -> None:
+    async def story(world: World) -> None:
+        world.api.create(STATEFULSETS, make_set(2, podManagementPolicy="Parallel"))
+        await settle_ready(world)
+        world.api.change_spec(STATEFULSETS, "default", "db", template=make_template("broken"))
+        await world.settle()
+        make_ready(world, "db-1")
+        await world.settle()
+        assert images(world) == {"db-0": "nginx:1", "db-1": "broken"}
+        world.api.change_spec(STATEFULSETS, "default", "db", template=make_template("nginx:1"))
+        await settle_ready(world)
+        assert images(world) == {"db-0": "nginx:1", "db-1": "nginx:1"}
+
+    run(story, ONE)
