@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
 import ssl
 import tempfile
 import urllib.parse
@@ -67,6 +68,18 @@ class Rest:
                 if done(seen):
                     return seen
         raise AssertionError(f"the watch of {path} ended with {len(seen)} events")
+
+    def upgrade(self, path: str, protocol: str) -> tuple[bytes, ssl.SSLSocket]:
+        """Ask for another protocol: the head of the answer, and the connection behind it."""
+        host, port = self._address.split(":")
+        plain = socket.create_connection((host, int(port)), timeout=120)
+        connection = self._tls.wrap_socket(plain, server_hostname=host)
+        asked = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
+        connection.sendall(asked.encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n") and (byte := connection.recv(1)):
+            head += byte
+        return head, connection
 
     @contextmanager
     def _sent(

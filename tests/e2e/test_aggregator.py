@@ -135,6 +135,14 @@ def test_the_user_behind_a_request_is_named_to_the_extension(cluster: Cluster, n
     seen = json.loads(cluster.kubectl("get", "--raw", f"{BASE}/whoami?a=b"))
     assert seen["X-Remote-User"] == ["admin"] and "system:masters" in seen["X-Remote-Group"]
     assert seen["query"] == "a=b" and seen["Authorization"] is None
+    head, connection = wardle.rest.upgrade(f"{BASE}/namespaces/{ns}/flunders/a/echo", "echo")
+    with connection:
+        assert head.startswith(b"HTTP/1.1 101 ")
+        connection.sendall(b"hello")
+        said = b""
+        while len(said) < len(b"admin:hello"):
+            said += connection.recv(100)
+        assert said == b"admin:hello"
     user = ("--as", "jane", "--as-group", "team")
     refused = cluster.try_kubectl("get", "--raw", f"{BASE}/whoami", *user)
     assert "forbidden" in refused.stderr.lower()
