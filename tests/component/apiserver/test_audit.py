@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.component.apiserver.world import NAMESPACE, World, config_map, running
 
-from knarr.api import registry
+from knarr.api import protobuf, registry
 from knarr.apimachinery.errors import StatusError
 from knarr.apimachinery.types import Object
 from knarr.apiserver.audit.auditor import Auditor
@@ -132,5 +132,24 @@ def test_a_watch_has_a_beginning_and_an_end(tmp_path: Path) -> None:
             async with asyncio.timeout(90):
                 await found.ended.wait()
             assert found[2]["stage"] == "ResponseComplete" and "responseObject" not in found[2]
+
+    asyncio.run(story())
+
+
+def test_what_comes_as_protobuf_is_written_down_as_json_has_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path) as world:
+            found = _audited(world, {"level": "RequestResponse"}, omitStages=["RequestReceived"])
+            obj: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}, "data": {"k": "0"}}
+            media = "application/vnd.kubernetes.protobuf"
+            # As Go writes it: empty members of the metadata are sent, too.
+            sent = protobuf.encode({**obj, "metadata": {"name": "one", "generateName": "", "namespace": ""}})
+            request = Request("POST", _MAPS, {}, {"content-type": media, "accept": media}, sent)
+            request.peer = ("admin", ("system:masters",))
+            assert (await world.api.handler(request)).status == 201
+            (event,) = found
+            assert event["requestObject"] == obj
+            assert event["responseObject"]["data"] == {"k": "0"}
+            assert "generateName" not in event["responseObject"]["metadata"]
 
     asyncio.run(story())

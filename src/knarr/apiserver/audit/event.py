@@ -122,10 +122,7 @@ def decoded(body: bytes, media: str) -> Any:
         return None
     try:
         if "protobuf" in media:
-            from knarr.api import protobuf
-
-            envelope = protobuf.open_envelope(body)
-            return protobuf.decode(envelope.api_version or "v1", envelope.kind, envelope.raw)
+            return _from_protobuf(body)
         if "yaml" in media:
             import yaml
 
@@ -133,6 +130,16 @@ def decoded(body: bytes, media: str) -> Any:
         return orjson.loads(body) if not media or "json" in media else None
     except Exception:  # noqa: BLE001 - what cannot be read is not written down: whoever judges the request says why
         return None
+
+
+def _from_protobuf(body: bytes) -> Object:
+    """The object as JSON shows it: without the empty members that its messages carry."""
+    from knarr.api import codec, protobuf
+
+    envelope = protobuf.open_envelope(body)
+    version, kind = envelope.api_version or "v1", envelope.kind
+    found = protobuf.decode(version, kind, envelope.raw)
+    return codec.normalise(version, kind, found).object if codec.type_of(version, kind) is not None else found
 
 
 def _without_managed(body: Any) -> Any:
