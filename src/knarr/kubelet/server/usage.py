@@ -175,7 +175,8 @@ def _metric(name: str, kind: str, text: str, samples: Sequence[tuple[str, float,
     yield f"# TYPE {name} {kind}"
     for labels, value, time in samples:
         stamp = f" {time // 1_000_000}" if time is not None else ""
-        yield f"{name}{labels} {value!r}{stamp}"
+        # As Go writes numbers: all digits that count, and no fraction where there is none.
+        yield f"{name}{labels} {int(value) if value == int(value) else value!r}{stamp}"
 
 
 def _labels(usage: Usage) -> str:
