@@ -17,6 +17,8 @@ from knarr.component_base.clock import Clock, RealClock
 from knarr.component_base.tasks import Tasks
 from knarr.controller_runtime.informer import Informer
 
+#: Seconds between two looks at what nobody has asked for.
+_COOL_EVERY = 30.0
 #: Resources of which not everything is kept: definitions are large.
 _TRIMS = {CUSTOMRESOURCEDEFINITIONS: definition.outline}
 
@@ -76,6 +78,13 @@ class Informers:
             self._running = True
             for informer in self._informers.values():
                 self._follow(informer)
+            self._tasks.forever(self._keep_cool, "informers: what nobody asks for is kept as bytes")
+
+    async def _keep_cool(self) -> None:
+        await self._clock.sleep(_COOL_EVERY)
+        for informer in list(self._informers.values()):
+            for _ in informer.cool():
+                await self._clock.sleep(0)
 
     async def synced(self) -> None:
         """Wait until all that have been added have taken over their first list."""

@@ -85,7 +85,7 @@ class Cache:
                 self.remove_pod(pod.uid)
             return
         self._assumed.discard(pod.uid)
-        self._place(pod, pod.node_name)
+        self._place(pod.placed(), pod.node_name)
 
     def remove_pod(self, uid: str) -> None:
         """A pod is gone, or its binding failed."""

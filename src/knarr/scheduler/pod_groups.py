@@ -51,6 +51,7 @@ class PodGroups:
                     self.with_anti_affinity[key] = group
             for name, value in pod.labels.items():
                 self._by_label.setdefault((pod.namespace, name, value), {})[key] = group
+        pod.share(group.sample)
         group.nodes[node_name] = group.nodes.get(node_name, 0) + 1
 
     def remove(self, pod: PodInfo, node_name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 from typing import TypeAlias
 
@@ -37,6 +38,21 @@ class PodInfo:
         self.others = {r: v for r, v in self.requests.items() if v and r not in ("cpu", "memory")}
         self.nominal_cpu = nominal.get("cpu", 0)
         self.nominal_memory = nominal.get("memory", 0)
+
+    def placed(self) -> PodInfo:
+        """The same pod with no more of its object than is asked of pods that are on their nodes: a tenth of it."""
+        out = copy(self)
+        # What these are read from goes.
+        _ = out.host_ports, out.group_key
+        affine = {"affinity": self.spec["affinity"]} if self.has_affinity else {}
+        out.obj = {"metadata": {"name": self.name, "namespace": self.namespace, "uid": self.uid}}
+        out.spec, out.tolerations = affine, []
+        return out
+
+    def share(self, other: PodInfo) -> None:
+        """Use the labels of a pod of the same group in the place of its own, which are equal."""
+        self.labels = other.labels
+        self.__dict__["group_key"] = other.group_key
 
     @cached_property
     def group_key(self) -> GroupKey:

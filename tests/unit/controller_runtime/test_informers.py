@@ -48,16 +48,21 @@ def place(obj: Object) -> tuple[str, str]:
     return obj["metadata"]["namespace"], obj["metadata"]["name"]
 
 
-@given(st.lists(st.one_of(st.lists(POD, max_size=4), st.tuples(st.booleans(), POD)), max_size=12), st.booleans())
-def test_what_is_shown_told_and_indexed_agrees_with_the_events(steps: list[Any], early: bool) -> None:
-    informer = Informer(Selection(PODS))
+STEPS = st.lists(st.one_of(st.lists(POD, max_size=4), st.tuples(st.booleans(), POD)), max_size=12)
+
+
+@given(STEPS, st.booleans(), st.lists(st.integers(0, 2), min_size=12, max_size=12))
+def test_what_is_shown_told_and_indexed_agrees_with_the_events(
+    steps: list[Any], early: bool, coolings: list[int]
+) -> None:
+    informer = Informer(Selection(PODS), few=0)
     if early:
         informer.indexed(NODE, "n1")
     told: dict[tuple[str, str], Object] = {}
 
     def listen(old: Object | None, new: Object | None) -> None:
         key = place(new or old or {})
-        assert told.get(key) is old
+        assert told.get(key) == old
         if new is None:
             del told[key]
         else:
@@ -75,8 +80,37 @@ def test_what_is_shown_told_and_indexed_agrees_with_the_events(steps: list[Any],
         else:
             one_event(informer, truth, step, revision)
         assert informer.revision == revision or not isinstance(step, list)
+        for _ in range(coolings[revision - 1]):
+            cool(informer)
         check(informer, truth)
         assert told == truth
+
+
+def cool(informer: Informer) -> None:
+    for _ in informer.cool():
+        pass
+
+
+def test_what_nobody_asks_for_is_kept_as_bytes_and_read_again_the_same() -> None:
+    informer = Informer(Selection(PODS), few=0)
+    informer.replace([pod("x", "a", 1), pod("x", "b", 1), pod("y", "a", 1, node="n1")], 1)
+    first, asked = informer.get("x", "a"), informer.get("x", "b")
+    cool(informer)  # all is new
+    assert informer.get("x", "b") is asked
+    cool(informer)
+    assert informer.get("x", "b") is asked
+    again = informer.get("x", "a")
+    assert again == first
+    assert again is not first
+    assert informer.get("x", "a") is again
+    assert [place(obj) for obj in informer.indexed(NODE, "n1")] == [("y", "a")]
+    listed = informer.list("x")
+    cool(informer)
+    assert informer.list("x") is listed
+    cool(informer)
+    cool(informer)
+    assert informer.list("x") == listed
+    assert informer.list("x") is not listed
 
 
 def one_event(
