@@ -6,9 +6,10 @@ Source: https://kubernetes.io/docs/concepts/services-networking/cluster-ip-alloc
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import random
-from collections.abc import Collection, Container
+from collections.abc import Collection, Container, Iterable
 
 
 class RangeError(Exception):
@@ -76,6 +77,27 @@ class AddressRange(NumberRange):
         size = last - first + 1
         offset = 0 if size < 16 else min(max(16, size // 16), 256)
         super().__init__(first, last, first + offset)
+        #: Ranges that were added later: what is used of them is in this one's record.
+        self._more: list[AddressRange] = []
+
+    def extend(self, cidrs: Iterable[str]) -> None:
+        """Give out addresses of these ranges too, once the first is full; those of another family are left out."""
+        added = [AddressRange(cidr) for cidr in cidrs if cidr != str(self.network)]
+        self._more = [each for each in added if each.family == self.family]
+
+    def __contains__(self, number: int) -> bool:
+        return super().__contains__(number) or any(number in each for each in self._more)
+
+    def free(self, but: Container[int] = ()) -> int:
+        """Some address that nobody has and that is not in `but`. Raises `RangeError`."""
+        try:
+            return super().free(but)
+        except RangeError:
+            for each in self._more:
+                each.keep_only(self._used)
+                with contextlib.suppress(RangeError):
+                    return each.free(but)
+            raise
 
     def pretend(self, mine: Collection[int]) -> int:
         """What a dry run is shown: the network's own address."""

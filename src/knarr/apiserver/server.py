@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from knarr.apiserver.openapi import OpenApi
 
 _log = logs.get("apiserver")
+_RANGES = ("servicecidrs", "networking.k8s.io")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,13 @@ def _give_numbers(ctx: Context, config: ServerConfig, tasks: Tasks) -> Callable[
     """Allocate cluster IPs and node ports from now on; gives what puts right what an earlier end left undone."""
     hooks = ServiceHooks(config.service_cidr, config.node_ports)
     hooks.load(ctx.reader.list("services", ""))
+
+    def on_range(collection: Collection, change: Change) -> None:
+        if (collection.resource.plural, collection.resource.group) == _RANGES:
+            hooks.follow_ranges(ctx.reader.list(*_RANGES))
+
+    hooks.follow_ranges(ctx.reader.list(*_RANGES))
+    ctx.cache.listen(on_range, _RANGES[1])
     ctx.hooks["services", ""] = hooks
     addresses = IPAddresses(ctx, tasks)
     if not config.shared_store:

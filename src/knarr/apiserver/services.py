@@ -59,6 +59,12 @@ class ServiceHooks:
         self.ports = PortRange(*ports)
         self.claims: Claims | None = None
 
+    def follow_ranges(self, ranges: Iterable[Object]) -> None:
+        """Give out addresses of these ServiceCIDRs too, as far as they are ready and stay."""
+        self.addresses.extend(
+            cidr for each in ranges if _gives_addresses(each) for cidr in each["spec"].get("cidrs") or ()
+        )
+
     def load(self, services: Iterable[Object]) -> None:
         """Take what existing Services have."""
         for service in services:
@@ -205,6 +211,12 @@ class ServiceHooks:
                 yield self.ports, number
         if _has_health_port(spec) and spec.get("healthCheckNodePort"):
             yield self.ports, spec["healthCheckNodePort"]
+
+
+def _gives_addresses(service_cidr: Object) -> bool:
+    conditions = (service_cidr.get("status") or {}).get("conditions") or ()
+    is_ready = any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
+    return is_ready and not service_cidr["metadata"].get("deletionTimestamp")
 
 
 def _keep_allocated(spec: Object, before: Object) -> None:

@@ -109,3 +109,25 @@ def test_numbers_are_held_by_those_services_that_have_them(steps: list[tuple[int
         if item["spec"]["type"] != "ExternalName" and item["spec"]["clusterIP"] != "None"
     ]
     assert len(set(addresses)) == len(addresses)
+
+
+def _range(cidr: str, ready: str = "True", **meta: str) -> Object:
+    return {"metadata": meta, "spec": {"cidrs": [cidr]}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+
+def test_a_full_range_is_followed_by_those_that_were_added_and_are_ready() -> None:
+    hooks = ServiceHooks("10.96.0.0/30", (30000, 30015))
+    given = []
+    added = [_range("10.97.0.0/30", "False"), _range("10.98.0.0/30", deletionTimestamp="x"), _range("10.99.0.0/30")]
+    hooks.follow_ranges([*added, _range("fd00::/120")])
+    for _ in range(4):
+        service = _service()
+        hooks.begin_create(service, dry_run=False)(True)
+        given.append(service["spec"]["clusterIP"])
+    assert set(given[:2]) == {"10.96.0.1", "10.96.0.2"}
+    assert set(given[2:]) == {"10.99.0.1", "10.99.0.2"}
+    with pytest.raises(StatusError, match="range is full"):
+        hooks.begin_create(_service(), dry_run=False)
+    hooks.follow_ranges([])
+    with pytest.raises(StatusError, match="not in the valid range"):
+        hooks.begin_create(_service(clusterIP="10.99.0.1"), dry_run=False)
