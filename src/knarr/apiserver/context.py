@@ -17,6 +17,7 @@ from knarr.apiserver.fanout import Fanouts
 from knarr.apiserver.flowcontrol.control import FlowControl
 from knarr.apiserver.hooks import Hook
 from knarr.apiserver.impersonation import Impersonation
+from knarr.apiserver.kept_lists import KeptLists
 from knarr.apiserver.metrics import Metrics
 from knarr.apiserver.request import Request, Response
 from knarr.apiserver.served import Scope, ServedResources
@@ -91,6 +92,7 @@ class Context:
     impersonation: Impersonation = field(default_factory=Impersonation)
     hooks: dict[tuple[str, str], Hook] = field(default_factory=dict)
     fanouts: Fanouts = field(default_factory=Fanouts)
+    lists: KeptLists = field(default_factory=KeptLists)
     #: (plural, subresource) → handler.
     connectors: dict[tuple[str, str], Connector] = field(default_factory=dict)
     field_manager: FieldManager | None = None

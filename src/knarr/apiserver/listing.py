@@ -6,6 +6,7 @@ Source of the semantics: https://kubernetes.io/docs/reference/using-api/api-conc
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from knarr.apiserver.negotiation import JSON, PROTOBUF, TABLE, Form
 from knarr.apiserver.options import EXACT, NOT_OLDER, ListOptions
 from knarr.apiserver.read import PATIENCE, reach
 from knarr.apiserver.request import Request, RequestInfo, Response
-from knarr.apiserver.selectors import Match
+from knarr.apiserver.selectors import Match, Selectors
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Entry
 from knarr.component_base.http import Pieces
@@ -32,6 +33,7 @@ _EXPIRED_TOKEN = (
     "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
     "modified, or deleted between the time the first chunk was returned and now may show up in the list."
 )
+_END = b"]}"
 _EXPIRED_VERSION = "The resourceVersion for the provided list is too old."
 
 
@@ -86,15 +88,42 @@ def _revision(text: str) -> int:
 
 def list_cached(ctx: Context, scope: Scope, info: RequestInfo, request: Request, form: Form) -> Response | None:
     """The list from the cache; None when that needs waiting or the store's history. Raises `StatusError`."""
+    prefix = scope.prefix(info.namespace)
     if not request.query:
-        prefix = scope.prefix(info.namespace)
+        kept = _kept(ctx, scope, request, form, prefix, None)
+        if kept is not None:
+            return kept
         page = Page(list(scope.keep.range(prefix)), ctx.cache.revision)
         return respond_page(ctx, scope, request, form, page, prefix)
     opts, ask = parse(scope, info, request)
     if ask.revision > ctx.cache.revision or not _current(scope, ask):
         return None
+    if not (ask.exact or ask.after or ask.limit) and _is_simple(opts.selectors):
+        kept = _kept(ctx, scope, request, form, prefix, opts.selectors.one_label())
+        if kept is not None:
+            return kept
     page = cached_page(ctx, scope, info.namespace, opts, ask)
-    return respond_page(ctx, scope, request, form, page, scope.prefix(info.namespace))
+    return respond_page(ctx, scope, request, form, page, prefix)
+
+
+def _is_simple(selectors: Selectors) -> bool:
+    """Whether they demand one value of one label, or nothing."""
+    return selectors.is_everything or (selectors.is_one_label and selectors.one_label() is not None)
+
+
+def _kept(
+    ctx: Context, scope: Scope, request: Request, form: Form, prefix: str, label: tuple[str, str] | None
+) -> Response | None:
+    """All below a prefix (with that label) as now, where such a list is kept; None where it is to be made."""
+    if form.media != JSON or form.kind or _made_anew(scope) or responses.wants_pretty(request, form):
+        return None
+    keep = scope.keep
+    find = partial(keep.range, prefix) if label is None else partial(keep.labelled, *label, prefix)
+    runs = ctx.lists.runs((prefix, label), keep, find)
+    if runs is None:
+        return None
+    head = _head(scope, {"resourceVersion": str(ctx.cache.revision)}, form)
+    return responses.json_bytes(Pieces(runs, head, b"", _END), request)
 
 
 async def list_fresh(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:
@@ -227,11 +256,20 @@ def _message(scope: Scope, entries: list[Entry], meta: Object, form: Form) -> by
     return protobuf.envelope(version, kind, raw)
 
 
-def _join(scope: Scope, entries: list[Entry], meta: Object, form: Form) -> Pieces:
+def _made_anew(scope: Scope) -> bool:
+    """Whether items are not the bytes that the cache has."""
+    return scope.converts or scope.resource.custom is not None
+
+
+def _head(scope: Scope, meta: Object, form: Form) -> bytes:
+    """A list up to its first item."""
     kind, version = projection.list_head(scope, form)
-    head = orjson.dumps({"kind": kind, "apiVersion": version, "metadata": meta})[:-1] + b',"items":['
-    if scope.converts or form.kind or scope.resource.custom is not None:
+    return orjson.dumps({"kind": kind, "apiVersion": version, "metadata": meta})[:-1] + b',"items":['
+
+
+def _join(scope: Scope, entries: list[Entry], meta: Object, form: Form) -> Pieces:
+    if form.kind or _made_anew(scope):
         items = [projection.item(scope, entry, form) for entry in entries]
     else:
         items = [entry.body for entry in entries]
-    return Pieces(items, head, b",", b"]}")
+    return Pieces(items, _head(scope, meta, form), b",", _END)

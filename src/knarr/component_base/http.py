@@ -236,9 +236,10 @@ class Pieces:
             if not at:
                 part[0] = self._before + part[0]
             if end < len(pieces):
-                # An empty piece brings what stands between this part and the next.
-                part.append(b"")
                 sent = ends[end - 1]
+                if self._between:
+                    # An empty piece brings what stands between this part and the next.
+                    part.append(b"")
             else:
                 part[-1] += self._after
             yield self._between.join(part)
