@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.apps import Apps, deployment, is_ready, owners, replica_set, template
+from tests.e2e.cluster import Cluster
 
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"
@@ -157,3 +158,38 @@ def test_deployment_status(paper_apps: Apps) -> None:
     assert kept("StatusUpdate")["message"] == "Set from e2e test"
     paper_apps.patch("deployments", "told", {"status": {"conditions": [{**told, "type": "StatusPatched"}]}}, "status")
     paper_apps.wait(lambda: kept("StatusPatched"), "the patched condition stands")
+
+
+@pytest.mark.rootless
+def test_kubectl_rolls_out_pauses_and_undoes(paper_apps: Apps, api_only: Cluster) -> None:
+    def rollout(*arguments: str) -> str:
+        return api_only.kubectl("rollout", *arguments, "-n", paper_apps.name)
+
+    def command() -> str:
+        found: str = paper_apps.get("deployments", "undo")["spec"]["template"]["spec"]["containers"][0]["command"][-1]
+        return found
+
+    paper_apps.create("deployments", deployment("undo", 1, template("undo", "one")))
+    paper_apps.settled("undo")
+    for text in ("two", "three"):
+        paper_apps.patch("deployments", "undo", {"spec": {"template": template("undo", text)}})
+        paper_apps.settled("undo")
+    assert "successfully rolled out" in rollout("status", "deployment/undo")
+    rollout("undo", "deployment/undo")
+    assert command() == "two"
+    assert paper_apps.settled("undo")["metadata"]["annotations"][REVISION] == "4"
+    rollout("undo", "deployment/undo", "--to-revision=1")
+    assert command() == "one"
+    paper_apps.settled("undo")
+    shown = [line.split()[0] for line in rollout("history", "deployment/undo").splitlines() if line[:1].isdigit()]
+    assert shown == ["3", "4", "5"]
+    rollout("pause", "deployment/undo")
+    paper_apps.wait(
+        lambda: condition(paper_apps.get("deployments", "undo"), "Progressing")["reason"] == "DeploymentPaused",
+        "the pause is told",
+    )
+    rollout("resume", "deployment/undo")
+    paper_apps.wait(
+        lambda: condition(paper_apps.get("deployments", "undo"), "Progressing")["reason"] != "DeploymentPaused",
+        "so is its end",
+    )

@@ -200,3 +200,17 @@ def test_an_evicted_pod_does_not_count_until_it_is_late() -> None:
         assert "disruptedPods" not in status(world)
 
     run(story, CONTROLLERS)
+
+
+def test_pods_of_two_budgets_are_told_of_once() -> None:
+    async def story(world: World) -> None:
+        world.api.put(PODS, pod("a"))
+        for name in ("b", "c"):
+            selector = {"matchLabels": {"app": "x"}}
+            spec = {"selector": selector, "minAvailable": 1}
+            world.api.create(PODDISRUPTIONBUDGETS, {"metadata": {"name": name, "namespace": "n"}, "spec": spec})
+
+    assert [note for note in run(story, CONTROLLERS).notes.messages() if "Multiple" in note] == [
+        'Warning MultiplePodDisruptionBudgets: Pod "n"/"a" matches multiple PodDisruptionBudgets.  '
+        'Chose "b" arbitrarily.'
+    ]

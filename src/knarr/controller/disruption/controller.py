@@ -7,7 +7,7 @@ Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -60,6 +60,7 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
         return _written(budget, _unsure(budget, str(error), context.now), events, _RETRY)
     if found.unmanaged:
         events = (*events, EventNote(budget, "Warning", "UnmanagedPods", _UNMANAGED.format(_shown(budget))))
+    events = (*events, *_shared(budget, pods, snapshot))
     known = (budget.get("status") or {}).get("disruptedPods") or {}
     awaited = {name: since for name, since in known.items() if _is_awaited(name, since, pods, context.now)}
     late = [_not_deleted(pod, budget) for pod in pods if pod["metadata"]["name"] in set(known) - set(awaited)]
@@ -81,12 +82,30 @@ def _shown(budget: Object) -> str:
 
 
 def _selected(budget: Object, snapshot: Snapshot) -> Sequence[Object]:
+    found, matches = snapshot.list(PODS, budget["metadata"]["namespace"]), _matcher(budget)
+    return [pod for pod in found if matches(pod["metadata"].get("labels") or {})]
+
+
+def _matcher(budget: Object) -> Callable[[Mapping[str, str]], bool]:
+    """Whether a budget selects labels; one whose selector nobody can read selects none."""
     try:
-        selector = labels.from_object((budget.get("spec") or {}).get("selector"))
+        return labels.from_object((budget.get("spec") or {}).get("selector")).matches
     except ValueError:
-        return ()
-    found = snapshot.list(PODS, budget["metadata"]["namespace"])
-    return [pod for pod in found if selector.matches(pod["metadata"].get("labels") or {})]
+        return lambda _: False
+
+
+def _shared(budget: Object, pods: Sequence[Object], snapshot: Snapshot) -> Iterable[EventNote]:
+    """Pods of several budgets, which nobody can evict; the first of these budgets tells of it."""
+    name, namespace = budget["metadata"]["name"], budget["metadata"]["namespace"]
+    budgets = [item for item in snapshot.list(PODDISRUPTIONBUDGETS, namespace) if item["metadata"]["name"] != name]
+    others = [(item["metadata"]["name"], _matcher(item)) for item in budgets]
+    for pod in pods if others else ():
+        have = pod["metadata"].get("labels") or {}
+        found = [other for other, matches in others if matches(have)]
+        if found and name < min(found):
+            place = f'"{namespace}"/"{pod["metadata"]["name"]}"'
+            message = f'Pod {place} matches multiple PodDisruptionBudgets.  Chose "{name}" arbitrarily.'
+            yield EventNote(pod, "Warning", "MultiplePodDisruptionBudgets", message)
 
 
 def _counts_workloads(budget: Object) -> bool:
@@ -172,11 +191,8 @@ def _of_pod(old: Object | None, new: Object | None, snapshot: Snapshot) -> Itera
     yield from stale.of_pod(old, new)
     found = [pod for pod in (old, new) if pod is not None]
     for budget in snapshot.list(PODDISRUPTIONBUDGETS, found[0]["metadata"]["namespace"]):
-        try:
-            selector = labels.from_object((budget.get("spec") or {}).get("selector"))
-        except ValueError:
-            continue
-        if any(selector.matches(pod["metadata"].get("labels") or {}) for pod in found):
+        matches = _matcher(budget)
+        if any(matches(pod["metadata"].get("labels") or {}) for pod in found):
             yield key_of(PODDISRUPTIONBUDGETS, budget)
 
 
