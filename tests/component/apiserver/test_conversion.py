@@ -244,6 +244,33 @@ def test_webhooks_and_policies_see_the_version_that_they_name(tmp_path: Path) ->
     run(tmp_path, test)
 
 
+@pytest.mark.parametrize("by_name", [True, False], ids=["name", "selector"])
+def test_parameters_of_policies_are_seen_in_the_version_that_they_name(tmp_path: Path, *, by_name: bool) -> None:
+    async def test(world: World, client: Client, server: WebhookServer) -> None:
+        server.on("/convert", convert)
+        await established(world, client, definition(server))
+        param: Object = {"apiVersion": f"{GROUP}/v1", "kind": "Widget", "metadata": {"name": "a"}, "hostPort": "h:1"}
+        made = await client.create(V1, param, NAMESPACE)
+        rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
+        policy = {
+            "paramKind": {"apiVersion": f"{GROUP}/v2", "kind": "Widget"},
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [{"expression": "object.metadata.name == params.host"}],
+        }
+        await client.create(POLICIES, {"metadata": {"name": "p"}, "spec": policy})
+        ref: Object = {"parameterNotFoundAction": "Deny", "namespace": NAMESPACE}
+        ref["name" if by_name else "selector"] = "a" if by_name else {}
+        binding = {"policyName": "p", "validationActions": ["Deny"], "paramRef": ref}
+        await client.create(BINDINGS, {"metadata": {"name": "p"}, "spec": binding})
+        await client.create(registry.CONFIGMAPS, {"metadata": {"name": "h"}}, NAMESPACE)
+        with pytest.raises(StatusError, match="failed expression"):
+            await client.create(registry.CONFIGMAPS, {"metadata": {"name": "other"}}, NAMESPACE)
+        await client.update(V1, {**made, "hostPort": "other:1"})
+        await client.create(registry.CONFIGMAPS, {"metadata": {"name": "other"}}, NAMESPACE)
+
+    run(tmp_path, test)
+
+
 def test_owners_are_followed_through_versions(tmp_path: Path) -> None:
     async def test(world: World, client: Client, server: WebhookServer) -> None:
         await established(world, client, definition(server))
