@@ -23,6 +23,7 @@ from knarr.controller.podautoscaler import limiting, targets
 from knarr.controller.podautoscaler.calculating import Scaled
 from knarr.controller.podautoscaler.draft import ABLE, ACTIVE, LIMITED, Draft
 from knarr.controller.podautoscaler.memory import Memory, Rescale
+from knarr.controller.podautoscaler.metrics import AutoscalerMetrics
 from knarr.controller.podautoscaler.proposing import Proposing, Unusable
 from knarr.controller.podautoscaler.settings import Settings, tolerances
 from knarr.controller.podautoscaler.sources import Sources
@@ -363,4 +364,5 @@ def controller(settings: Settings | None = None) -> Controller:
         reconcile=Autoscaling(settings or Settings()).reconcile,
         title="horizontal-pod-autoscaler-controller",
         component="horizontal-pod-autoscaler",
+        observer=AutoscalerMetrics,
     )

@@ -96,6 +96,13 @@ def tell(story: Any, **options: Any) -> World:
     return run(told, [podautoscaler.controller()], **options)
 
 
+def figures(world: World) -> dict[str, float]:
+    """The controller's own metrics, without what they all begin with."""
+    prefix = "horizontal_pod_autoscaler_controller_"
+    lines = [line for family in world.manager.metrics() for line in family.lines() if line.startswith(prefix)]
+    return {name.removeprefix(prefix): float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
 def test_a_target_grows_with_the_load_and_shrinks_after_a_while() -> None:
     async def story(world: World, load: Load) -> None:
         load.deploy()
@@ -124,6 +131,11 @@ def test_a_target_grows_with_the_load_and_shrinks_after_a_while() -> None:
         "New size: 4; reason: cpu resource utilization (percentage of request) above target",
         "New size: 1; reason: All metrics below target",
     ]
+    counted = figures(world)
+    assert counted['reconciliations_total{action="scale_up",error="none"}'] == 1
+    assert counted['reconciliations_total{action="scale_down",error="none"}'] == 1
+    assert counted["num_horizontal_pod_autoscalers"] == 1
+    assert counted['desired_replicas{namespace="default",hpa_name="web"}'] == 1
 
 
 def test_a_target_out_of_bounds_is_brought_back_and_one_of_none_left_alone() -> None:
@@ -161,6 +173,8 @@ def test_what_cannot_be_scaled_is_told_and_looked_at_every_fifteen_seconds_only(
         assert len(world.api.requests) - before <= 2 * 41, "two scales are read, forty times"
 
     world = tell(story)
+    counted = figures(world)
+    assert counted['reconciliations_total{action="none",error="internal"}'] >= 3
     messages = {note.message for note in world.notes.taken}
     assert {'deployments.apps "gone" not found', 'no matches for kind "Bar" in group "foo"'} <= messages
     assert {note.reason for note in world.notes.taken} == {"FailedGetScale"}
