@@ -1,7 +1,7 @@
 """Jobs under faults: late and broken watches, lost requests and answers, crashes after any change.
 
 Whatever happens, no pod is counted twice and none is lost, there are never more pods than `parallelism`, no index has
-two pods, and in the end the Job is complete with the right numbers.
+two pods, and in the end the Job is complete or has failed, with the right numbers.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class Sim:
         if self.indexed and self.random.random() < 0.5:
             spec["backoffLimitPerIndex"] = 1000
         policy = self.random.choice(["TerminatingOrFailed", "Failed"])
-        self.api.create(JOBS, job(backoffLimit=1_000_000, podReplacementPolicy=policy, **spec))
+        limit = self.random.choice([1, 1_000_000])
+        if self.indexed and self.random.random() < 0.3:
+            spec["successPolicy"] = {"rules": [{"succeededCount": 1}]}
+        self.api.create(JOBS, job(backoffLimit=limit, podReplacementPolicy=policy, **spec))
 
     # What must never be
 
@@ -133,18 +136,19 @@ class Sim:
 
     def is_done(self) -> bool:
         status = self.kubelet.status()
-        if [item[0] for item in self.kubelet.conditions() if item[0] != "Suspended"] != [
-            "SuccessCriteriaMet",
-            "Complete",
-        ]:
+        ends = [item[0] for item in self.kubelet.conditions() if item[0] != "Suspended"]
+        if ends not in (["SuccessCriteriaMet", "Complete"], ["FailureTarget", "Failed"]):
             return False
-        completions = self.api.get(JOBS, "default", "work")["spec"]["completions"]
         kinds = [self.noted[uid] for uid in self.counted]
-        right = status.get("failed", 0) == kinds.count("failed")
-        right = right and set(self.noted) == self.counted and status["uncountedTerminatedPods"] == {}
-        if self.indexed:
-            return right and status["succeeded"] == completions
-        return bool(right and status["succeeded"] == kinds.count("succeeded") >= completions)
+        right = status.get("failed", 0) == kinds.count("failed") and set(self.noted) == self.counted
+        right = right and status["uncountedTerminatedPods"] == {} and status.get("active", 0) == 0
+        right = right and not any(TRACKING in pod["metadata"].get("finalizers", ()) for pod in self.kubelet.pods())
+        if not self.indexed:
+            right = right and status.get("succeeded", 0) == kinds.count("succeeded")
+        spec = self.api.get(JOBS, "default", "work")["spec"]
+        if ends[0] == "SuccessCriteriaMet":
+            right = right and status["succeeded"] >= (1 if "successPolicy" in spec else spec["completions"])
+        return bool(right)
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -81,11 +81,10 @@ def _finish(facts: Facts, context: Context, managed: Managed, ending: Object | N
     if tracked.final is not None:
         events += _end_events(facts, tracked.final)
     written = _write_status(facts, tracked.status, events[0] if events else None)
-    released = tuple(manage.release(pod) for pod in tracked.released)
     if failed:
-        order: tuple[Change, ...] = (*written, *released, *managed.changes)
+        order: tuple[Change, ...] = (*written, *tracked.released, *managed.changes)
     else:
-        order = (*managed.changes, *written, *released)
+        order = (*managed.changes, *written, *tracked.released)
     return Result(order, tuple(events[1:]), requeue_after=_next_look(facts, managed, tracked, ending))
 
 

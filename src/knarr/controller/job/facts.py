@@ -126,9 +126,14 @@ class Facts:
 
     @cached_property
     def failed_indexes(self) -> Intervals:
-        """Indexes that have used up their back-off limit, known or new."""
-        new = [pods.index(pod) for pod in self.pods if pods.is_tracked(pod) and self._fails_index(pod)]
+        """Indexes that have used up their back-off limit, known or new.
+
+        None is added to those of a Job that ends: the pods that it gives up fail for another reason.
+        """
         known = intervals.parse(self.status.get("failedIndexes"), self.completions)
+        if any(true_condition(self.job, kind) is not None for kind in ("SuccessCriteriaMet", "FailureTarget")):
+            return known
+        new = [pods.index(pod) for pod in self.pods if pods.is_tracked(pod) and self._fails_index(pod)]
         return intervals.union(known, intervals.of(self._valid(new)))
 
     def _valid(self, indexes: Sequence[int | None]) -> list[int]:

@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from knarr.api.semantics import conditions
+from knarr.api.semantics import conditions, pod_state
 from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
 from knarr.controller.job import failure_policy, intervals, pods, verdict
 from knarr.controller.job.facts import Facts, is_indexed, limits_indexes, true_condition
-from knarr.controller.job.manage import Managed
+from knarr.controller.job.manage import Managed, release
+from knarr.controller_runtime.changes import Change
 
 #: Pods that are uncounted at a time: their uids stand in the status.
 _MOST_UNCOUNTED = 500
@@ -29,7 +30,7 @@ class Tracked:
     """The status to be written, and then the pods to let go. `final` is the condition that has ended the Job now."""
 
     status: Object
-    released: list[Object] = field(default_factory=list)
+    released: list[Change] = field(default_factory=list)
     final: Object | None = None
 
 
@@ -68,8 +69,9 @@ def _collect(facts: Facts, tracked: Tracked, ending: Object | None) -> bool:
     for pod in pods.by_index(facts.pods) if is_indexed(facts.job) else facts.pods:
         if not pods.is_tracked(pod) or not _may_go(facts, pod, ending):
             continue
-        tracked.released.append(pod)
         kind, uid = _kind(facts, pod, ending), pod["metadata"]["uid"]
+        # One that is let go uncounted must not have ended meanwhile.
+        tracked.released.append(release(pod, unchanged=not kind and not pod_state.is_terminal(pod)))
         if kind and uid not in known["succeeded"] and uid not in known["failed"]:
             uncounted[kind].append(uid)
         if len(tracked.released) >= _MOST_UNCOUNTED or sum(map(len, uncounted.values())) >= _MOST_UNCOUNTED:
@@ -78,8 +80,11 @@ def _collect(facts: Facts, tracked: Tracked, ending: Object | None) -> bool:
 
 
 def _may_go(facts: Facts, pod: Object, ending: Object | None) -> bool:
-    if facts.job["metadata"].get("deletionTimestamp") or ending is not None or pods.has_succeeded(pod):
+    if facts.job["metadata"].get("deletionTimestamp") or pods.has_succeeded(pod):
         return True
+    if ending is not None:
+        # Those that are given up in this very round are looked at when they are.
+        return not pod_state.is_active(pod)
     if not pods.has_failed(pod, facts.job):
         return False
     waiting = facts.awaiting_replacement.get(pods.index(pod) or 0)
