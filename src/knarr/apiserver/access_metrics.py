@@ -8,9 +8,10 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from knarr.apiserver.authz.decision import Decision
-from knarr.component_base.metrics import About, Counter, Family, Histogram
+from knarr.component_base.metrics import About, Counter, Family, Histogram, Looked, Sample
 
-_SECONDS = tuple(0.001 * 2**power for power in range(15))
+_SHORT = 0.001
+_SECONDS = tuple(_SHORT * 2**power for power in range(15))
 _KNOWN = frozenset({"admin", "client", "kube_proxy", "kubelet", "system:serviceaccount:kube-system:default"})
 _RESULT = ("result",)
 SUCCESS, FAILURE, ERROR = "success", "failure", "error"
@@ -21,18 +22,20 @@ class _Results:
 
     def __init__(self, count: About, seconds: About) -> None:
         self._durations = Histogram(seconds, _SECONDS)
-        self._counts = Counter(count)
-        self.families: tuple[Family, ...] = (self._counts, self._durations)
+        self._rows: dict[str, list[float]] = {}
+        self.families: tuple[Family, ...] = (Looked(count, self._counted, "counter"), self._durations)
 
     def note(self, result: str, seconds: float) -> None:
         """Count one: every request comes by here."""
-        key, counts, durations = (result,), self._counts.values, self._durations.values
-        row = durations.get(key)
+        row = self._rows.get(result)
         if row is None:
-            row = self._durations.row(key)
-        row[bisect_left(_SECONDS, seconds)] += 1
+            row = self._rows[result] = self._durations.row((result,))
+        row[0 if seconds < _SHORT else bisect_left(_SECONDS, seconds)] += 1
         row[-1] += seconds
-        counts[key] = counts.get(key, 0) + 1
+
+    def _counted(self) -> list[Sample]:
+        """How many there were, whatever they took."""
+        return [((result,), sum(row[:-1])) for result, row in self._rows.items()]
 
 
 class AccessMetrics:

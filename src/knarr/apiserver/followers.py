@@ -82,6 +82,8 @@ class Followers(Generic[C]):
 
     def told(self, key: str, *heads: Any) -> list[Follower[C]]:
         """Who is told of a change of the object with this key; `heads` are its states."""
+        if not self._found:
+            return []
         prefixes = dict.fromkeys((self._prefix, key[: key.rindex("/") + 1], key))
         found = self._found
         told = [follower for prefix in prefixes for follower in found.get((prefix, "", ""), ())]

@@ -113,7 +113,9 @@ class Histogram:
 
     def note(self, row: list[float], value: float) -> None:
         """Count one value in the row of a key."""
-        row[bisect.bisect_left(self.buckets, value)] += 1
+        buckets = self.buckets
+        # Most values are short: they need no search.
+        row[0 if value <= buckets[0] else bisect.bisect_left(buckets, value)] += 1
         row[-1] += value
 
     def row(self, key: Key) -> list[float]:
