@@ -32,12 +32,12 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
     subsets = endpoint_subsets.subsets(_placed(service, snapshot))
     kept = endpoint_subsets.within(subsets, _LIMIT)
     wanted = _wanted(service, kept, truncated=kept is not subsets)
-    since = _trigger(service, present, wanted, snapshot)
     if present is None:
-        return _create(service, _annotated(wanted, since))
+        return _create(service, _annotated(wanted, _trigger(service, present, wanted, snapshot)))
     merged = _merged(present, wanted)
     if _annotated(merged, "") == _annotated(present, ""):
         return DONE
+    since = _trigger(service, present, wanted, snapshot)
     failed = EventNote(wanted, "Warning", "FailedToUpdateEndpoint", _failure(service, "update endpoint") + ": {error}")
     return Result((Update(ENDPOINTS, _annotated(merged, since), failed=failed),))
 

@@ -59,7 +59,8 @@ def _of_type(
         notes = topology.apply(plan, existing, snapshot.list(NODES), service)
     elif had_hints and not service["spec"].get("trafficDistribution"):
         notes = (topology.disabled(service, address_type),)
-    triggers.note(plan, existing, service, _ready_times(service, snapshot))
+    if plan.create or plan.update:
+        triggers.note(plan, existing, service, _ready_times(service, snapshot))
     return slice_changes.changes(plan, service, SERVICES, context.names), notes
 
 
