@@ -10,12 +10,13 @@ Invariant: the joined runs are the bodies of the entries that `find` gives now, 
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable
 from itertools import accumulate
 
 from knarr.apiserver.watch_cache import Collection, Entry
 
-#: Bytes of a run, at least (but of the last): what is encrypted and sent as one.
+#: Bytes of a run, at most (but of a single object): what is encrypted and sent as one, and fills TLS' records.
 _RUN = 64 * 1024
 #: Bytes that are kept at most, and questions that are remembered.
 _MOST, _QUESTIONS = 16 * 1024 * 1024, 256
@@ -61,14 +62,14 @@ class _Kept:
 
 
 def _cut(entries: list[Entry], sizes: list[int]) -> list[list[Entry]]:
-    """The entries in runs of at least `_RUN` bytes; `sizes` are those of all up to each."""
+    """The entries in runs of as many as `_RUN` bytes have room for; `sizes` are those of all up to each."""
     sources, start, sent = [], 0, 0
-    for end, size in enumerate(sizes, 1):
-        if size - sent >= _RUN:
-            sources.append(entries[start:end])
-            start, sent = end, size
-    if start < len(entries):
-        sources.append(entries[start:])
+    while start < len(entries):
+        # With each comes a comma.
+        room = sent + _RUN - (bisect_right(sizes, sent + _RUN, start) - start)
+        end = max(bisect_right(sizes, room, start), start + 1)
+        sources.append(entries[start:end])
+        start, sent = end, sizes[end - 1]
     return sources
 
 

@@ -24,7 +24,7 @@ from knarr.apiserver.request import Request, RequestInfo, Response
 from knarr.apiserver.selectors import Match, Selectors
 from knarr.apiserver.served import Scope
 from knarr.apiserver.watch_cache import Entry
-from knarr.component_base.http import Pieces
+from knarr.component_base.http import Pieces, Runs
 from knarr.storage.store import CompactedError
 
 _EXPIRED_TOKEN = (
@@ -123,7 +123,7 @@ def _kept(
     if runs is None:
         return None
     head = _head(scope, {"resourceVersion": str(ctx.cache.revision)}, form)
-    return responses.json_bytes(Pieces(runs, head, b"", _END), request)
+    return responses.json_bytes(Runs(runs, head, b"", _END), request)
 
 
 async def list_fresh(ctx: Context, scope: Scope, request: Request, form: Form) -> Response:

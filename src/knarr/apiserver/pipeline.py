@@ -101,8 +101,9 @@ def authorize(ctx: Context, request: Request) -> None:
 
 #: What every request passes, in this order.
 STAGES: tuple[Callable[[Context, Request], None], ...] = (read_info, authenticate, note, act_as, classify, authorize)
-#: Those that may find something else for the same bytes of the same client, as long as he acts as himself.
-_EACH_TIME = tuple(stage for stage in STAGES if stage not in (read_info, act_as))
+#: Those that may find something else for the same bytes of the same client, as long as he acts as himself and nothing
+#: is written down.
+_EACH_TIME = tuple(stage for stage in STAGES if stage not in (read_info, act_as, note))
 
 
 class Pipeline:

@@ -59,14 +59,16 @@ class Repeat:
             return None
         if request.flow is not flow or (flow is not None and not flow.level.free):
             return None
-        body = collection.single(entry)
-        size = len(body)
+        body, suffix = entry.body, collection.suffix
+        size = len(body) - 1 + len(suffix)
         if size >= http_gzip.LEAST:
             return None
         if flow is not None:
             flow.tally.dispatched += 1
         self._row.count(200, size, time.perf_counter() - began)
-        return b"%bAudit-Id: %b\r\nContent-Length: %d\r\n\r\n%b" % (self._head, audit_id.fresh(), size, body)
+        # The object as `Collection.single` shows it, copied less often.
+        head = b"%bAudit-Id: %b\r\nContent-Length: %d\r\n\r\n" % (self._head, audit_id.fresh(), size)
+        return b"".join((head, body[:-1], suffix))
 
 
 def of(ctx: Context, request: Request, response: Response, enter: Callable[[Request], None]) -> Repeat | None:

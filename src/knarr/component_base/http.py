@@ -236,14 +236,28 @@ class Pieces:
             if not at:
                 part[0] = self._before + part[0]
             if end < len(pieces):
+                # An empty piece brings what stands between this part and the next.
+                part.append(b"")
                 sent = ends[end - 1]
-                if self._between:
-                    # An empty piece brings what stands between this part and the next.
-                    part.append(b"")
             else:
                 part[-1] += self._after
             yield self._between.join(part)
             at = end
+
+
+class Runs(Pieces):
+    """As `Pieces`, where these have the size already in which they are sent, so that none is copied."""
+
+    __slots__ = ()
+
+    def batches(self, size: int) -> Iterator[bytes]:
+        """The pieces as they are, whatever `size`."""
+        before, last = self._before, len(self._pieces) - 1
+        if last < 0:
+            yield before + self._after
+        for number, piece in enumerate(self._pieces):
+            part = before + piece if number == 0 else self._between + piece
+            yield part + self._after if number == last else part
 
 
 def batches(body: bytes | Pieces, size: int) -> Iterator[bytes | memoryview]:

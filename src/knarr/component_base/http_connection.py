@@ -335,8 +335,10 @@ class Connection(asyncio.BufferedProtocol):
         elif size <= PIECE:
             self._transport.write(head + bytes(body))
         else:
-            self._transport.write(head)
-            for part in batches(body, PIECE):
+            parts = batches(body, PIECE)
+            # What is written for itself is a record and a packet of its own.
+            self._transport.write(head + next(parts))
+            for part in parts:
                 self._transport.write(part)
 
     async def _send_stream(

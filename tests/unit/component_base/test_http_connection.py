@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knarr.component_base import http_limits
-from knarr.component_base.http import Pieces, Request, Response
+from knarr.component_base.http import Pieces, Request, Response, Runs
 from knarr.component_base.http_connection import Connection
 from knarr.component_base.http_repeats import RepeatOf
 from knarr.component_base.http_server import HttpServer
@@ -358,6 +358,16 @@ def test_pieces_are_the_same_in_parts(
     assert len(body) == len(bytes(body))
     longest = max(map(len, pieces), default=0)
     assert all(len(part) <= size + longest + len(before) + len(after) + len(between) * size for part in parts)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=9), max_size=5), *[st.binary(max_size=3)] * 3)
+def test_runs_are_sent_as_they_are(runs: list[bytes], before: bytes, between: bytes, after: bytes) -> None:
+    body = Runs(runs, before, between, after)
+    parts = list(body.batches(1))
+    assert b"".join(parts) == bytes(body) == before + between.join(runs) + after
+    assert len(parts) == max(len(runs), 1)
+    if not between:
+        assert all(one is two for one, two in zip(parts[1:-1], runs[1:-1], strict=True))
 
 
 def gets(request: Request) -> Response | None:
