@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.component.apiserver.world import NAMESPACE, World, eventually, pod, running
+from tests.component.apiserver.world import NAMESPACE, World, pod, running
 
 from knarr.api import registry
 from knarr.api.resources import Resource
@@ -32,10 +32,14 @@ class Kubelet:
 
     def __init__(self) -> None:
         self.asked = 0
+        #: Set once it has been asked more often than a rate needs.
+        self.often = asyncio.Event()
 
     async def answer(self, request: Request) -> Response:
         assert request.path == "/metrics/resource"
         self.asked += 1
+        if self.asked >= 4:
+            self.often.set()
         stamp = 1_700_000_000_000 + self.asked * 10_000
         lines = [
             f"node_cpu_usage_seconds_total {5 * self.asked} {stamp}",
@@ -80,7 +84,8 @@ async def offering(directory: Path) -> AsyncIterator[tuple[World, Client]]:
                 await client.patch(
                     registry.PODS, name, {"status": {"phase": "Running"}}, NAMESPACE, subresource="status"
                 )
-            await eventually(lambda: kubelet.asked >= 3)
+            async with asyncio.timeout(60):
+                await kubelet.often.wait()
             yield world, client
         finally:
             offer.cancel()
