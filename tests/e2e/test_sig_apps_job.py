@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -271,5 +270,9 @@ def test_an_ended_job_goes_after_its_time_to_live(cluster: Cluster, space: Names
     space.create(job("brief", "true", ttlSecondsAfterFinished=1))
     until(lambda: space.rest("GET", f"{space.jobs}/brief")[0] == 404, "it is gone")
     until(lambda: not space.pods_of("brief"), "and its pods")
-    events = cluster.json("get", "events", "-n", ns, "--field-selector=involvedObject.name=brief")["items"]
-    assert {"SuccessfulCreate", "Completed"} <= {event["reason"] for event in events}, json.dumps(events)
+
+    def told() -> bool:
+        events = cluster.json("get", "events", "-n", ns, "--field-selector=involvedObject.name=brief")["items"]
+        return {"SuccessfulCreate", "Completed"} <= {event["reason"] for event in events}
+
+    until(told, "its events outlive it")
