@@ -1,15 +1,19 @@
-"""Whom a dependent's change wakes: its controller, and, where it has none, all that select it."""
+"""Whom a dependent's change wakes: its controller, and, where it has none, all that select it; and what of refusals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from knarr.api.registry import CONTROLLERREVISIONS
 from knarr.api.resources import Resource
 from knarr.api.semantics import owners
 from knarr.apimachinery import labels
 from knarr.apimachinery.types import Object
+from knarr.controller_runtime.changes import Context, Patch, Update
 from knarr.controller_runtime.controller import KeysOf, controller_of_changed, key_of
 from knarr.controller_runtime.snapshot import Key, Snapshot
+
+_UNPROCESSABLE = 422
 
 
 def of_dependent(owner: Resource) -> KeysOf:
@@ -35,6 +39,17 @@ def of_revision(owner: Resource) -> KeysOf:
         return keys_of(old, new, snapshot)
 
     return keys
+
+
+def revision_was_refused(context: Context) -> bool:
+    """Whether the last round ended with a revision that may not be written: then one round does without.
+
+    A revision whose data a user has written with blanks takes no change; its set must not stand still for that.
+    """
+    failure = context.failure
+    if failure is None or failure.code != _UNPROCESSABLE or not isinstance(failure.change, Patch | Update):
+        return False
+    return failure.change.resource is CONTROLLERREVISIONS
 
 
 def _was_the_same(old: Object | None, new: Object) -> bool:

@@ -332,9 +332,10 @@ class _Worker:
         """Reconcile a key, again with answers as long as it asks for live reads."""
         live: dict[Lookup, Object | None] = {}
         delayed = self._promised.get(key, float("inf")) <= self._clock.monotonic() + _JITTER
+        failure = self._failures.pop(key, None)
         for _ in range(_MOST_READS):
             began = self._clock.monotonic()
-            result = self._decide(key, live, delayed=delayed)
+            result = self._decide(key, live, failure, delayed=delayed)
             ended = await self._executor.carry_out(result.changes)
             self._observe(key, result, ended, began)
             if ended.hopeless:
@@ -349,6 +350,8 @@ class _Worker:
                 self._succeeded(key, result, ended)
                 return
             live = await self._read(key, result.reads)
+            # Told until something is done about it: also with the answers that are asked for first.
+            failure = None if result.changes else failure
         self._retry(key)
 
     def _observe(self, key: Key, result: Result, ended: Round, began: float) -> None:
@@ -356,8 +359,7 @@ class _Worker:
             failed, seconds = ended.failure is not None, self._clock.monotonic() - began
             self.observer.ended(Ended(key, result, failed, seconds, self._clock.now(), self._overlay))
 
-    def _decide(self, key: Key, live: dict[Lookup, Object | None], *, delayed: bool) -> Result:
-        failure = self._failures.pop(key, None)
+    def _decide(self, key: Key, live: dict[Lookup, Object | None], failure: Failure | None, *, delayed: bool) -> Result:
         waiting = key in self._promised and not delayed
         context = Context(self._clock.now(), self._names, failure, delayed, self._seen, live, waiting)
         began = self._clock.monotonic()

@@ -8,7 +8,7 @@ from tests.fakes.world import World, run
 
 from knarr.api.registry import CONTROLLERREVISIONS, DAEMONSETS, NODES, PODS
 from knarr.api.semantics import pod_templates
-from knarr.apimachinery import errors, timestamps
+from knarr.apimachinery import timestamps
 from knarr.apimachinery.types import Object
 from knarr.controller import daemonset
 from knarr.controller.daemonset import placement
@@ -395,25 +395,3 @@ def test_own_tolerations_and_affinity_are_kept_and_overridden_where_they_must() 
     }
     assert placement.target({"spec": {"affinity": bound}}) == "n"
     assert placement.target({"spec": {}}) == ""
-
-
-def test_a_revision_that_cannot_be_rewritten_holds_nothing_up() -> None:
-    async def story(world: World) -> None:
-        refused = []
-
-        def before(method: str, path: str) -> None:
-            if method == "PUT" and path.endswith("/controllerrevisions/written-by-hand"):
-                refused.append(path)
-                raise errors.invalid("ControllerRevision", "apps", "written-by-hand", [])
-
-        world.transport.before = before
-        add_nodes(world, "a")
-        meta = {"name": "written-by-hand", "namespace": "default", "labels": {"app": "agent"}}
-        world.api.create(CONTROLLERREVISIONS, {"metadata": meta, "data": {"spec": {}}, "revision": 7})
-        world.api.create(DAEMONSETS, make_set())
-        await settle_work(world)
-        assert where(world) == {"a": "nginx:1"}
-        assert status(world)["numberAvailable"] == 1
-        assert 0 < len(refused) < 50
-
-    run(story, one())

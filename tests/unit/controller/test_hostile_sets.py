@@ -11,7 +11,7 @@ from tests.fakes.world import SeededNames, World, run
 
 from knarr.api.registry import CONTROLLERREVISIONS, DAEMONSETS, NODES, PODS, PVCS, STATEFULSETS
 from knarr.api.resources import Resource
-from knarr.apimachinery import errors
+from knarr.apimachinery import errors, timestamps
 from knarr.apimachinery.types import Object
 from knarr.component_base.clock import FakeClock
 from knarr.controller import daemonset, statefulset
@@ -83,6 +83,34 @@ def test_ten_thousand_labels_are_no_more_work_than_one(resource: Resource) -> No
         await world.advance(30)
         assert len(world.api.list(PODS)) == 1
         assert len(world.api.requests) < _FEW
+
+    run(story, controllers(resource))
+
+
+@pytest.mark.parametrize("resource", [STATEFULSETS, DAEMONSETS])
+def test_a_revision_that_takes_no_change_holds_nothing_up(resource: Resource) -> None:
+    """Such are those whose data a user has written with blanks."""
+
+    async def story(world: World) -> None:
+        def before(method: str, path: str) -> None:
+            if method in ("PUT", "PATCH") and path.endswith("/controllerrevisions/by-hand"):
+                raise errors.invalid("ControllerRevision", "apps", "by-hand", [])
+
+        world.transport.before = before
+        meta = {"name": "by-hand", "namespace": "default", "labels": _LABELS}
+        world.api.create(CONTROLLERREVISIONS, {"metadata": meta, "data": {"spec": {}}, "revision": 7})
+        world.api.put(NODES, {"metadata": {"name": "n"}, "spec": {}})
+        world.api.create(resource, make(resource, replicas=1, minReadySeconds=20))
+        await world.settle()
+        (pod,) = world.api.list(PODS)
+        since = timestamps.seconds(world.clock.now())
+        ready = [{"type": "Ready", "status": "True", "lastTransitionTime": since}]
+        world.api.set_status(PODS, "default", pod["metadata"]["name"], phase="Running", conditions=ready)
+        await world.advance(25)
+        status = world.api.get(resource, "default", "s")["status"]
+        assert (status.get("availableReplicas"), status.get("numberAvailable")).count(1) == 1
+        await world.advance(200)
+        assert len(world.api.requests) < 2 * _FEW
 
     run(story, controllers(resource))
 

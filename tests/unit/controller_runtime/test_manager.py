@@ -108,6 +108,29 @@ def test_a_failure_ends_the_round_and_is_told_to_the_next() -> None:
     assert [failure.message for failure in seen[1:3] if failure] == ["exceeded quota"] * 2
 
 
+def test_a_failure_is_told_with_the_answers_of_reads_too() -> None:
+    seen: list[bool] = []
+
+    def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
+        read = Read(*key)
+        if read not in context.live:
+            return Result(reads=(read,))
+        seen.append(context.failure is not None)
+        return make_pods(key, snapshot, context)
+
+    async def story(world: World) -> None:
+        def refuse(method: str, path: str) -> None:
+            if method == "POST" and len(seen) < 2:
+                raise StatusError(403, "Forbidden", "exceeded quota")
+
+        world.transport.before = refuse
+        world.api.create(CONFIGMAPS, config_map("a", n="1"))
+        await world.advance(0.2, step=0.005)
+
+    run(story, make(reconcile))
+    assert seen[:2] == [False, True]
+
+
 def test_nothing_is_tried_again_in_a_namespace_that_goes_away() -> None:
     async def story(world: World) -> None:
         tries: list[str] = []

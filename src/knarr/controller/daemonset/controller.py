@@ -20,7 +20,7 @@ from knarr.controller.daemonset.placement import Placement
 from knarr.controller_runtime.changes import DONE, Change, Context, EventNote, Result, Update
 from knarr.controller_runtime.claims import Owner, claim
 from knarr.controller_runtime.controller import Controller, Watch, itself, key_of
-from knarr.controller_runtime.dependents import of_dependent, of_revision
+from knarr.controller_runtime.dependents import of_dependent, of_revision, revision_was_refused
 from knarr.controller_runtime.snapshot import Key, Snapshot
 
 _EVERYTHING = "This daemon set is selecting all pods. A non-empty selector is required."
@@ -41,13 +41,15 @@ def controller() -> Controller:
         pods = claim(owner, PODS, snapshot, context)
         if reads := {*revisions.reads, *pods.reads}:
             return Result(reads=tuple(reads))
-        if changes := (*revisions.changes, *pods.changes):
-            return Result(changes, requeue_after=0)
+        if pods.changes:
+            return Result(pods.changes, requeue_after=0)
         past = history.of(daemon_set, revisions.held, pods.held, snapshot)
         fit = Placement(daemon_set).fit
         fits = {node["metadata"]["name"]: fit(node) for node in snapshot.list(NODES)}
         draft = Draft(daemon_set, past.hash, fits, by_node(pods.held), context)
-        return _step(draft, past, failures, pods.held)
+        manage.manage(draft, failures)
+        tidying = () if revision_was_refused(context) else (*past.rewritten, *revisions.changes)
+        return _step(draft, past, pods.held, tidying)
 
     return Controller(
         name="daemon-set-controller",
@@ -68,16 +70,15 @@ def controller() -> Controller:
     )
 
 
-def _step(draft: Draft, past: history.History, failures: Failures, held: Sequence[Object]) -> Result:
+def _step(draft: Draft, past: history.History, held: Sequence[Object], tidying: tuple[Change, ...]) -> Result:
     daemon_set = draft.daemon_set
-    manage.manage(draft, failures)
     if not draft.wanted and not draft.doomed and bounds.is_rolling(daemon_set):
         rollout.roll(draft)
     changes: tuple[Change, ...] = past.changes
     found = status.of(draft, past.collisions)
     if found != (daemon_set.get("status") or {}):
         changes += (Update(DAEMONSETS, {**daemon_set, "status": found}, "status"),)
-    changes += (*draft.changes(), *history.surplus(daemon_set, past, held), *past.rewritten)
+    changes += (*draft.changes(), *history.surplus(daemon_set, past, held), *tidying)
     return Result(changes, requeue_after=_next_check(draft))
 
 

@@ -17,7 +17,7 @@ from knarr.controller.statefulset import history, identity, rollout, status
 from knarr.controller_runtime.changes import DONE, Change, Context, Result, Update
 from knarr.controller_runtime.claims import Owner, claim
 from knarr.controller_runtime.controller import Controller, Watch, itself, key_of
-from knarr.controller_runtime.dependents import of_dependent, of_revision
+from knarr.controller_runtime.dependents import of_dependent, of_revision, revision_was_refused
 from knarr.controller_runtime.snapshot import Key, Snapshot
 
 
@@ -32,13 +32,15 @@ def reconcile(key: Key, snapshot: Snapshot, context: Context) -> Result:
     pods = claim(owner, PODS, snapshot, context)
     if reads := {*revisions.reads, *pods.reads}:
         return Result(reads=tuple(reads))
-    if changes := (*revisions.changes, *pods.changes):
-        return Result(changes, requeue_after=0)
+    if pods.changes:
+        return Result(pods.changes, requeue_after=0)
     past = history.of(stateful_set, revisions.held, snapshot)
     if owner.is_going and (past.created or past.renumbered):
         # It had no more than it has: what is left of it goes, and no revision is written for it.
         return DONE
-    return _step(rollout.Plan(stateful_set, past, _by_ordinal(pods.held), snapshot, context), pods.held)
+    tidying = () if revision_was_refused(context) else (*past.renumbered, *revisions.changes)
+    draft = rollout.Plan(stateful_set, past, _by_ordinal(pods.held), snapshot, context)
+    return _step(draft, pods.held, tidying)
 
 
 def _by_ordinal(pods: Iterable[Object]) -> dict[int, Object]:
@@ -47,7 +49,7 @@ def _by_ordinal(pods: Iterable[Object]) -> dict[int, Object]:
     return found
 
 
-def _step(draft: rollout.Plan, held: Sequence[Object]) -> Result:
+def _step(draft: rollout.Plan, held: Sequence[Object], tidying: tuple[Change, ...]) -> Result:
     stateful_set, past = draft.stateful_set, draft.history
     if not stateful_set["metadata"].get("deletionTimestamp"):
         rollout.plan(draft)
@@ -56,7 +58,7 @@ def _step(draft: rollout.Plan, held: Sequence[Object]) -> Result:
     changes: tuple[Change, ...] = past.created
     if status.differs(stateful_set, found):
         changes += (Update(STATEFULSETS, {**stateful_set, "status": found}, "status"),)
-    changes += (*draft.changes(), *history.surplus(stateful_set, past, held), *past.renumbered)
+    changes += (*draft.changes(), *history.surplus(stateful_set, past, held), *tidying)
     return Result(changes, tuple(draft.events), requeue_after=_next_check(draft, pods))
 
 
