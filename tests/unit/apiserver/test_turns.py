@@ -94,3 +94,17 @@ def test_who_gives_up_is_passed_over_and_who_waits_too_long_is_turned_away(monke
         assert scene.turns._waiting == {} and scene.turns.free("noisy")
 
     run(tell)
+
+
+def test_who_is_cancelled_as_his_turn_comes_is_cancelled() -> None:
+    async def tell(scene: Scene) -> None:
+        first = asyncio.ensure_future(scene.request("noisy", 1))
+        late = asyncio.ensure_future(scene.request("noisy", 1))
+        await first
+        await scene.look()
+        late.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await late
+        assert scene.done == ["noisy"]
+
+    run(tell)

@@ -39,7 +39,7 @@ class Level:
     #: Requests at once; None: any number, nobody waits.
     limit: int | None
     #: None: who finds no seat is turned away.
-    queues: list[deque[asyncio.Future[None]]] | None = None
+    queues: list[deque[asyncio.Future[bool]]] | None = None
     hand: int = 1
     longest: int = 0
     #: Of its own seats, those that others may have; and how many of others' it may have (None: any number).
@@ -81,21 +81,18 @@ class Level:
         queue = self._queue(flow)
         if queue is None or len(queue) >= self.longest:
             return False
-        seat: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        seat: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         queue.append(seat)
         self.pool.waiting += 1
         try:
-            await asyncio.wait_for(seat, WAIT)
-        except TimeoutError:
-            return False
+            return await granted(seat, WAIT)
         except asyncio.CancelledError:
             # The seat may have come as the wait was given up.
-            if seat.done() and not seat.cancelled():
+            if seat.done() and not seat.cancelled() and seat.result():
                 self.leave()
             raise
         finally:
             self.pool.waiting -= 1
-        return True
 
     def leave(self) -> None:
         """Give a seat back: the next in turn has it, or who waits elsewhere and may borrow it."""
@@ -110,21 +107,35 @@ class Level:
         while self.free and (seat := self._pop()) is not None:
             if not seat.done():
                 self.used += 1
-                seat.set_result(None)
+                seat.set_result(True)
 
-    def _queue(self, flow: str) -> deque[asyncio.Future[None]] | None:
+    def _queue(self, flow: str) -> deque[asyncio.Future[bool]] | None:
         if not self.queues:
             return None
         hand = random.Random(flow).sample(range(len(self.queues)), min(self.hand, len(self.queues)))
         return min((self.queues[index] for index in hand), key=len)
 
-    def _pop(self) -> asyncio.Future[None] | None:
+    def _pop(self) -> asyncio.Future[bool] | None:
         for step in range(len(self.queues or ())):
             index = (self._next + step) % len(self.queues or ())
             if self.queues and self.queues[index]:
                 self._next = index + 1
                 return self.queues[index].popleft()
         return None
+
+
+async def granted(wish: asyncio.Future[bool], seconds: float) -> bool:
+    """Whether a wish is granted in time. Who is cancelled is, even as it is granted (`asyncio.wait_for` forgets it)."""
+    timer = asyncio.get_running_loop().call_later(seconds, _give_up, wish)
+    try:
+        return await wish
+    finally:
+        timer.cancel()
+
+
+def _give_up(wish: asyncio.Future[bool]) -> None:
+    if not wish.done():
+        wish.set_result(False)
 
 
 def levels(configurations: list[Object]) -> dict[str, Level]:

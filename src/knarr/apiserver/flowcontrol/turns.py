@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from knarr.apiserver.flowcontrol.levels import WAIT
+from knarr.apiserver.flowcontrol.levels import WAIT, granted
 
 #: Seconds of work that a round takes on.
 ROUND = 0.01
@@ -25,7 +25,7 @@ class Turns:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._waiting: dict[str, deque[asyncio.Future[bool]]] = {}
         self._began: float | None = None
         self._granted = 0
         #: Seconds that one of those who had waited took lately.
@@ -40,13 +40,9 @@ class Turns:
 
     async def wait(self, flow: str) -> bool:
         """Wait for a turn, as who is not free must; False when none comes in time."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(flow, deque()).append(turn)
-        try:
-            await asyncio.wait_for(turn, WAIT)
-        except TimeoutError:
-            return False
-        return True
+        return await granted(turn, WAIT)
 
     def _begin(self) -> None:
         self._began = self._now()
@@ -72,5 +68,5 @@ class Turns:
         if queue:
             self._waiting[flow] = queue
         if not turn.done():
-            turn.set_result(None)
+            turn.set_result(True)
             self._granted += 1
