@@ -137,6 +137,8 @@ KUBERNETES_500 = (
     "delete from primitive list",
     "$setElementOrder",
     "expected a []interface {}",
+    "list element types are not identical",
+    "no elements in any of the given slices",
     "$patch",
     "$retainKeys",
     "Invalid value",
