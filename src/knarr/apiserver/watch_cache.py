@@ -454,7 +454,9 @@ class WatchCache:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((revision, future))
         try:
-            await asyncio.wait_for(future, seconds)
+            # Not `wait_for`, which on Python 3.11 forgets a cancellation that comes with the answer.
+            async with asyncio.timeout(seconds):
+                await future
         except TimeoutError:
             return False
         return True
