@@ -20,3 +20,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(folder in item.path.parents for folder in _REAL):
             item.add_marker(pytest.mark.flaky(reruns=1))
+            # They share clusters, and one after the other they load the machine enough.
+            item.add_marker(pytest.mark.xdist_group("real"))

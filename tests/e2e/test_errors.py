@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import ssl
+import urllib.error
+import urllib.request
 
 import pytest
 from tests.e2e.cluster import Cluster, until
@@ -72,6 +75,15 @@ def test_no_rights(cluster: Cluster, ns: str) -> None:
         "get", "--raw", "/api/v1/nodes", "--as=system:anonymous", "--as-group=system:unauthenticated"
     )
     assert 'User "system:anonymous" cannot list resource "nodes"' in anonymous.stderr
+
+
+def test_nobody_without_credentials_is_let_in(cluster: Cluster) -> None:
+    address = cluster.kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}")
+    for path in ("/version", "/readyz", "/api"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(address + path, context=ssl._create_unverified_context(), timeout=60)
+        with refused.value as answer:
+            assert (answer.code, json.load(answer)["reason"]) == (401, "Unauthorized"), path
 
 
 def test_a_pod_that_fits_nowhere_says_why(cluster: Cluster, ns: str) -> None:

@@ -83,7 +83,7 @@ def children(cluster: Cluster, sockets: Sequence[int]) -> list[Child]:
         server += ["--listen-fd", str(number)]
     server += ["--cluster-cidr", cluster.cluster_cidr, "--service-cidr", cluster.service_cidr]
     server += ["--kubeconfig", str(cluster.admin_kubeconfig), *own_etcd.server_flags(cluster)]
-    server += cluster.server_flags
+    server += (*_strangers(cluster), *cluster.server_flags)
     log = cluster.log_dir / f"{DATASTORE}.log"
     store = [Child(DATASTORE, enter(cluster, own_etcd.command(cluster)), log)] if own_etcd.runs_for(cluster) else []
     if cluster.api_only:
@@ -95,6 +95,12 @@ def children(cluster: Cluster, sockets: Sequence[int]) -> list[Child]:
     agent += ["--kubeconfig", str(cluster.agent_kubeconfig), "--dns-address", cluster.dns_address]
     agent += ["--cluster-cidr", cluster.cluster_cidr, "--service-cidr", cluster.service_cidr]
     return [*store, _child(cluster, SERVER, server, sockets), _child(cluster, AGENT, agent, sockets)]
+
+
+def _strangers(cluster: Cluster) -> Sequence[str]:
+    """Who shows no credentials is refused, as by K3s, unless the cluster's own flags say who is let in."""
+    own = ("--anonymous-auth", "--authentication-config")
+    return () if any(flag.startswith(own) for flag in cluster.server_flags) else ("--anonymous-auth=false",)
 
 
 def _child(cluster: Cluster, name: str, verb: Sequence[str], sockets: Sequence[int]) -> Child:

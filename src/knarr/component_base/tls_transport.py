@@ -114,7 +114,7 @@ class TlsTransport(asyncio.BufferedProtocol, asyncio.Transport):
         finally:
             if shared.incoming.pending:
                 rest = shared.incoming.read()
-                self._rest = rest if self._open else b""
+                self._rest = self._rest + rest if self._open else b""
         if shared.outgoing.pending:
             # Answers of TLS' own.
             self._flush()
