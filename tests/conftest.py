@@ -15,10 +15,7 @@ settings.load_profile("knarr")
 _REAL = tuple(Path(__file__).parent / name for name in ("component", "e2e"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """What real processes do hangs on the machine too: a failure must show twice. The summary counts the reruns."""
-    for item in items:
-        if any(folder in item.path.parents for folder in _REAL):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-            # They share clusters, and one after the other they load the machine enough.
-            item.add_marker(pytest.mark.xdist_group("real"))
+    if any(folder in item.path.parents for folder in _REAL):
+        item.add_marker(pytest.mark.flaky(reruns=1))
