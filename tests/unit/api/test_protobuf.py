@@ -90,6 +90,17 @@ def test_other_bytes_are_no_envelope(data: bytes) -> None:
         protobuf.open_envelope(data)
 
 
+@pytest.mark.parametrize("seconds", [2**62, 2**40, -(2**40)])
+def test_a_time_that_no_calendar_knows_is_bad_input(seconds: int) -> None:
+    rest, digits = seconds % 2**64, b""
+    while rest > 0x7F:
+        rest, digits = rest >> 7, digits + bytes([rest & 0x7F | 0x80])
+    moment = b"\x08" + digits + bytes([rest])
+    meta = b"\x42" + bytes([len(moment)]) + moment
+    with pytest.raises(ValueError, match="no time of ours"):
+        protobuf.decode("v1", "ConfigMap", b"\x0a" + bytes([len(meta)]) + meta)
+
+
 def test_every_list_has_metadata_and_items_first() -> None:
     for resource in registry.RESOURCES:
         if "list" in resource.verbs:

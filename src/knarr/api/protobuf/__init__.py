@@ -153,8 +153,11 @@ def _micro_time(found: dict[str, Any]) -> str | None:
 
 def _moment(found: dict[str, Any]) -> datetime.datetime:
     epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    nanos = found.get("nanos", 0)
-    return epoch + datetime.timedelta(seconds=found.get("seconds", 0), microseconds=nanos // 1000)
+    seconds, nanos = found.get("seconds", 0), found.get("nanos", 0)
+    try:
+        return epoch + datetime.timedelta(seconds=seconds, microseconds=nanos // 1000)
+    except OverflowError as error:
+        raise ValueError(f"{seconds} seconds are no time of ours") from error
 
 
 def _int_or_string(found: dict[str, Any]) -> int | str:
