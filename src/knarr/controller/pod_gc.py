@@ -37,6 +37,8 @@ def controller(threshold: int = _THRESHOLD) -> Controller:
         pod = snapshot.get(*key)
         if pod is None:
             return DONE
+        if _is_surplus(pod, snapshot, threshold):
+            return _drop(pod, context, "terminated")
         name = pod["spec"].get("nodeName")
         if not name:
             return _unscheduled(pod, context)
@@ -45,7 +47,7 @@ def controller(threshold: int = _THRESHOLD) -> Controller:
             return _orphaned(pod, name, context)
         if _is_out_of_service(node) and pod["metadata"].get("deletionTimestamp"):
             return _drop(pod, context, "out-of-service")
-        return _drop(pod, context, "terminated") if _is_surplus(pod, snapshot, threshold) else DONE
+        return DONE
 
     return Controller(
         name="pod-garbage-collector",
@@ -124,6 +126,9 @@ def _is_out_of_service(node: Object) -> bool:
 def _of_pod(threshold: int) -> KeysOf:
     def keys(old: Object | None, new: Object | None, snapshot: Snapshot) -> Iterable[Key]:
         if new is None:
+            # There may be more where that one was.
+            if old is not None and pod_state.is_terminal(old) and 0 < threshold < len(snapshot.list(PODS)):
+                yield from _oldest_ended(snapshot)
             return
         bound = new["spec"].get("nodeName") and (old is None or not old["spec"].get("nodeName"))
         lost = bound and snapshot.get(NODES, "", new["spec"]["nodeName"]) is None

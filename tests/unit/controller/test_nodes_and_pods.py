@@ -183,6 +183,19 @@ def test_the_oldest_ended_pods_beyond_the_limit_go() -> None:
     run(story, (pod_gc.controller(2),))
 
 
+def test_all_ended_pods_beyond_the_limit_go_where_many_are_found_at_once() -> None:
+    async def story(world: World) -> None:
+        add_node(world, "a")
+        for number in range(12):
+            add_pod(world, f"p{number:02}")
+            world.api.set_status(PODS, "default", f"p{number:02}", phase="Failed")
+            world.clock.advance(1)
+        await world.settle()
+        assert [pod["metadata"]["name"] for pod in world.api.list(PODS)] == ["p10", "p11"]
+
+    run(story, (pod_gc.controller(2),))
+
+
 def test_a_deleted_pod_without_a_node_is_not_waited_for() -> None:
     async def story(world: World) -> None:
         meta = {"name": "p", "namespace": "default", "deletionTimestamp": "2026-01-01T00:00:00Z"}
