@@ -65,6 +65,10 @@ class FakeClock:
         heapq.heappush(self._sleepers, (self._monotonic + seconds, self._count, future))
         await future
 
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock forward or back, as somebody or NTP does; no time passes."""
+        self._now += datetime.timedelta(seconds=seconds)
+
     def advance(self, seconds: float) -> None:
         """Move both times forward and wake the sleepers that are due."""
         self._monotonic += seconds

@@ -10,7 +10,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from knarr.api.registry import CUSTOMRESOURCEDEFINITIONS
@@ -213,11 +213,11 @@ class Manager:
 
 
 class Sightings:
-    """When the watches showed objects."""
+    """When the watches showed objects, by a clock that does not jump."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._at: dict[Key, datetime] = {}
+        self._at: dict[Key, float] = {}
 
     def note(self, resource: Resource, old: Object | None, new: Object | None) -> None:
         """An object was shown, or is gone."""
@@ -225,11 +225,12 @@ class Sightings:
         if new is None:
             self._at.pop(key, None)
         else:
-            self._at[key] = self._clock.now()
+            self._at[key] = self._clock.monotonic()
 
     def seen(self, resource: Resource, namespace: str, name: str) -> datetime | None:
-        """When an object was shown last."""
-        return self._at.get(Key(resource, namespace, name))
+        """When an object was shown last, as the wall clock of now would call that moment."""
+        at = self._at.get(Key(resource, namespace, name))
+        return None if at is None else self._clock.now() - timedelta(seconds=self._clock.monotonic() - at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,23 @@ def test_a_node_that_beats_is_left_in_peace() -> None:
     run(story, LIFE)
 
 
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0])
+def test_a_clock_that_jumps_neither_loses_a_node_nor_saves_one(seconds: float) -> None:
+    async def story(world: World) -> None:
+        for name in ("a", "b"):
+            add_node(world, name)
+            beat(world, name)
+        await world.settle()
+        world.clock.jump(seconds)
+        for _ in range(6):
+            await world.advance(10)
+            beat(world, "b")
+        assert [ready(world.api.get(NODES, "", name)) for name in ("a", "b")] == ["Unknown", "True"]
+        assert taints(world, "b") == set()
+
+    run(story, LIFE)
+
+
 def test_where_all_nodes_are_lost_nothing_is_evicted() -> None:
     async def story(world: World) -> None:
         add_node(world, "a")

@@ -97,12 +97,13 @@ def _matcher(budget: Object) -> Callable[[Mapping[str, str]], bool]:
 def _shared(budget: Object, pods: Sequence[Object], snapshot: Snapshot) -> Iterable[EventNote]:
     """Pods of several budgets, which nobody can evict; the first of these budgets tells of it."""
     name, namespace = budget["metadata"]["name"], budget["metadata"]["namespace"]
-    budgets = [item for item in snapshot.list(PODDISRUPTIONBUDGETS, namespace) if item["metadata"]["name"] != name]
-    others = [(item["metadata"]["name"], _matcher(item)) for item in budgets]
-    for pod in pods if others else ():
+    budgets = snapshot.list(PODDISRUPTIONBUDGETS, namespace)
+    before = [_matcher(item) for item in budgets if item["metadata"]["name"] < name]
+    after = [_matcher(item) for item in budgets if item["metadata"]["name"] > name]
+    for pod in pods if before or after else ():
         have = pod["metadata"].get("labels") or {}
-        found = [other for other, matches in others if matches(have)]
-        if found and name < min(found):
+        # The first that selects it settles the matter: many budgets over many pods are looked through once.
+        if not any(matches(have) for matches in before) and any(matches(have) for matches in after):
             place = f'"{namespace}"/"{pod["metadata"]["name"]}"'
             message = f'Pod {place} matches multiple PodDisruptionBudgets.  Chose "{name}" arbitrarily.'
             yield EventNote(pod, "Warning", "MultiplePodDisruptionBudgets", message)
