@@ -91,6 +91,20 @@ def test_stages_of_ones_own_are_played(api_only: Cluster, tmp_path: Path) -> Non
         until(lambda: "it broke" in api_only.kubectl("get", "events", "-n", "staged"), "the event is told")
 
 
+def test_it_clears_up_where_pods_of_others_wait_and_its_own_stages_know_no_end(
+    api_only: Cluster, tmp_path: Path
+) -> None:
+    file = tmp_path / "stages.yaml"
+    file.write_text(STAGES.split("---")[0])
+    api_only.kubectl("run", "waits", "--image=nowhere", "--overrides", '{"spec": {"nodeSelector": {"no": "where"}}}')
+    options = ("--nodes", "1", "--pods", "2", "--prefix", "endless", "--namespace", "endless", "--stages", str(file))
+    done = run([*KNARR, "simulate", "--kubeconfig", str(api_only.kubeconfig), *options, "--once"])
+    assert done.returncode == 0, done.stderr
+    assert names(api_only, "nodes", "-l", "simulation.knarr.dev/name=endless") == []
+    assert names(api_only, "pods", "waits") == ["pod/waits"]
+    api_only.kubectl("delete", "pod", "waits")
+
+
 def test_once_ends_by_itself_and_says_how_long_it_took(api_only: Cluster) -> None:
     options = ("--nodes", "2", "--pods", "4", "--prefix", "once", "--namespace", "once", "--once")
     done = run([*KNARR, "simulate", "--kubeconfig", str(api_only.kubeconfig), *options])

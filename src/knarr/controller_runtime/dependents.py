@@ -1,19 +1,33 @@
-"""Whom a dependent's change wakes: its controller, and, where it has none, all that select it; and what of refusals."""
+"""Dependents of workloads: pods made and deleted with their events, whom a change wakes, and what of refusals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from knarr.api.registry import CONTROLLERREVISIONS
+from knarr.api.registry import CONTROLLERREVISIONS, PODS
 from knarr.api.resources import Resource
 from knarr.api.semantics import owners
 from knarr.apimachinery import labels
 from knarr.apimachinery.types import Object
-from knarr.controller_runtime.changes import Context, Patch, Update
+from knarr.controller_runtime.changes import Context, Create, Delete, EventNote, Patch, Update
 from knarr.controller_runtime.controller import KeysOf, controller_of_changed, key_of
 from knarr.controller_runtime.snapshot import Key, Snapshot
 
 _UNPROCESSABLE = 422
+
+
+def create_pod(owner: Object, pod: Object) -> Create:
+    """Create a pod of a workload, and tell of it as Kubernetes' controllers do."""
+    done = EventNote(owner, "Normal", "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
+    return Create(PODS, pod, done, EventNote(owner, "Warning", "FailedCreate", "Error creating: {error}"))
+
+
+def delete_pod(owner: Object, pod: Object, *told: EventNote) -> Delete:
+    """Delete a pod of a workload, and tell of it; before that `told`, whatever becomes of it."""
+    meta = pod["metadata"]
+    done = EventNote(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {meta['name']}")
+    failed = EventNote(owner, "Warning", "FailedDelete", "Error deleting: {error}")
+    return Delete(PODS, meta["namespace"], meta["name"], uid=meta["uid"], done=(*told, done), failed=(*told, failed))
 
 
 def of_dependent(owner: Resource) -> KeysOf:

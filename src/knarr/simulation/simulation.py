@@ -94,9 +94,49 @@ class Simulation:
         hosts = list(self._kubelets.hosts.values())
         forever(lambda: self.heartbeats.run(hosts), "heartbeats")
         own = Selection(NODES, label_selector=self._selector)
-        forever(Reflector(self._client, own, NodeSink(self._nodes, self.nodes), self._clock).run, "nodes")
-        sink = PodSink(self._pods, self.pods, self._kubelets)
-        forever(Reflector(self._client, Selection(PODS), sink, self._clock).run, "pods")
+        forever(Reflector(self._client, own, self._followed_nodes(), self._clock).run, "nodes")
+        forever(Reflector(self._client, Selection(PODS), self._followed_pods(), self._clock).run, "pods")
+
+    def _followed_nodes(self) -> _Followed:
+        """Nodes go to their player, and are counted."""
+
+        def see(node: Object) -> None:
+            self.nodes.seen(node["metadata"]["uid"], node_state(node))
+            self._nodes.see(node)
+
+        def gone(uid: str) -> None:
+            self._nodes.forget(uid)
+            self.nodes.gone(uid)
+
+        def keep(uids: set[str]) -> None:
+            self._nodes.keep(uids)
+            self.nodes.keep(uids)
+
+        return _Followed(see, gone, keep)
+
+    def _followed_pods(self) -> _Followed:
+        """Pods of simulated nodes go to their player; these, and those that are nowhere yet, are counted."""
+
+        def see(pod: Object) -> None:
+            host = self._kubelets.host_of(pod)
+            if host is None and pod["spec"].get("nodeName"):
+                return
+            self.pods.seen(pod["metadata"]["uid"], pod_state(pod))
+            if host is not None:
+                self._kubelets.saw_pod(pod, host)
+                self._pods.see(pod)
+
+        def gone(uid: str) -> None:
+            self._pods.forget(uid)
+            self._kubelets.pod_gone(uid)
+            self.pods.gone(uid)
+
+        def keep(uids: set[str]) -> None:
+            self._pods.keep(uids)
+            self._kubelets.keep(uids)
+            self.pods.keep(uids)
+
+        return _Followed(see, gone, keep)
 
     async def add(self, load: Load) -> None:
         """Create the load, in its namespace, which is made if it is not there."""
@@ -133,11 +173,12 @@ class Simulation:
     async def clear(self, load: Load) -> None:
         """Delete what was made: the load, then the nodes and their leases. Ends with nothing played any more."""
         if load.pods:
-            for resource in (DEPLOYMENTS, PODS):
-                await self._delete_all(resource, load.namespace)
-            await self._patiently(lambda: self._client.delete(NAMESPACES, load.namespace))
-            while self.pods.total:
+            await self._delete_all(DEPLOYMENTS, load.namespace)
+            # Without grace: stages of somebody's own need not know how a pod ends.
+            while await self._has_pods(load):
+                await self._delete_all(PODS, load.namespace, gracePeriodSeconds="0")
                 await self._clock.sleep(_LOOK)
+            await self._patiently(lambda: self._client.delete(NAMESPACES, load.namespace))
         await self._delete_all(NODES)
         # Before the leases go: a heartbeat would bring one back.
         await self.close()
@@ -154,8 +195,15 @@ class Simulation:
     async def _create(self, resource: Resource, obj: Object, namespace: str = "") -> None:
         await self._patiently(lambda: self._client.create(resource, obj, namespace))
 
-    async def _delete_all(self, resource: Resource, namespace: str = "") -> None:
-        options = {"labelSelector": self._selector}
+    async def _has_pods(self, load: Load) -> bool:
+        try:
+            found = await self._client.list(PODS, load.namespace, labelSelector=self._selector, limit="1")
+        except ConnectionError:
+            return True
+        return bool(found["items"])
+
+    async def _delete_all(self, resource: Resource, namespace: str = "", **more: str) -> None:
+        options = {"labelSelector": self._selector, **more}
         await self._patiently(lambda: self._client.delete_collection(resource, namespace, **options))
 
     async def _patiently(self, request: Callable[[], Awaitable[Object]]) -> None:
@@ -178,8 +226,13 @@ class Simulation:
         self._recorder.record(EventNote(obj, event_type, reason, message), _COMPONENT)
 
 
-class _Sink:
-    """What the two sinks share: they hear of objects one by one, and log what fails."""
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """Hands on what a reflector shows: an object was seen, one is gone, only these uids are left."""
+
+    see: Callable[[Object], None]
+    gone: Callable[[str], None]
+    keep: Callable[[set[str]], None]
 
     def replace(self, objects: Sequence[Object], revision: int) -> None:
         """See `Sink`."""
@@ -201,69 +254,6 @@ class _Sink:
 
     def failed(self, error: Exception) -> None:
         """See `Sink`. The reflector has logged it and goes on."""
-
-    def keep(self, uids: set[str]) -> None:
-        """Only these are left."""
-        raise NotImplementedError
-
-    def see(self, obj: Object) -> None:
-        """One is new or has changed."""
-        raise NotImplementedError
-
-    def gone(self, uid: str) -> None:
-        """One is no more."""
-        raise NotImplementedError
-
-
-class NodeSink(_Sink):
-    """Hands nodes to their player, and counts them."""
-
-    def __init__(self, player: Player, count: Counts) -> None:
-        self._player, self._count = player, count
-
-    def keep(self, uids: set[str]) -> None:
-        """See `_Sink`."""
-        self._player.keep(uids)
-        self._count.keep(uids)
-
-    def see(self, obj: Object) -> None:
-        """See `_Sink`."""
-        self._count.seen(obj["metadata"]["uid"], node_state(obj))
-        self._player.see(obj)
-
-    def gone(self, uid: str) -> None:
-        """See `_Sink`."""
-        self._player.forget(uid)
-        self._count.gone(uid)
-
-
-class PodSink(_Sink):
-    """Hands the pods of simulated nodes to their player; counts these, and those that are nowhere yet."""
-
-    def __init__(self, player: Player, count: Counts, kubelets: Kubelets) -> None:
-        self._player, self._count, self._kubelets = player, count, kubelets
-
-    def keep(self, uids: set[str]) -> None:
-        """See `_Sink`."""
-        self._player.keep(uids)
-        self._kubelets.keep(uids)
-        self._count.keep(uids)
-
-    def see(self, obj: Object) -> None:
-        """See `_Sink`."""
-        host = self._kubelets.host_of(obj)
-        if host is None and obj["spec"].get("nodeName"):
-            return
-        self._count.seen(obj["metadata"]["uid"], pod_state(obj))
-        if host is not None:
-            self._kubelets.saw_pod(obj, host)
-            self._player.see(obj)
-
-    def gone(self, uid: str) -> None:
-        """See `_Sink`."""
-        self._player.forget(uid)
-        self._kubelets.pod_gone(uid)
-        self._count.gone(uid)
 
 
 async def _each(items: Iterable[_Item], do: Callable[[_Item], Awaitable[None]]) -> None:

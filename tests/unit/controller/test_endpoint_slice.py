@@ -233,7 +233,7 @@ def hinted(slices: list[Object]) -> list[str]:
     return [one["hints"]["forZones"][0]["name"] for item in slices for one in item["endpoints"] if one.get("hints")]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None)
 @given(
     cpus=st.lists(st.integers(1, 16), min_size=2, max_size=4),
     zones=st.lists(st.sampled_from("abcd"), max_size=30),
@@ -249,9 +249,11 @@ def test_hints_give_each_zone_its_share_and_rest(cpus: list[int], zones: list[st
         assert not found
         return
     assert len(found) == len(zones)
-    for zone, cpu in zip(names, cpus, strict=True):
-        share = len(zones) * cpu / sum(cpus)
-        assert abs(found.count(zone) - max(share, math.ceil(share / 1.2))) < 2
+    shares = {zone: len(zones) * cpu / sum(cpus) for zone, cpu in zip(names, cpus, strict=True)}
+    beyond = [found.count(zone) - max(share, math.ceil(share / 1.2)) for zone, share in shares.items()]
+    # Nobody has one to give to somebody who lacks one; halves stay where they are.
+    give, lack = max(beyond), -min(beyond)
+    assert (give < 1 and lack < 1) or min(give, lack) < 0.5
     again = slice_plan.Plan()
     written = [item for item in plan.create if item["endpoints"]]
     assert topology.apply(again, written, nodes, service()) == ()

@@ -11,7 +11,9 @@ from typing import Any
 
 import orjson
 
-from knarr.api.semantics import hashes
+from knarr.api.registry import CONTROLLERREVISIONS
+from knarr.api.resources import Resource
+from knarr.api.semantics import hashes, owners
 from knarr.apimachinery.types import Object
 
 #: What the hash of a revision is called on StatefulSets' ControllerRevisions.
@@ -58,6 +60,22 @@ def revision_hash(data: Object, collisions: int) -> str:
 def name_of(owner: str, hashed: str) -> str:
     """The name of a revision."""
     return f"{owner[:_LONGEST_OWNER]}-{hashed}"
+
+
+def made(owner: Object, resource: Resource, name: str, label: tuple[str, str], number: int) -> Object:
+    """A new revision of the template of `owner` (of `resource`), with its hash under the label that its kind uses."""
+    meta, template = owner["metadata"], owner["spec"]["template"]
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    own: Object = {
+        "name": name,
+        "namespace": meta["namespace"],
+        "labels": {**labels, label[0]: label[1]},
+        "ownerReferences": [owners.controller_reference(owner, resource)],
+    }
+    if meta.get("annotations"):
+        own["annotations"] = meta["annotations"]
+    identity = {"apiVersion": CONTROLLERREVISIONS.api_version, "kind": CONTROLLERREVISIONS.kind}
+    return {**identity, "metadata": own, "data": data_of(template), "revision": number}
 
 
 def number(revision: Object) -> int:

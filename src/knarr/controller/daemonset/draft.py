@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from knarr.api.registry import DAEMONSETS, PODS
+from knarr.api.registry import DAEMONSETS
 from knarr.api.semantics import pod_state, pod_templates, revisions
 from knarr.apimachinery.types import Object
 from knarr.controller.daemonset import history, placement
 from knarr.controller.daemonset.placement import Fit
-from knarr.controller_runtime.changes import Change, Context, Create, Delete, EventNote
+from knarr.controller_runtime import dependents
+from knarr.controller_runtime.changes import Change, Context, Create, EventNote
 from knarr.controller_runtime.names import generated
 
 #: Pods created, and pods deleted, in a round.
@@ -55,7 +56,8 @@ class Draft:
     def changes(self) -> list[Change]:
         """Pods to create, then pods to delete, as many as a round may."""
         created: list[Change] = [self._create(node) for node in self.wanted[:_BURST]]
-        return created + [self._delete(pod, told) for pod, told in list(self.doomed.values())[:_BURST]]
+        doomed = list(self.doomed.values())[:_BURST]
+        return created + [dependents.delete_pod(self.daemon_set, pod, *told) for pod, told in doomed]
 
     def _create(self, node: str) -> Create:
         daemon_set = self.daemon_set
@@ -64,16 +66,7 @@ class Draft:
         pod["metadata"]["labels"] |= {revisions.POD_LABEL: self.hash, **_generation(daemon_set)}
         pod["spec"]["tolerations"] = placement.tolerated(pod["spec"])
         pod["spec"]["affinity"] = placement.bound_to(pod["spec"], node)
-        done = EventNote(daemon_set, "Normal", "SuccessfulCreate", f"Created pod: {name}")
-        return Create(PODS, pod, done, EventNote(daemon_set, "Warning", "FailedCreate", "Error creating: {error}"))
-
-    def _delete(self, pod: Object, told: tuple[EventNote, ...]) -> Delete:
-        meta = pod["metadata"]
-        done = EventNote(self.daemon_set, "Normal", "SuccessfulDelete", f"Deleted pod: {meta['name']}")
-        failed = EventNote(self.daemon_set, "Warning", "FailedDelete", "Error deleting: {error}")
-        return Delete(
-            PODS, meta["namespace"], meta["name"], uid=meta["uid"], done=(*told, done), failed=(*told, failed)
-        )
+        return dependents.create_pod(daemon_set, pod)
 
 
 def by_node(pods: Iterable[Object]) -> dict[str, list[Object]]:

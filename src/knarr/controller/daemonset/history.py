@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from knarr.api.registry import CONTROLLERREVISIONS, DAEMONSETS, PODS
-from knarr.api.semantics import owners, pod_templates, revisions
+from knarr.api.semantics import pod_templates, revisions
 from knarr.apimachinery.types import Object
 from knarr.controller_runtime.changes import Change, Create, Delete, Patch, Update
 from knarr.controller_runtime.snapshot import Snapshot
@@ -108,28 +108,9 @@ def _new(
         hashed = pod_templates.template_hash(template, collisions)
         there = snapshot.get(CONTROLLERREVISIONS, meta["namespace"], f"{meta['name']}-{hashed}")
         if there is None:
-            made = _revision(daemon_set, hashed, number)
+            label = (revisions.POD_LABEL, hashed)
+            made = revisions.made(daemon_set, DAEMONSETS, f"{meta['name']}-{hashed}", label, number)
             return made, collisions, (Create(CONTROLLERREVISIONS, made),)
         if revisions.holds(there, template) and hash_of(there):
             return there, collisions, ()
         collisions += 1
-
-
-def _revision(daemon_set: Object, hashed: str, number: int) -> Object:
-    meta, template = daemon_set["metadata"], daemon_set["spec"]["template"]
-    labels = (template.get("metadata") or {}).get("labels") or {}
-    own: Object = {
-        "name": f"{meta['name']}-{hashed}",
-        "namespace": meta["namespace"],
-        "labels": {**labels, revisions.POD_LABEL: hashed},
-        "ownerReferences": [owners.controller_reference(daemon_set, DAEMONSETS)],
-    }
-    if meta.get("annotations"):
-        own["annotations"] = meta["annotations"]
-    return {
-        "apiVersion": CONTROLLERREVISIONS.api_version,
-        "kind": CONTROLLERREVISIONS.kind,
-        "metadata": own,
-        "data": revisions.data_of(template),
-        "revision": number,
-    }

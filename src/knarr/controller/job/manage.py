@@ -15,7 +15,8 @@ from knarr.api.semantics import pod_state
 from knarr.apimachinery.types import Object
 from knarr.controller.job import backoff, intervals, pods, template
 from knarr.controller.job.facts import Facts, is_indexed, is_suspended, limits_indexes
-from knarr.controller_runtime.changes import Change, Delete, EventNote, Names, Patch
+from knarr.controller_runtime import dependents
+from knarr.controller_runtime.changes import Change, Names, Patch
 
 #: Pods created or deleted in a round.
 _BURST = 500
@@ -39,7 +40,7 @@ def as_is(facts: Facts) -> Managed:
 
 def give_up_all(facts: Facts) -> Managed:
     """Delete the active pods of a Job that ends. They keep their finalizers, so that they are counted."""
-    return _given_up(facts, facts.active, tuple(_delete(facts.job, pod) for pod in facts.active))
+    return _given_up(facts, facts.active, tuple(dependents.delete_pod(facts.job, pod) for pod in facts.active))
 
 
 def manage(facts: Facts, names: Names) -> Managed:
@@ -48,7 +49,7 @@ def manage(facts: Facts, names: Names) -> Managed:
     if surplus:
         # Such pods are no failures: they are let go before they are deleted.
         released = [release(pod, unchanged=True) for pod in surplus if pods.is_tracked(pod)]
-        return _given_up(facts, surplus, (*released, *(_delete(facts.job, pod) for pod in surplus)))
+        return _given_up(facts, surplus, (*released, *(dependents.delete_pod(facts.job, pod) for pod in surplus)))
     missing = _wanted(facts) - len(facts.active)
     if facts.spec.get("podReplacementPolicy") == "Failed":
         missing -= len(facts.terminating)
@@ -136,15 +137,3 @@ def release(pod: Object, *, unchanged: bool = False) -> Patch:
     if unchanged:
         given["resourceVersion"] = meta.get("resourceVersion")
     return Patch(PODS, meta["namespace"], meta["name"], {"metadata": given})
-
-
-def _delete(job: Object, pod: Object) -> Delete:
-    meta = pod["metadata"]
-    return Delete(
-        PODS,
-        meta["namespace"],
-        meta["name"],
-        uid=meta["uid"],
-        done=EventNote(job, "Normal", "SuccessfulDelete", f"Deleted pod: {meta['name']}"),
-        failed=EventNote(job, "Warning", "FailedDelete", "Error deleting: {error}"),
-    )

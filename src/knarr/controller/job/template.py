@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from knarr.api.registry import JOBS, PODS
+from knarr.api.registry import JOBS
 from knarr.api.semantics import owners
 from knarr.apimachinery.types import Object
 from knarr.controller.job import failure_policy, pods
 from knarr.controller.job.facts import Facts, limits_indexes
-from knarr.controller_runtime.changes import Create, EventNote
+from knarr.controller_runtime import dependents
+from knarr.controller_runtime.changes import Create
 from knarr.controller_runtime.names import generated
 
 _ENV = "JOB_COMPLETION_INDEX"
@@ -32,8 +33,7 @@ def create(facts: Facts, index: int | None, suffix: str) -> Create:
         pod_meta["labels"] = {**pod_meta.get("labels", {}), pods.INDEX: str(index)}
         pod_meta["annotations"] = {**pod_meta.get("annotations", {}), **_index_annotations(facts, index)}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": pod_meta, "spec": spec}
-    done = EventNote(job, "Normal", "SuccessfulCreate", f"Created pod: {name}")
-    return Create(PODS, pod, done, EventNote(job, "Warning", "FailedCreate", "Error creating: {error}"))
+    return dependents.create_pod(job, pod)
 
 
 def _base(name: str, index: int | None) -> str:

@@ -12,12 +12,13 @@ from datetime import datetime
 
 from knarr.api.registry import PODS, REPLICASETS, REPLICATIONCONTROLLERS
 from knarr.api.resources import Resource
-from knarr.api.semantics import conditions, owners, pod_state
+from knarr.api.semantics import conditions, owners, pod_state, pod_templates
 from knarr.apimachinery import labels, timestamps
 from knarr.apimachinery.labels import Selector
 from knarr.apimachinery.types import Object
 from knarr.controller.replicas import ranking
-from knarr.controller_runtime.changes import DONE, Change, Context, Create, Delete, EventNote, Failure, Result, Update
+from knarr.controller_runtime import dependents
+from knarr.controller_runtime.changes import DONE, Change, Context, Create, Delete, Failure, Result, Update
 from knarr.controller_runtime.claims import Owner, claim
 from knarr.controller_runtime.controller import Controller, KeysOf, Watch, controller_of_changed, itself, key_of
 from knarr.controller_runtime.names import generated
@@ -59,37 +60,17 @@ def _manage(owner: Owner, pods: Sequence[Object], snapshot: Snapshot, context: C
         return tuple(_create(owner, context.names.suffix()) for _ in range(min(missing, _BURST)))
     surplus = min(-missing, _BURST)
     if surplus == len(pods):
-        return tuple(_delete(rs, pod) for pod in pods)
+        return tuple(dependents.delete_pod(rs, pod) for pod in pods)
     if not surplus:
         return ()
     nodes = ranking.related(owner.resource, rs, snapshot)
-    return tuple(_delete(rs, pod) for pod in ranking.ranked(pods, nodes, context.now)[:surplus])
+    return tuple(dependents.delete_pod(rs, pod) for pod in ranking.ranked(pods, nodes, context.now)[:surplus])
 
 
 def _create(owner: Owner, suffix: str) -> Create:
     rs = owner.object
-    template, meta = rs["spec"]["template"], rs["metadata"]
-    given = template.get("metadata") or {}
-    base = f"{meta['name']}-"
-    name = generated(base, suffix)
-    pod_meta: Object = {"name": name, "generateName": base, "namespace": meta["namespace"]}
-    pod_meta |= {field: given[field] for field in ("labels", "annotations", "finalizers") if given.get(field)}
-    pod_meta["ownerReferences"] = [owners.controller_reference(rs, owner.resource)]
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": pod_meta, "spec": template["spec"]}
-    done = EventNote(rs, "Normal", "SuccessfulCreate", f"Created pod: {name}")
-    return Create(PODS, pod, done, EventNote(rs, "Warning", "FailedCreate", "Error creating: {error}"))
-
-
-def _delete(rs: Object, pod: Object) -> Delete:
-    meta = pod["metadata"]
-    return Delete(
-        PODS,
-        meta["namespace"],
-        meta["name"],
-        uid=meta["uid"],
-        done=EventNote(rs, "Normal", "SuccessfulDelete", f"Deleted pod: {meta['name']}"),
-        failed=EventNote(rs, "Warning", "FailedDelete", "Error deleting: {error}"),
-    )
+    name = generated(f"{rs['metadata']['name']}-", suffix)
+    return dependents.create_pod(rs, pod_templates.new_pod(rs, owner.resource, rs["spec"]["template"], name))
 
 
 # Status

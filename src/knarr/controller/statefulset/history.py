@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from knarr.api.registry import CONTROLLERREVISIONS, STATEFULSETS
-from knarr.api.semantics import owners, revisions
+from knarr.api.semantics import revisions
 from knarr.apimachinery.types import Object
 from knarr.controller.statefulset import identity
 from knarr.controller_runtime.changes import Change, Create, Delete, Update
@@ -83,28 +83,8 @@ def _new(
         name = revisions.name_of(meta["name"], revisions.revision_hash(data, collisions))
         there = snapshot.get(CONTROLLERREVISIONS, meta["namespace"], name)
         if there is None:
-            made = _revision(stateful_set, name, first, number)
+            made = revisions.made(stateful_set, STATEFULSETS, name, (revisions.HASH_LABEL, first), number)
             return made, collisions, (Create(CONTROLLERREVISIONS, made),)
         if revisions.holds(there, template):
             return there, collisions, ()
         collisions += 1
-
-
-def _revision(stateful_set: Object, name: str, hashed: str, number: int) -> Object:
-    meta, template = stateful_set["metadata"], stateful_set["spec"]["template"]
-    labels = (template.get("metadata") or {}).get("labels") or {}
-    own: Object = {
-        "name": name,
-        "namespace": meta["namespace"],
-        "labels": {**labels, revisions.HASH_LABEL: hashed},
-        "ownerReferences": [owners.controller_reference(stateful_set, STATEFULSETS)],
-    }
-    if meta.get("annotations"):
-        own["annotations"] = meta["annotations"]
-    return {
-        "apiVersion": CONTROLLERREVISIONS.api_version,
-        "kind": CONTROLLERREVISIONS.kind,
-        "metadata": own,
-        "data": revisions.data_of(template),
-        "revision": number,
-    }
